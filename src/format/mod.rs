@@ -1,0 +1,4 @@
+//! The model file.
+
+pub mod source;
+pub mod storage;

@@ -1,0 +1,126 @@
+//! The bytes of a model, wherever they live, and cheap views into them.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use bytemuck::{Pod, Zeroable};
+
+/// Sections start at multiples of this.
+pub const ALIGNMENT: usize = 64;
+
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
+struct Line([u8; ALIGNMENT]);
+
+/// A growable-once, 64-byte-aligned buffer made without `unsafe`.
+pub struct AlignedBytes {
+    lines: Vec<Line>,
+    len: usize,
+}
+
+impl AlignedBytes {
+    /// `len` zero bytes.
+    pub fn zeroed(len: usize) -> Self {
+        AlignedBytes {
+            lines: vec![Line([0; ALIGNMENT]); len.div_ceil(ALIGNMENT)],
+            len,
+        }
+    }
+
+    /// The bytes, to fill.
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.len]
+    }
+}
+
+impl Deref for AlignedBytes {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.lines)[..self.len]
+    }
+}
+
+enum Storage {
+    Owned(AlignedBytes),
+    Static(&'static [u8]),
+    Mapped(memmap2::Mmap),
+}
+
+impl Deref for Storage {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Storage::Owned(bytes) => bytes,
+            Storage::Static(bytes) => bytes,
+            Storage::Mapped(map) => map,
+        }
+    }
+}
+
+/// A range of shared bytes. Cloning is cheap; the storage lives as long as any view of it.
+#[derive(Clone)]
+pub struct Blob {
+    storage: Arc<Storage>,
+    start: usize,
+    len: usize,
+}
+
+impl Blob {
+    fn whole(storage: Storage) -> Self {
+        let len = storage.len();
+        Blob {
+            storage: Arc::new(storage),
+            start: 0,
+            len,
+        }
+    }
+
+    /// Takes over an aligned buffer.
+    pub fn from_aligned(bytes: AlignedBytes) -> Self {
+        Self::whole(Storage::Owned(bytes))
+    }
+
+    /// Copies the bytes into an aligned buffer.
+    pub fn copy_from(bytes: &[u8]) -> Self {
+        let mut aligned = AlignedBytes::zeroed(bytes.len());
+        aligned.as_mut_slice().copy_from_slice(bytes);
+        Self::from_aligned(aligned)
+    }
+
+    /// Uses bytes of the program itself, in place where they are aligned to 64, else copied.
+    pub fn from_static(bytes: &'static [u8]) -> Self {
+        if bytes.as_ptr().addr() % ALIGNMENT == 0 {
+            Self::whole(Storage::Static(bytes))
+        } else {
+            Self::copy_from(bytes)
+        }
+    }
+
+    /// Uses a mapped file in place.
+    pub fn from_map(map: memmap2::Mmap) -> Self {
+        Self::whole(Storage::Mapped(map))
+    }
+
+    /// A part of this view, or `None` where it would reach outside.
+    pub fn slice(&self, start: usize, len: usize) -> Option<Blob> {
+        let end = start.checked_add(len)?;
+        (end <= self.len).then(|| Blob {
+            storage: Arc::clone(&self.storage),
+            start: self.start + start,
+            len,
+        })
+    }
+}
+
+impl Deref for Blob {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.storage[self.start..self.start + self.len]
+    }
+}
+
+impl std::fmt::Debug for Blob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Blob({} bytes)", self.len)
+    }
+}

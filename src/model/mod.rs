@@ -1,0 +1,5 @@
+//! Architectures.
+
+pub mod config;
+
+pub use config::{Activation, Head, ModelConfig, Pooling};
