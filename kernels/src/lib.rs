@@ -1,9 +1,23 @@
-//! Kernels.
-#![allow(missing_docs)]
+//! int8 and f32 matrix products, attention and row-wise kernels for small transformers on CPUs.
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation { None, Gelu, GeluTanh, Relu, Tanh }
-#[derive(Debug)]
-pub struct IsaError;
-impl std::fmt::Display for IsaError { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { write!(f, "isa") } }
-impl std::error::Error for IsaError {}
+// Matrix products take what BLAS's take: operands, sizes, output.
+#![allow(clippy::too_many_arguments)]
+
+mod activation;
+mod isa;
+pub mod layout;
+pub mod math;
+mod ops;
+mod portable;
+mod reference;
+mod table;
+
+pub use activation::Activation;
+pub use isa::{Isa, IsaError};
+pub use layout::{
+    MAX_K, PackedF16, PackedF32, PackedI8, QuantizedWeights, ShapeError, checked_packed_f32_len,
+    checked_packed_i8_len, column_sums, pack_f16, pack_f32, pack_i8, packed_f32_len, packed_i8_len,
+    padded_k, quantize_weights, unpack_f16, unpack_f32, unpack_i8,
+};
+pub use ops::RowQuant;
+pub use table::Kernels;

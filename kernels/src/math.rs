@@ -1,0 +1,156 @@
+//! The transcendental functions, written once in scalar form.
+//!
+//! The reference tier calls these; every other tier repeats the same IEEE operations in the same
+//! order, lane by lane, so that the bits agree. No platform library is called: its results differ
+//! between systems. The coefficients come from `coefficients.py`, which prints the tables below;
+//! `tests/math.rs` states the largest errors against `f64` and keeps them.
+//!
+//! NaN gives NaN everywhere, but which NaN is not specified.
+
+// The tables stand as the script prints them.
+#![allow(clippy::excessive_precision, clippy::approx_constant)]
+
+/// Adding this to `|x| <= 2^22` leaves no fraction bits, so the sum's rounding is the rounding of
+/// `x` to an integer, ties to even; the integer then stands in the low bits.
+pub(crate) const ROUND_MAGIC: f32 = 12_582_912.0; // 1.5 * 2^23
+
+/// `x` rounded to the nearest integer, ties to even, for `|x| <= 2^22`; anything for NaN.
+#[inline]
+pub(crate) fn round_even(x: f32) -> i32 {
+    ((x + ROUND_MAGIC).to_bits() as i32).wrapping_sub(ROUND_MAGIC.to_bits() as i32)
+}
+
+/// Where `exp` has long become 0 and infinity: beyond, the argument is clamped.
+pub(crate) const EXP_MIN: f32 = -105.0;
+pub(crate) const EXP_MAX: f32 = 89.0;
+/// ln 2 in two parts; the first has 12 bits, so its product with a small integer is exact.
+pub(crate) const LN2_HIGH: f32 = 0.693115234375;
+pub(crate) const LN2_LOW: f32 = 3.194618329871446e-05;
+/// `(e^r - 1 - r) / r^2`.
+pub(crate) const EXP: [f32; 5] = [0.5, 0.16666518, 0.041666206, 0.008368953, 0.0013950602];
+/// Numerator of `erf(x) / x` in `x^2`.
+pub(crate) const ERF_P: [f32; 6] = [
+    1.128379,
+    0.19297361,
+    0.053084478,
+    0.0038763694,
+    0.00028749256,
+    2.030853e-06,
+];
+/// Denominator of `erf(x) / x` in `x^2`.
+pub(crate) const ERF_Q: [f32; 6] = [
+    1.0,
+    0.50435007,
+    0.115167886,
+    0.01518844,
+    0.0011897594,
+    3.80313e-05,
+];
+/// `(tanh(x) - x) / x^3` in `x^2`.
+pub(crate) const TANH: [f32; 5] = [
+    -0.3333328,
+    0.13331383,
+    -0.053734004,
+    0.020618131,
+    -0.0056793136,
+];
+
+/// From here on `erf` rounds to 1.
+pub(crate) const ERF_ONE: f32 = 3.925;
+/// Below this magnitude `tanh` is a polynomial, above it comes from `exp`.
+pub(crate) const TANH_SMALL: f32 = 0.625;
+/// sqrt(2 / pi), of GELU's tanh approximation.
+pub(crate) const SQRT_2_OVER_PI: f32 = 0.797_884_6;
+/// The cubic term of GELU's tanh approximation.
+pub(crate) const GELU_CUBIC: f32 = 0.044_715;
+
+/// `c[0] + c[1] x + c[2] x^2 + ...` by Horner's rule.
+#[inline]
+fn polynomial<const N: usize>(x: f32, coefficients: &[f32; N]) -> f32 {
+    let mut sum = coefficients[N - 1];
+    for &c in coefficients[..N - 1].iter().rev() {
+        sum = sum * x + c;
+    }
+    sum
+}
+
+/// `2^n` for `-126 <= n <= 127`.
+#[inline]
+fn power_of_two(n: i32) -> f32 {
+    f32::from_bits(n.wrapping_add(127).wrapping_shl(23) as u32)
+}
+
+/// `e^x`: 0 below about -103.97 and infinity above about 88.72, subnormal results included.
+///
+/// `x = n ln 2 + r` with an integer `n` and `|r| <= ln(2)/2`; then `2^n (1 + (r + r^2 q(r)))`,
+/// where `2^n` is multiplied in two halves so that neither leaves f32's range.
+#[inline]
+#[must_use]
+pub fn exp(x: f32) -> f32 {
+    // Comparisons that are false for NaN, so that NaN stays.
+    let x = if x > EXP_MAX { EXP_MAX } else { x };
+    let x = if x < EXP_MIN { EXP_MIN } else { x };
+    let shifted = x * std::f32::consts::LOG2_E + ROUND_MAGIC;
+    let n = (shifted.to_bits() as i32).wrapping_sub(ROUND_MAGIC.to_bits() as i32);
+    let n_float = shifted - ROUND_MAGIC;
+    let r = (x - n_float * LN2_HIGH) - n_float * LN2_LOW;
+    let value = 1.0 + (r + (r * r) * polynomial(r, &EXP));
+    let half = n >> 1;
+    (value * power_of_two(half)) * power_of_two(n.wrapping_sub(half))
+}
+
+/// `1 / (1 + e^-x)`: 0 and 1 at the infinities.
+#[inline]
+#[must_use]
+pub fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-x))
+}
+
+/// Hyperbolic tangent: -1 and 1 at the infinities.
+///
+/// `x + x^3 p(x^2)` where `|x| < 0.625`, else `1 - 2 / (e^(2|x|) + 1)` with the sign of `x`.
+#[inline]
+#[must_use]
+pub fn tanh(x: f32) -> f32 {
+    let magnitude = x.abs();
+    if magnitude < TANH_SMALL {
+        let square = x * x;
+        x + (x * square) * polynomial(square, &TANH)
+    } else {
+        (1.0 - 2.0 / (exp(magnitude + magnitude) + 1.0)).copysign(x)
+    }
+}
+
+/// The error function: `x p(x^2) / q(x^2)` where `|x| < 3.925`, else -1 or 1.
+#[inline]
+#[must_use]
+pub fn erf(x: f32) -> f32 {
+    if x.abs() >= ERF_ONE {
+        return 1.0_f32.copysign(x);
+    }
+    let square = x * x;
+    (x * polynomial(square, &ERF_P)) / polynomial(square, &ERF_Q)
+}
+
+/// GELU by the error function: `x * (0.5 * (1 + erf(x * sqrt(1/2))))`. NaN at minus infinity.
+#[inline]
+#[must_use]
+pub fn gelu(x: f32) -> f32 {
+    x * (0.5 * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2)))
+}
+
+/// GELU's tanh approximation, `0.5 x (1 + tanh(u))` with `u = sqrt(2/pi) (x + 0.044715 x^3)`,
+/// computed as the equal `x * sigmoid(2 u)`. NaN at minus infinity.
+#[inline]
+#[must_use]
+pub fn gelu_tanh(x: f32) -> f32 {
+    let u = SQRT_2_OVER_PI * (x + GELU_CUBIC * ((x * x) * x));
+    x * sigmoid(u + u)
+}
+
+/// 0 below zero, else `x` (so -0 and NaN stay).
+#[inline]
+#[must_use]
+pub fn relu(x: f32) -> f32 {
+    if x < 0.0 { 0.0 } else { x }
+}

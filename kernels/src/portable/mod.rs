@@ -1,0 +1,2 @@
+//! The portable tier, on the `wide` crate.
+pub(crate) use crate::reference::*;
