@@ -1,15 +1,334 @@
-//! WordPiece.
+//! WordPiece, with the ids of Hugging Face's `tokenizers`.
+//!
+//! Text is normalised, split and looked up in one pass, without a copy. The vocabulary lies in the
+//! model file as four sections which are used in place:
+//!
+//! # `tokenizer.config`
+//!
+//! Integers are little-endian.
+//!
+//! | offset | type | field |
+//! |---|---|---|
+//! | 0 | u32 | version of the record, 1 |
+//! | 4 | u32 | flags: 1 lowercase, 2 strip_accents, 4 clean_text, 8 handle_chinese_chars; others 0 |
+//! | 8 | u32 | max_input_chars_per_word, at most 4096 |
+//! | 12 | u32 | number of pieces n, 1 to 1,048,575 |
+//! | 16 | u32 x 4 | ids of the unknown, class, separator and padding tokens |
+//! | 32 | u32 | id of the mask token, 0xFFFFFFFF for none |
+//! | 36 | u8 | length of the continuing prefix, at most 15 |
+//! | 37 | u8 x 15 | continuing prefix, UTF-8, then zeros |
+//! | 52 | u32 | number of added tokens, at most 4096 |
+//! | 56 | | added tokens, back to back, to the end of the section |
+//!
+//! An added token is: u32 id, below n + number of added tokens; u8 flags: 1 single_word, 2 lstrip,
+//! 4 rstrip, 8 special, others 0; u8 0; u16 length, 1 to 1024; that many bytes of UTF-8. No two have
+//! the same text.
+//!
+//! # `tokenizer.text`
+//!
+//! The pieces in the order of their ids, back to back, continuing prefixes included; each at most 255
+//! bytes of UTF-8.
+//!
+//! # `tokenizer.offsets`
+//!
+//! n / 256 + 1 u32, then n + 1 u16 (division rounds down). Piece i begins in `tokenizer.text` at
+//! `u32[i / 256] + u16[i]` and ends where piece i + 1 begins; the last ends where a piece n would
+//! begin.
+//!
+//! # `tokenizer.lookup`
+//!
+//! | offset | type | field |
+//! |---|---|---|
+//! | 0 | u32 | seed |
+//! | 4 | u32 | number of buckets b, not 0 |
+//! | 8 | u32 | number of slots s, not 0 |
+//! | 12 | u16 | length of the longest piece in bytes, at most 255 |
+//! | 14 | u8 | w: bits of the number n |
+//! | 15 | u8 | 0 |
+//! | 16 | u32 x 2048 | length masks |
+//! | 8208 | u16 x b | pilots |
+//! | 8208 + 2b | u24 x s | slots: id in the low w bits, above it the low 24 - w bits of the hash; all ones where empty |
+//! | 8208 + 2b + 3s | u8 | 0 |
+//!
+//! All arithmetic is on unsigned 64-bit integers, wrapping. `fold(a, b)` is the low half of the
+//! 128-bit product exclusive-or its high half. The hash of a piece: it is cut into chunks of eight
+//! bytes, read as little-endian integers, the last of one to eight bytes with zeros above. Begin with
+//! `state = (seed + 1) * 0x9E3779B97F4A7C15`; for each chunk but the last `state = fold(state ^ chunk,
+//! 0xD6E8FEB86659FD93)`; then `hash = fold(state ^ chunk, 0xA0761D6478BD642F ^ length in bytes)`.
+//!
+//! `bucket = ((hash >> 32) * b) >> 32`; with that bucket's pilot, `slot = ((((hash ^ pilot *
+//! 0x9FB21C651E98DF25) * 0xC2B2AE3D27D4EB4F) >> 32) * s) >> 32`. A text is a piece if the slot's hash
+//! bits agree and the piece with the slot's id has these bytes. Empty pieces, and of equal pieces all
+//! but the last, are in no slot.
+//!
+//! Length mask number `(first four bytes as u32 * 0x9E3779B1, wrapping to 32 bits) >> 21` has bit
+//! `min(length - 4, 31)` set for each piece of four bytes or more.
 
-use std::fmt;
+mod added;
+mod bytes;
+mod config;
+mod error;
+mod lookup;
+mod normalize;
+mod pair;
+mod pretokenize;
+mod tables;
+mod tables_expand;
+mod vocab;
+mod wordpiece;
 
-/// Why a vocabulary or its rules cannot be used.
+use std::sync::Arc;
+
+use added::AddedTokens;
+use config::Record;
+use pretokenize::{ByteTable, Splitter};
+use vocab::Vocab;
+use wordpiece::{Ids, WordPiece};
+
+use crate::format::storage::Blob;
+
+pub use config::{AddedToken, TokenizerConfig};
+pub use error::TokenizerError;
+pub use pair::{Encoding, Truncation, truncate_pair};
+pub use pretokenize::TokenizerScratch;
+
+/// A vocabulary and its rules. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Tokenizer {
+    shared: Arc<Shared>,
+    special_as_text: bool,
+}
+
 #[derive(Debug)]
-#[non_exhaustive]
-pub enum TokenizerError {}
+struct Shared {
+    record: Record,
+    added: AddedTokens,
+    vocab: Vocab,
+    table: ByteTable,
+    sections: TokenizerSections,
+}
 
-impl fmt::Display for TokenizerError {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {}
+/// A tokenizer as it lies in a model file.
+#[derive(Debug, Clone)]
+pub struct TokenizerSections {
+    /// `tokenizer.config`: rules, special ids, added tokens.
+    pub config: Blob,
+    /// `tokenizer.text`: the pieces.
+    pub text: Blob,
+    /// `tokenizer.offsets`: where each begins.
+    pub offsets: Blob,
+    /// `tokenizer.lookup`: the perfect hash.
+    pub lookup: Blob,
+}
+
+impl Tokenizer {
+    /// Reads a `vocab.txt`, one piece a line; white space at the ends of lines is dropped.
+    ///
+    /// # Errors
+    /// Where [`Tokenizer::from_pieces`] gives one, or the file is not UTF-8.
+    pub fn from_vocab_txt(vocab: &[u8], config: &TokenizerConfig) -> Result<Self, TokenizerError> {
+        Self::from_pieces(&vocab::read_vocab_txt(vocab)?, config)
+    }
+
+    /// Takes the pieces in the order of their ids. Of equal pieces only the last is ever produced.
+    ///
+    /// # Errors
+    /// When the vocabulary or the rules break a limit, or a special token has no id.
+    pub fn from_pieces(
+        pieces: &[impl AsRef<str>],
+        config: &TokenizerConfig,
+    ) -> Result<Self, TokenizerError> {
+        let vocab = Vocab::build(pieces)?;
+        let view = vocab.view();
+        let record = Record::from_config(config, pieces.len(), |s| view.find(s.as_bytes()))?;
+        let section = Blob::copy_from(&record.write());
+        Ok(Self::assemble(record, vocab, section))
+    }
+
+    /// Uses a model file's sections in place.
+    ///
+    /// # Errors
+    /// When a section has the wrong length or a header field is out of range. Damage elsewhere gives
+    /// wrong ids, never one outside the vocabulary.
+    pub fn from_sections(s: TokenizerSections) -> Result<Self, TokenizerError> {
+        let record = Record::read(&s.config)?;
+        let vocab = Vocab::open(record.pieces as usize, s.text, s.offsets, s.lookup)?;
+        Ok(Self::assemble(record, vocab, s.config))
+    }
+
+    fn assemble(record: Record, vocab: Vocab, config: Blob) -> Self {
+        let [text, offsets, lookup] = vocab.sections().map(Blob::clone);
+        let shared = Shared {
+            added: AddedTokens::new(record.added.clone()),
+            table: ByteTable::new(record.steps),
+            record,
+            vocab,
+            sections: TokenizerSections {
+                config,
+                text,
+                offsets,
+                lookup,
+            },
+        };
+        Tokenizer {
+            shared: Arc::new(shared),
+            special_as_text: false,
+        }
+    }
+
+    /// The bytes to write into a model file.
+    pub fn sections(&self) -> &TokenizerSections {
+        &self.shared.sections
+    }
+
+    /// The rules.
+    pub fn config(&self) -> TokenizerConfig {
+        let record = &self.shared.record;
+        let text = |id: u32| self.token(id).unwrap_or_default().to_owned();
+        TokenizerConfig {
+            lowercase: record.steps.lowercase,
+            strip_accents: record.steps.strip_accents,
+            clean_text: record.steps.clean_text,
+            handle_chinese_chars: record.steps.handle_chinese_chars,
+            max_input_chars_per_word: record.max_word_chars,
+            continuing_subword_prefix: record.prefix.clone(),
+            unk_token: text(record.unk),
+            cls_token: text(record.cls),
+            sep_token: text(record.sep),
+            pad_token: text(record.pad),
+            mask_token: record.mask.map(text),
+            added_tokens: record
+                .added
+                .iter()
+                .map(|(token, _)| token.clone())
+                .collect(),
+        }
+    }
+
+    /// Number of ids: they are smaller than this.
+    pub fn vocab_size(&self) -> usize {
+        self.shared.record.vocab_size()
+    }
+
+    /// The text of a token; `None` where there is no such id.
+    pub fn token(&self, id: u32) -> Option<&str> {
+        self.shared.added.token(id).or_else(|| {
+            let piece = self.shared.vocab.view().piece(id)?;
+            std::str::from_utf8(piece).ok()
+        })
+    }
+
+    /// The id of a token, continuing prefix included.
+    pub fn id(&self, token: &str) -> Option<u32> {
+        let added = self.shared.added.id(token);
+        added.or_else(|| self.shared.vocab.view().find(token.as_bytes()))
+    }
+
+    /// Whether special tokens that stand in a text are treated like any other text, as they should be
+    /// where it comes from strangers. Off at first, as in Hugging Face's `tokenizers`. Added tokens
+    /// that are not special stay tokens.
+    #[must_use]
+    pub fn special_tokens_as_text(self, yes: bool) -> Self {
+        Tokenizer {
+            special_as_text: yes,
+            ..self
+        }
+    }
+
+    /// Id of the token in front of everything.
+    pub fn cls_id(&self) -> u32 {
+        self.shared.record.cls
+    }
+
+    /// Id of the token after each text.
+    pub fn sep_id(&self) -> u32 {
+        self.shared.record.sep
+    }
+
+    /// Id of the unknown token.
+    pub fn unk_id(&self) -> u32 {
+        self.shared.record.unk
+    }
+
+    /// Id of the padding token.
+    pub fn pad_id(&self) -> u32 {
+        self.shared.record.pad
+    }
+
+    /// Appends a text's ids, without special tokens around them, and returns how many there are: at
+    /// most `limit` are stored, the rest only counted.
+    pub fn tokenize_into(
+        &self,
+        text: &str,
+        limit: usize,
+        scratch: &mut TokenizerScratch,
+        ids: &mut Vec<u32>,
+    ) -> usize {
+        let Shared {
+            record,
+            added,
+            vocab,
+            table,
+            ..
+        } = &*self.shared;
+        let wordpiece = WordPiece {
+            vocab: vocab.view(),
+            prefix: record.prefix.as_bytes(),
+            unk: record.unk,
+        };
+        let max_chars = record.max_word_chars as usize;
+        let mut splitter = Splitter::new(record.steps, table, max_chars, wordpiece, scratch);
+        let mut ids = Ids::new(ids, limit);
+        let mut done = 0;
+        for found in added.matches(text, self.special_as_text) {
+            splitter.text(text.get(done..found.start).unwrap_or_default(), &mut ids);
+            ids.push(found.id);
+            done = found.end;
+        }
+        splitter.text(&text[done..], &mut ids);
+        ids.count()
+    }
+
+    /// `[CLS] text [SEP]`, cut to `max_length`; the two special tokens are always there.
+    pub fn encode(&self, text: &str, max_length: usize) -> Encoding {
+        let mut scratch = TokenizerScratch::new();
+        let budget = max_length.saturating_sub(2);
+        let mut ids = vec![self.cls_id()];
+        let count = self.tokenize_into(text, budget, &mut scratch, &mut ids);
+        ids.push(self.sep_id());
+        Encoding {
+            type_ids: vec![0; ids.len()],
+            ids,
+            truncation: Truncation {
+                query_tokens: count.saturating_sub(budget),
+                passage_tokens: 0,
+            },
+        }
+    }
+
+    /// `[CLS] a [SEP] b [SEP]`, cut to `max_length` with the longer text cut first; the three special
+    /// tokens are always there.
+    pub fn encode_pair(&self, a: &str, b: &str, max_length: usize) -> Encoding {
+        let mut scratch = TokenizerScratch::new();
+        let budget = max_length.saturating_sub(3);
+        let mut ids = vec![self.cls_id()];
+        let a_count = self.tokenize_into(a, budget, &mut scratch, &mut ids);
+        let mut passage = Vec::new();
+        let b_count = self.tokenize_into(b, budget, &mut scratch, &mut passage);
+        let (a_kept, b_kept) = truncate_pair(a_count, b_count, budget);
+        ids.truncate(1 + a_kept);
+        ids.push(self.sep_id());
+        let mut type_ids = vec![0; ids.len()];
+        ids.extend(passage.iter().take(b_kept));
+        ids.push(self.sep_id());
+        type_ids.resize(ids.len(), 1);
+        Encoding {
+            ids,
+            type_ids,
+            truncation: Truncation {
+                query_tokens: a_count - a_kept,
+                passage_tokens: b_count - b_kept,
+            },
+        }
     }
 }
-impl std::error::Error for TokenizerError {}

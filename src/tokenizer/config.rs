@@ -1,0 +1,362 @@
+//! The tokenizer's rules, and their record in a model file.
+
+use super::TokenizerError;
+use super::bytes::{le_u16, le_u32};
+use super::normalize::Steps;
+use super::wordpiece::HEAD;
+
+const VERSION: u32 = 1;
+/// Size of the record before the added tokens.
+const FIXED: usize = 56;
+const TOKEN_HEADER: usize = 8;
+/// Largest `max_input_chars_per_word`: bounds the work that one word can cause.
+pub const MAX_WORD_CHARS: u32 = 4096;
+const MAX_PREFIX: usize = HEAD - 1;
+const MAX_ADDED: usize = 4096;
+const MAX_ADDED_BYTES: usize = 1024;
+const NO_MASK: u32 = u32::MAX;
+
+/// How text becomes tokens: BERT's rules and the special tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenizerConfig {
+    /// Lower-case the text.
+    pub lowercase: bool,
+    /// Decompose characters and drop their accents. Hugging Face's `strip_accents: null` means: as
+    /// `lowercase`.
+    pub strip_accents: bool,
+    /// Drop control characters.
+    pub clean_text: bool,
+    /// Make a word of each Chinese character.
+    pub handle_chinese_chars: bool,
+    /// Longer words become the unknown token; at most 4096.
+    pub max_input_chars_per_word: u32,
+    /// In front of pieces that continue a word; at most 15 bytes.
+    pub continuing_subword_prefix: String,
+    /// For words that the vocabulary cannot spell.
+    pub unk_token: String,
+    /// In front of everything.
+    pub cls_token: String,
+    /// After each text.
+    pub sep_token: String,
+    /// Fills up batches, elsewhere than in this library.
+    pub pad_token: String,
+    /// Stands for a word to guess, where there is such a token.
+    pub mask_token: Option<String>,
+    /// Tokens that are recognised in raw text.
+    pub added_tokens: Vec<AddedToken>,
+}
+
+/// A token that is recognised in raw text, before normalisation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddedToken {
+    /// Its text.
+    pub content: String,
+    /// Its id; `None` takes that of the piece with this text. An id that follows those of the pieces
+    /// makes a token that is in no vocabulary file.
+    pub id: Option<u32>,
+    /// Not beside a letter, digit, mark or connector.
+    pub single_word: bool,
+    /// Takes white space before it along.
+    pub lstrip: bool,
+    /// Takes white space after it along.
+    pub rstrip: bool,
+    /// Searched for in the normalised text. Not supported: refused.
+    pub normalized: bool,
+    /// One of the model's control tokens, which [`Tokenizer::special_tokens_as_text`] is about.
+    ///
+    /// [`Tokenizer::special_tokens_as_text`]: super::Tokenizer::special_tokens_as_text
+    pub special: bool,
+}
+
+impl AddedToken {
+    /// A special token with the id that its text has in the vocabulary and all other flags off.
+    pub fn special(content: &str) -> Self {
+        AddedToken {
+            content: content.to_owned(),
+            id: None,
+            single_word: false,
+            lstrip: false,
+            rstrip: false,
+            normalized: false,
+            special: true,
+        }
+    }
+
+    fn flags(&self) -> u8 {
+        u8::from(self.single_word)
+            | u8::from(self.lstrip) << 1
+            | u8::from(self.rstrip) << 2
+            | u8::from(self.special) << 3
+    }
+}
+
+impl TokenizerConfig {
+    /// The rules of `bert-base-uncased` and `bert-base-multilingual-uncased`.
+    pub fn bert_uncased() -> Self {
+        let [unk, cls, sep, pad, mask] = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"];
+        TokenizerConfig {
+            lowercase: true,
+            strip_accents: true,
+            clean_text: true,
+            handle_chinese_chars: true,
+            max_input_chars_per_word: 100,
+            continuing_subword_prefix: "##".to_owned(),
+            unk_token: unk.to_owned(),
+            cls_token: cls.to_owned(),
+            sep_token: sep.to_owned(),
+            pad_token: pad.to_owned(),
+            mask_token: Some(mask.to_owned()),
+            added_tokens: [pad, unk, cls, sep, mask].map(AddedToken::special).to_vec(),
+        }
+    }
+
+    /// The rules of `bert-base-cased` and `bert-base-multilingual-cased`.
+    pub fn bert_cased() -> Self {
+        TokenizerConfig {
+            lowercase: false,
+            strip_accents: false,
+            ..Self::bert_uncased()
+        }
+    }
+}
+
+/// The record of `tokenizer.config`.
+#[derive(Debug, Clone)]
+pub struct Record {
+    pub steps: Steps,
+    pub max_word_chars: u32,
+    pub pieces: u32,
+    pub unk: u32,
+    pub cls: u32,
+    pub sep: u32,
+    pub pad: u32,
+    pub mask: Option<u32>,
+    pub prefix: String,
+    pub added: Vec<(AddedToken, u32)>,
+}
+
+fn wrong(reason: impl Into<String>) -> TokenizerError {
+    TokenizerError::Section {
+        section: "tokenizer.config",
+        reason: reason.into(),
+    }
+}
+
+impl Record {
+    /// The record of a configuration; `id` finds a piece.
+    pub fn from_config(
+        config: &TokenizerConfig,
+        pieces: usize,
+        id: impl Fn(&str) -> Option<u32>,
+    ) -> Result<Self, TokenizerError> {
+        let mut added = Vec::with_capacity(config.added_tokens.len());
+        for token in &config.added_tokens {
+            let id = token.id.or_else(|| id(&token.content));
+            let id = id.ok_or_else(|| TokenizerError::MissingToken(token.content.clone()))?;
+            added.push((
+                AddedToken {
+                    id: Some(id),
+                    ..token.clone()
+                },
+                id,
+            ));
+        }
+        let find = |text: &String| {
+            let token = added.iter().find(|(token, _)| token.content == *text);
+            let id = token.map(|&(_, id)| id).or_else(|| id(text));
+            id.ok_or_else(|| TokenizerError::MissingToken(text.clone()))
+        };
+        let record = Record {
+            steps: Steps {
+                clean_text: config.clean_text,
+                handle_chinese_chars: config.handle_chinese_chars,
+                strip_accents: config.strip_accents,
+                lowercase: config.lowercase,
+            },
+            max_word_chars: config.max_input_chars_per_word,
+            pieces: pieces as u32,
+            unk: find(&config.unk_token)?,
+            cls: find(&config.cls_token)?,
+            sep: find(&config.sep_token)?,
+            pad: find(&config.pad_token)?,
+            mask: config.mask_token.as_ref().map(find).transpose()?,
+            prefix: config.continuing_subword_prefix.clone(),
+            added,
+        };
+        record.check()?;
+        Ok(record)
+    }
+
+    /// Number of ids: pieces, and added tokens that follow them.
+    pub fn vocab_size(&self) -> usize {
+        let after_last = self
+            .added
+            .iter()
+            .map(|&(_, id)| id as usize + 1)
+            .max()
+            .unwrap_or(0);
+        after_last.max(self.pieces as usize)
+    }
+
+    fn check(&self) -> Result<(), TokenizerError> {
+        if self.max_word_chars > MAX_WORD_CHARS {
+            return Err(TokenizerError::WordLimit(self.max_word_chars));
+        }
+        if self.prefix.len() > MAX_PREFIX {
+            return Err(TokenizerError::PrefixTooLong(self.prefix.clone()));
+        }
+        if self.added.len() > MAX_ADDED {
+            return Err(TokenizerError::TooManyAddedTokens(self.added.len()));
+        }
+        let ids = self.pieces as usize + self.added.len();
+        for (i, (token, id)) in self.added.iter().enumerate() {
+            let refused = |reason| TokenizerError::AddedToken {
+                content: token.content.clone(),
+                reason,
+            };
+            if token.normalized {
+                return Err(refused("`normalized: true` is not supported"));
+            }
+            if token.content.is_empty() || token.content.len() > MAX_ADDED_BYTES {
+                return Err(refused("has no bytes or more than 1024"));
+            }
+            if *id as usize >= ids {
+                return Err(refused("its id leaves a gap after the vocabulary's"));
+            }
+            if self.added[..i]
+                .iter()
+                .any(|(other, _)| other.content == token.content)
+            {
+                return Err(refused("is there twice"));
+            }
+        }
+        let size = self.vocab_size();
+        for id in [
+            Some(self.unk),
+            Some(self.cls),
+            Some(self.sep),
+            Some(self.pad),
+            self.mask,
+        ] {
+            if id.is_some_and(|id| id as usize >= size) {
+                return Err(wrong(format!(
+                    "special token id outside a vocabulary of {size}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The section's bytes.
+    pub fn write(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let steps = u32::from(self.steps.lowercase)
+            | u32::from(self.steps.strip_accents) << 1
+            | u32::from(self.steps.clean_text) << 2
+            | u32::from(self.steps.handle_chinese_chars) << 3;
+        let ids = [
+            self.unk,
+            self.cls,
+            self.sep,
+            self.pad,
+            self.mask.unwrap_or(NO_MASK),
+        ];
+        for field in [VERSION, steps, self.max_word_chars, self.pieces]
+            .into_iter()
+            .chain(ids)
+        {
+            out.extend(field.to_le_bytes());
+        }
+        let mut prefix = [0; MAX_PREFIX + 1];
+        prefix[0] = self.prefix.len() as u8;
+        prefix[1..=self.prefix.len()].copy_from_slice(self.prefix.as_bytes());
+        out.extend(prefix);
+        out.extend((self.added.len() as u32).to_le_bytes());
+        for (token, id) in &self.added {
+            out.extend(id.to_le_bytes());
+            out.extend([token.flags(), 0]);
+            out.extend((token.content.len() as u16).to_le_bytes());
+            out.extend(token.content.as_bytes());
+        }
+        out
+    }
+
+    /// Reads and checks a section.
+    pub fn read(section: &[u8]) -> Result<Self, TokenizerError> {
+        if section.len() < FIXED {
+            return Err(wrong("shorter than its fixed part"));
+        }
+        let field = |i: usize| le_u32(section, 4 * i);
+        if field(0) != VERSION {
+            return Err(wrong(format!("version {} instead of {VERSION}", field(0))));
+        }
+        let flags = field(1);
+        if flags >= 1 << 4 {
+            return Err(wrong(format!("unknown flags {flags:#x}")));
+        }
+        let record = Record {
+            steps: Steps {
+                lowercase: flags & 1 != 0,
+                strip_accents: flags & 2 != 0,
+                clean_text: flags & 4 != 0,
+                handle_chinese_chars: flags & 8 != 0,
+            },
+            max_word_chars: field(2),
+            pieces: field(3),
+            unk: field(4),
+            cls: field(5),
+            sep: field(6),
+            pad: field(7),
+            mask: (field(8) != NO_MASK).then_some(field(8)),
+            prefix: read_prefix(&section[36..52])?,
+            added: read_added(&section[FIXED..], field(13) as usize)?,
+        };
+        record.check()?;
+        Ok(record)
+    }
+}
+
+fn read_prefix(field: &[u8]) -> Result<String, TokenizerError> {
+    let (prefix, rest) = field[1..]
+        .split_at_checked(usize::from(field[0]))
+        .ok_or_else(|| wrong("continuing prefix longer than 15 bytes"))?;
+    if rest.iter().any(|&b| b != 0) {
+        return Err(wrong("bytes after the continuing prefix"));
+    }
+    String::from_utf8(prefix.to_vec()).map_err(|_| wrong("continuing prefix is not UTF-8"))
+}
+
+fn read_added(mut bytes: &[u8], count: usize) -> Result<Vec<(AddedToken, u32)>, TokenizerError> {
+    if count > MAX_ADDED {
+        return Err(TokenizerError::TooManyAddedTokens(count));
+    }
+    let mut added = Vec::with_capacity(count);
+    for i in 0..count {
+        let cut = || wrong(format!("ends within added token {i}"));
+        let (header, rest) = bytes.split_at_checked(TOKEN_HEADER).ok_or_else(cut)?;
+        let (content, rest) = rest
+            .split_at_checked(usize::from(le_u16(header, 6)))
+            .ok_or_else(cut)?;
+        let content = std::str::from_utf8(content)
+            .map_err(|_| wrong(format!("added token {i} is not UTF-8")))?;
+        let (id, flags) = (le_u32(header, 0), header[4]);
+        if flags >= 1 << 4 || header[5] != 0 {
+            return Err(wrong(format!("added token {i} has unknown flags")));
+        }
+        let token = AddedToken {
+            content: content.to_owned(),
+            id: Some(id),
+            single_word: flags & 1 != 0,
+            lstrip: flags & 2 != 0,
+            rstrip: flags & 4 != 0,
+            normalized: false,
+            special: flags & 8 != 0,
+        };
+        added.push((token, id));
+        bytes = rest;
+    }
+    if !bytes.is_empty() {
+        return Err(wrong("bytes after the last added token"));
+    }
+    Ok(added)
+}

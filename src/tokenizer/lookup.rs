@@ -1,0 +1,285 @@
+//! The vocabulary's perfect hash: one slot to look at for any word, built once when a model file is
+//! made and used as it lies there.
+//!
+//! Keys are distributed over buckets of about four. Each bucket has a *pilot*, the number that the
+//! builder found to send all of the bucket's keys to slots of their own. A slot holds a piece's id
+//! and, in the bits that the id leaves free, a few bits of the hash, so that most words that are not
+//! pieces are told apart without touching the text. The FORMAT part of [`crate::tokenizer`] has the
+//! bytes.
+
+use super::TokenizerError;
+use super::bytes::{le_u16, le_u32, u64_at};
+
+/// Ids are smaller than this, so that a slot of 24 bits has four or more to spare.
+pub const MAX_PIECES: usize = (1 << 20) - 1;
+/// Pieces are at most this long.
+pub const MAX_PIECE_BYTES: usize = 255;
+
+const HEADER: usize = 16;
+/// Masks of the lengths that pieces with the same first four bytes have.
+const FILTER: usize = 2048;
+/// Pieces shorter than this stand in no mask.
+const FILTER_FROM: usize = 4;
+const PILOTS_AT: usize = HEADER + 4 * FILTER;
+const SLOT: usize = 3;
+const SEEDS: u32 = 64;
+
+fn id_bits(pieces: usize) -> u32 {
+    usize::BITS - pieces.leading_zeros()
+}
+
+/// Both halves of the product: each input bit reaches all of the output's.
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    (product as u64) ^ (product >> 64) as u64
+}
+
+fn seed_state(seed: u32) -> u64 {
+    (u64::from(seed) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+/// The state after eight more bytes, with more to follow.
+fn absorb(state: u64, chunk: u64) -> u64 {
+    fold(state ^ chunk, 0xD6E8_FEB8_6659_FD93)
+}
+
+/// The hash of a key of `len` bytes whose last one to eight bytes are the low bytes of `chunk`.
+fn finish(state: u64, chunk: u64, len: usize) -> u64 {
+    let used = len.wrapping_sub(1) % 8 + 1;
+    let chunk = chunk & (u64::MAX >> (64 - 8 * used));
+    fold(state ^ chunk, 0xA076_1D64_78BD_642F ^ len as u64)
+}
+
+/// The hash of a key that is not empty.
+fn hash(seed: u32, key: &[u8]) -> u64 {
+    let mut state = seed_state(seed);
+    let last = key.len().saturating_sub(1) / 8;
+    for chunk in 0..last {
+        state = absorb(state, u64_at(key, 8 * chunk));
+    }
+    finish(state, u64_at(key, 8 * last), key.len())
+}
+
+fn reduce(bits: u32, below: u32) -> u32 {
+    ((u64::from(bits) * u64::from(below)) >> 32) as u32
+}
+
+fn bucket_of(hash: u64, buckets: u32) -> u32 {
+    reduce((hash >> 32) as u32, buckets)
+}
+
+fn slot_of(hash: u64, pilot: u16, slots: u32) -> u32 {
+    let moved = hash ^ u64::from(pilot).wrapping_mul(0x9FB2_1C65_1E98_DF25);
+    let mixed = moved.wrapping_mul(0xC2B2_AE3D_27D4_EB4F);
+    reduce((mixed >> 32) as u32, slots)
+}
+
+/// The low bits of a hash, which neither bucket nor slot depend on much.
+fn tag_of(hash: u64, id_bits: u32) -> u32 {
+    (hash as u32) << id_bits & 0xFF_FFFF
+}
+
+fn filter_index(first_four: u64) -> usize {
+    (first_four as u32).wrapping_mul(0x9E37_79B1) as usize >> (32 - FILTER.ilog2())
+}
+
+fn length_bit(len: usize) -> u32 {
+    1 << (len - FILTER_FROM).min(31)
+}
+
+/// The bytes of `tokenizer.lookup` for pieces with their ids: distinct, not empty, not too long.
+///
+/// # Errors
+/// When no seed gives every piece a slot of its own.
+pub fn build(pieces: &[(u32, &[u8])], vocab_size: usize) -> Result<Vec<u8>, TokenizerError> {
+    let count = pieces.len() as u32;
+    let (buckets, slots) = (count / 4 + 1, count + count / 19 + 1);
+    let (seed, pilots, table) = (0..SEEDS)
+        .find_map(|seed| {
+            let hashes: Vec<u64> = pieces.iter().map(|(_, key)| hash(seed, key)).collect();
+            place(&hashes, buckets, slots).map(|(pilots, table)| (seed, pilots, table))
+        })
+        .ok_or(TokenizerError::NoPerfectHash)?;
+    let longest = pieces.iter().map(|(_, key)| key.len()).max().unwrap_or(0);
+
+    let mut out = Vec::new();
+    out.extend(seed.to_le_bytes());
+    out.extend(buckets.to_le_bytes());
+    out.extend(slots.to_le_bytes());
+    out.extend((longest as u16).to_le_bytes());
+    out.extend([id_bits(vocab_size) as u8, 0]);
+    out.extend(filter(pieces).iter().flat_map(|mask| mask.to_le_bytes()));
+    out.extend(pilots.iter().flat_map(|pilot| pilot.to_le_bytes()));
+    let bits = id_bits(vocab_size);
+    for entry in table {
+        let slot = match entry {
+            Some(index) => {
+                let (id, key) = pieces[index as usize];
+                id | tag_of(hash(seed, key), bits)
+            }
+            None => 0xFF_FFFF,
+        };
+        out.extend(&slot.to_le_bytes()[..SLOT]);
+    }
+    out.push(0); // the last slot too is read as four bytes
+    Ok(out)
+}
+
+fn filter(pieces: &[(u32, &[u8])]) -> Vec<u32> {
+    let mut masks = vec![0; FILTER];
+    for (_, key) in pieces.iter().filter(|(_, key)| key.len() >= FILTER_FROM) {
+        masks[filter_index(u64_at(key, 0))] |= length_bit(key.len());
+    }
+    masks
+}
+
+/// Pilots of all buckets, and which of the hashes stands in each slot.
+fn place(hashes: &[u64], buckets: u32, slots: u32) -> Option<(Vec<u16>, Vec<Option<u32>>)> {
+    let mut members: Vec<Vec<u32>> = vec![Vec::new(); buckets as usize];
+    for (i, &hash) in hashes.iter().enumerate() {
+        members[bucket_of(hash, buckets) as usize].push(i as u32);
+    }
+    let mut order: Vec<u32> = (0..buckets).collect();
+    order.sort_by_key(|&bucket| std::cmp::Reverse(members[bucket as usize].len()));
+
+    let mut pilots = vec![0; buckets as usize];
+    let mut table = vec![None; slots as usize];
+    let mut wanted = Vec::new();
+    for bucket in order {
+        let keys = &members[bucket as usize];
+        pilots[bucket as usize] = (0..=u16::MAX).find(|&pilot| {
+            wanted.clear();
+            keys.iter().all(|&key| {
+                let slot = slot_of(hashes[key as usize], pilot, slots);
+                let free = table[slot as usize].is_none() && !wanted.contains(&slot);
+                wanted.push(slot);
+                free
+            })
+        })?;
+        for (&slot, &key) in wanted.iter().zip(keys) {
+            table[slot as usize] = Some(key);
+        }
+        wanted.clear();
+    }
+    Some((pilots, table))
+}
+
+/// What the header of `tokenizer.lookup` says.
+#[derive(Debug, Clone, Copy)]
+pub struct LookupHeader {
+    seed: u32,
+    buckets: u32,
+    slots: u32,
+    longest: usize,
+    id_bits: u32,
+}
+
+impl LookupHeader {
+    /// Reads the header and checks that the section has the length that follows from it.
+    ///
+    /// # Errors
+    /// When it does not, or a field is out of range.
+    pub fn read(section: &[u8], vocab_size: usize) -> Result<Self, TokenizerError> {
+        let wrong = |what: &'static str| TokenizerError::Section {
+            section: "tokenizer.lookup",
+            reason: what.to_owned(),
+        };
+        if section.len() < PILOTS_AT {
+            return Err(wrong("shorter than its header and length masks"));
+        }
+        let header = LookupHeader {
+            seed: le_u32(section, 0),
+            buckets: le_u32(section, 4),
+            slots: le_u32(section, 8),
+            longest: usize::from(le_u16(section, 12)),
+            id_bits: u32::from(section[14]),
+        };
+        if header.buckets == 0 || header.slots == 0 {
+            return Err(wrong("no buckets or no slots"));
+        }
+        if header.longest > MAX_PIECE_BYTES {
+            return Err(wrong("longest piece above 255 bytes"));
+        }
+        if header.id_bits != id_bits(vocab_size) || section[15] != 0 {
+            return Err(wrong("bits of an id do not fit the vocabulary's size"));
+        }
+        let len = header.slots_at() + SLOT as u64 * u64::from(header.slots) + 1;
+        if section.len() as u64 != len {
+            return Err(wrong("length does not follow from its header"));
+        }
+        Ok(header)
+    }
+
+    fn slots_at(&self) -> u64 {
+        PILOTS_AT as u64 + 2 * u64::from(self.buckets)
+    }
+}
+
+/// The lookup at work: the header and the section's bytes.
+#[derive(Clone, Copy)]
+pub struct Lookup<'a> {
+    header: LookupHeader,
+    filter: &'a [u8],
+    pilots: &'a [u8],
+    slots: &'a [u8],
+}
+
+impl<'a> Lookup<'a> {
+    /// `section` is what `header` was read from.
+    pub fn new(header: LookupHeader, section: &'a [u8]) -> Self {
+        let (head, slots) = section.split_at(header.slots_at() as usize);
+        let (filter, pilots) = head.split_at(PILOTS_AT);
+        Lookup {
+            header,
+            filter: &filter[HEADER..],
+            pilots,
+            slots,
+        }
+    }
+
+    /// The id that a key has if it is a piece at all.
+    fn candidate(&self, hash: u64) -> Option<u32> {
+        let pilot = le_u16(
+            self.pilots,
+            2 * bucket_of(hash, self.header.buckets) as usize,
+        );
+        let slot = slot_of(hash, pilot, self.header.slots) as usize;
+        let entry = le_u32(self.slots, SLOT * slot) & 0xFF_FFFF;
+        let id_mask = (1 << self.header.id_bits) - 1;
+        (entry & !id_mask == tag_of(hash, self.header.id_bits)).then_some(entry & id_mask)
+    }
+
+    /// The id of a key, where `is_piece(id, len)` says that the piece's bytes are the key's.
+    pub fn find(&self, key: &[u8], is_piece: impl Fn(u32) -> bool) -> Option<u32> {
+        if key.is_empty() || key.len() > self.header.longest {
+            return None;
+        }
+        self.candidate(hash(self.header.seed, key))
+            .filter(|&id| is_piece(id))
+    }
+
+    /// Id and length of the longest piece, of `min` bytes or more, that `key` starts with.
+    pub fn find_longest(
+        &self,
+        key: &[u8],
+        min: usize,
+        is_piece: impl Fn(u32, usize) -> bool,
+    ) -> Option<(u32, usize)> {
+        let max = key.len().min(self.header.longest);
+        let mut states = [seed_state(self.header.seed); MAX_PIECE_BYTES.div_ceil(8) + 1];
+        for chunk in 0..max.saturating_sub(1) / 8 {
+            states[chunk + 1] = absorb(states[chunk], u64_at(key, 8 * chunk));
+        }
+        let first = u64_at(key, 0);
+        let lengths = le_u32(self.filter, 4 * filter_index(first));
+        (min.max(1)..=max).rev().find_map(|len| {
+            if len >= FILTER_FROM && lengths & length_bit(len) == 0 {
+                return None;
+            }
+            let last = (len - 1) / 8;
+            let hash = finish(states[last], u64_at(key, 8 * last), len);
+            let id = self.candidate(hash)?;
+            is_piece(id, len).then_some((id, len))
+        })
+    }
+}

@@ -1,0 +1,245 @@
+//! One pass over the text: normalises, splits into words, and hands each to WordPiece.
+
+use super::normalize::{self, Steps, Stripped};
+use super::tables::{CHINESE, DECOMPOSES, MARK, NONSTARTER, PUNCTUATION, REMOVED, SPACE};
+use super::wordpiece::{HEAD, Ids, WordPiece};
+
+/// Bytes that may be read, never written, after the longest word.
+const TAIL: usize = 16;
+
+/// A word's buffer, kept from text to text so that nothing is allocated per word.
+#[derive(Debug, Default)]
+pub struct TokenizerScratch {
+    word: Vec<u8>,
+}
+
+impl TokenizerScratch {
+    /// An empty one; it grows to a few hundred bytes at first use.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn buffer(&mut self, max_chars: usize) -> &mut [u8] {
+        let len = HEAD + 4 * max_chars + TAIL;
+        if self.word.len() < len {
+            self.word.resize(len, 0);
+        }
+        &mut self.word
+    }
+}
+
+/// What to do with a byte of the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    Append(u8),
+    Space,
+    Drop,
+    Punctuation,
+    /// Not ASCII, or rare: look at the character.
+    Character,
+}
+
+/// An [`Action`] for each byte, from the steps that are on.
+#[derive(Debug, Clone)]
+pub struct ByteTable([Action; 256]);
+
+impl ByteTable {
+    /// The table for these steps.
+    pub fn new(steps: Steps) -> Self {
+        let action = |byte: usize| {
+            let c = byte as u8 as char;
+            let flags = normalize::flags(c);
+            match byte {
+                0x80.. => Action::Character,
+                _ if flags & REMOVED != 0 && steps.clean_text => Action::Drop,
+                _ if flags & SPACE != 0 => Action::Space,
+                _ if flags & PUNCTUATION != 0 => Action::Punctuation,
+                _ if steps.lowercase => Action::Append(normalize::lower(c, flags) as u8),
+                _ => Action::Append(byte as u8),
+            }
+        };
+        ByteTable(std::array::from_fn(action))
+    }
+}
+
+/// The state of the pass: the word so far, and where its ids go.
+pub struct Splitter<'a> {
+    steps: Steps,
+    table: &'a ByteTable,
+    max_chars: usize,
+    wordpiece: WordPiece<'a>,
+    buffer: &'a mut [u8],
+    /// The word stands at `buffer[HEAD..end]`.
+    end: usize,
+    /// Its characters, also those beyond `max_chars`, which are not stored.
+    chars: usize,
+    /// Marks are not sorted past this place.
+    barrier: usize,
+}
+
+impl<'a> Splitter<'a> {
+    /// A pass that begins.
+    pub fn new(
+        steps: Steps,
+        table: &'a ByteTable,
+        max_chars: usize,
+        wordpiece: WordPiece<'a>,
+        scratch: &'a mut TokenizerScratch,
+    ) -> Self {
+        Splitter {
+            steps,
+            table,
+            max_chars,
+            wordpiece,
+            buffer: scratch.buffer(max_chars),
+            end: HEAD,
+            chars: 0,
+            barrier: HEAD,
+        }
+    }
+
+    /// All words of a text, which ends the last one.
+    pub fn text(&mut self, text: &str, ids: &mut Ids) {
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
+            match self.table.0[usize::from(byte)] {
+                Action::Append(byte) => self.append_byte(byte),
+                Action::Space => self.end_word(ids),
+                Action::Drop => {}
+                Action::Punctuation => {
+                    self.end_word(ids);
+                    self.append_byte(byte);
+                    self.end_word(ids);
+                }
+                Action::Character => {
+                    let c = text[at..]
+                        .chars()
+                        .next()
+                        .unwrap_or(char::REPLACEMENT_CHARACTER);
+                    self.character(c, ids);
+                    at += c.len_utf8();
+                    continue;
+                }
+            }
+            at += 1;
+        }
+        self.end_word(ids);
+    }
+
+    fn character(&mut self, c: char, ids: &mut Ids) {
+        let flags = normalize::flags(c);
+        if flags == 0 {
+            self.append(c);
+        } else if flags & REMOVED != 0 && self.steps.clean_text {
+            // as if it were not there
+        } else if flags & CHINESE != 0 && self.steps.handle_chinese_chars {
+            self.end_word(ids);
+            self.cleaned(c, flags, ids);
+            self.end_word(ids);
+        } else {
+            self.cleaned(c, flags, ids);
+        }
+    }
+
+    fn cleaned(&mut self, c: char, flags: u16, ids: &mut Ids) {
+        if !self.steps.strip_accents {
+            return self.decomposed(c, flags, ids);
+        }
+        if flags & MARK != 0 || flags & DECOMPOSES != 0 {
+            if flags & NONSTARTER == 0 {
+                self.barrier = self.end;
+            }
+            if flags & DECOMPOSES != 0 {
+                self.decompose(c, ids);
+            }
+        } else if flags & NONSTARTER != 0 {
+            self.insert_mark(c);
+        } else {
+            self.decomposed(c, flags, ids);
+        }
+    }
+
+    fn decompose(&mut self, c: char, ids: &mut Ids) {
+        match normalize::stripped(c) {
+            Stripped::Hangul(jamo) => {
+                for letter in jamo.into_iter().filter(|&letter| letter != '\0') {
+                    self.append(letter);
+                }
+            }
+            Stripped::Letters(letters) => {
+                for &letter in letters {
+                    let flags = normalize::flags(letter);
+                    if flags & NONSTARTER != 0 {
+                        self.insert_mark(letter);
+                    } else {
+                        self.decomposed(letter, flags, ids);
+                    }
+                }
+            }
+        }
+    }
+
+    fn decomposed(&mut self, c: char, flags: u16, ids: &mut Ids) {
+        if flags & SPACE != 0 {
+            self.end_word(ids);
+        } else if flags & PUNCTUATION != 0 {
+            self.end_word(ids);
+            self.append(c);
+            self.end_word(ids);
+        } else if !self.steps.lowercase {
+            self.append(c);
+        } else if c == '\u{130}' {
+            self.append('i');
+            self.append('\u{307}');
+        } else {
+            self.append(normalize::lower(c, flags));
+        }
+    }
+
+    fn append_byte(&mut self, byte: u8) {
+        if self.chars < self.max_chars {
+            self.buffer[self.end] = byte;
+            self.end += 1;
+        }
+        self.chars += 1;
+    }
+
+    fn append(&mut self, c: char) {
+        if self.chars < self.max_chars {
+            self.end += c.encode_utf8(&mut self.buffer[self.end..]).len();
+        }
+        self.chars += 1;
+    }
+
+    /// Puts a mark before those of a higher class that stand at the word's end.
+    fn insert_mark(&mut self, mark: char) {
+        let class = normalize::combining_class(mark);
+        let mut place = self.end;
+        while let Some(last) = last_char(&self.buffer[self.barrier..place]) {
+            if normalize::combining_class(last) <= class {
+                break;
+            }
+            place -= last.len_utf8();
+        }
+        let before = self.end;
+        self.append(mark);
+        self.buffer[place..self.end].rotate_right(self.end - before);
+    }
+
+    fn end_word(&mut self, ids: &mut Ids) {
+        if self.chars > self.max_chars {
+            ids.push(self.wordpiece.unk);
+        } else if self.chars > 0 {
+            self.wordpiece.word(self.buffer, self.end, ids);
+        }
+        self.end = HEAD;
+        self.chars = 0;
+        self.barrier = HEAD;
+    }
+}
+
+fn last_char(bytes: &[u8]) -> Option<char> {
+    let start = bytes.iter().rposition(|&b| b & 0xC0 != 0x80)?;
+    std::str::from_utf8(&bytes[start..]).ok()?.chars().next()
+}

@@ -1,0 +1,164 @@
+//! The pieces: their text, where each begins, and the way from text to id.
+
+use std::collections::HashMap;
+
+use super::TokenizerError;
+use super::bytes::{le_u16, le_u32};
+use super::lookup::{self, Lookup, LookupHeader, MAX_PIECE_BYTES, MAX_PIECES};
+use crate::format::storage::Blob;
+
+/// Pieces that share one base in `tokenizer.offsets`.
+const BLOCK: usize = 256;
+
+/// A checked vocabulary.
+#[derive(Debug, Clone)]
+pub struct Vocab {
+    pieces: usize,
+    header: LookupHeader,
+    text: Blob,
+    offsets: Blob,
+    lookup: Blob,
+}
+
+/// The pieces of a `vocab.txt`, read as Hugging Face's `tokenizers` does: a piece a line, white space
+/// at the line's end dropped.
+pub fn read_vocab_txt(bytes: &[u8]) -> Result<Vec<&str>, TokenizerError> {
+    let text = std::str::from_utf8(bytes).map_err(|e| {
+        let line = bytes[..e.valid_up_to()]
+            .iter()
+            .filter(|&&b| b == b'\n')
+            .count()
+            + 1;
+        TokenizerError::NotUtf8 { line }
+    })?;
+    Ok(text.lines().map(str::trim_end).collect())
+}
+
+impl Vocab {
+    /// Builds the three sections. Of pieces that occur twice the last one counts.
+    pub fn build(pieces: &[impl AsRef<str>]) -> Result<Self, TokenizerError> {
+        if pieces.is_empty() || pieces.len() > MAX_PIECES {
+            return Err(TokenizerError::VocabularySize(pieces.len()));
+        }
+        let mut text = Vec::new();
+        let (mut bases, mut relative) = (Vec::new(), Vec::new());
+        let mut last = HashMap::with_capacity(pieces.len());
+        for (id, piece) in pieces.iter().map(AsRef::as_ref).enumerate() {
+            if piece.len() > MAX_PIECE_BYTES {
+                return Err(TokenizerError::PieceTooLong {
+                    id: id as u32,
+                    bytes: piece.len(),
+                });
+            }
+            push_offset(text.len(), id, &mut bases, &mut relative);
+            text.extend(piece.as_bytes());
+            last.insert(piece.as_bytes(), id as u32);
+        }
+        push_offset(text.len(), pieces.len(), &mut bases, &mut relative);
+        last.remove(&[][..]);
+        let mut keys: Vec<(u32, &[u8])> = last.into_iter().map(|(key, id)| (id, key)).collect();
+        keys.sort_unstable(); // the same bytes every time
+        let lookup = lookup::build(&keys, pieces.len())?;
+
+        let mut offsets = Vec::new();
+        offsets.extend(bases.iter().flat_map(|base: &u32| base.to_le_bytes()));
+        offsets.extend(relative.iter().flat_map(|at: &u16| at.to_le_bytes()));
+        let [text, offsets, lookup] = [text, offsets, lookup].map(|s| Blob::copy_from(&s));
+        Self::open(pieces.len(), text, offsets, lookup)
+    }
+
+    /// Checks the sections' lengths and header fields; their contents are checked at each use.
+    pub fn open(
+        pieces: usize,
+        text: Blob,
+        offsets: Blob,
+        lookup: Blob,
+    ) -> Result<Self, TokenizerError> {
+        if pieces == 0 || pieces > MAX_PIECES {
+            return Err(TokenizerError::VocabularySize(pieces));
+        }
+        let expected = 4 * (pieces / BLOCK + 1) + 2 * (pieces + 1);
+        if offsets.len() != expected {
+            return Err(TokenizerError::Section {
+                section: "tokenizer.offsets",
+                reason: format!("{} bytes instead of {expected}", offsets.len()),
+            });
+        }
+        if text.len() > pieces * MAX_PIECE_BYTES {
+            return Err(TokenizerError::Section {
+                section: "tokenizer.text",
+                reason: format!("{} bytes are too many for {pieces} pieces", text.len()),
+            });
+        }
+        let header = LookupHeader::read(&lookup, pieces)?;
+        Ok(Vocab {
+            pieces,
+            header,
+            text,
+            offsets,
+            lookup,
+        })
+    }
+
+    /// Text, offsets and lookup sections.
+    pub fn sections(&self) -> [&Blob; 3] {
+        [&self.text, &self.offsets, &self.lookup]
+    }
+
+    /// The vocabulary as slices, for many lookups.
+    pub fn view(&self) -> VocabView<'_> {
+        let (bases, relative) = self.offsets.split_at(4 * (self.pieces / BLOCK + 1));
+        VocabView {
+            pieces: self.pieces as u32,
+            text: &self.text,
+            bases,
+            relative,
+            lookup: Lookup::new(self.header, &self.lookup),
+        }
+    }
+}
+
+fn push_offset(at: usize, id: usize, bases: &mut Vec<u32>, relative: &mut Vec<u16>) {
+    if id.is_multiple_of(BLOCK) {
+        bases.push(at as u32);
+    }
+    // At most 255 pieces of 255 bytes after the base.
+    relative.push((at as u32 - bases[id / BLOCK]) as u16);
+}
+
+/// A vocabulary's bytes, borrowed.
+#[derive(Clone, Copy)]
+pub struct VocabView<'a> {
+    pieces: u32,
+    text: &'a [u8],
+    bases: &'a [u8],
+    relative: &'a [u8],
+    lookup: Lookup<'a>,
+}
+
+impl<'a> VocabView<'a> {
+    fn offset(&self, id: u32) -> usize {
+        let base = le_u32(self.bases, 4 * (id as usize / BLOCK));
+        let relative = le_u16(self.relative, 2 * id as usize);
+        base as usize + usize::from(relative)
+    }
+
+    /// The bytes of a piece; `None` where there is no such id or its offsets are damaged.
+    pub fn piece(&self, id: u32) -> Option<&'a [u8]> {
+        if id >= self.pieces {
+            return None;
+        }
+        self.text.get(self.offset(id)..self.offset(id + 1))
+    }
+
+    /// The id of a piece.
+    pub fn find(&self, key: &[u8]) -> Option<u32> {
+        self.lookup.find(key, |id| self.piece(id) == Some(key))
+    }
+
+    /// Id and length of the longest piece, of `min` bytes or more, that `key` starts with.
+    pub fn find_longest(&self, key: &[u8], min: usize) -> Option<(u32, usize)> {
+        self.lookup
+            .find_longest(key, min, |id, len| self.piece(id) == Some(&key[..len]))
+    }
+}
