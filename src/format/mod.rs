@@ -1,4 +1,12 @@
-//! The model file.
+#![doc = include_str!("FORMAT.md")]
 
+pub mod checksum;
+pub mod config;
+pub mod directory;
+pub mod header;
+pub mod mapped;
+pub(crate) mod sections;
+pub mod self_test;
 pub mod source;
 pub mod storage;
+pub mod write;

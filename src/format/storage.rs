@@ -1,9 +1,15 @@
 //! The bytes of a model, wherever they live, and cheap views into them.
 
+use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
+
+#[cfg(target_endian = "big")]
+compile_error!(
+    "lanerank uses little-endian model files in place and needs a little-endian machine"
+);
 
 /// Sections start at multiples of this.
 pub const ALIGNMENT: usize = 64;
@@ -89,7 +95,7 @@ impl Blob {
 
     /// Uses bytes of the program itself, in place where they are aligned to 64, else copied.
     pub fn from_static(bytes: &'static [u8]) -> Self {
-        if bytes.as_ptr().addr() % ALIGNMENT == 0 {
+        if bytes.as_ptr().addr().is_multiple_of(ALIGNMENT) {
             Self::whole(Storage::Static(bytes))
         } else {
             Self::copy_from(bytes)
@@ -99,6 +105,14 @@ impl Blob {
     /// Uses a mapped file in place.
     pub fn from_map(map: memmap2::Mmap) -> Self {
         Self::whole(Storage::Mapped(map))
+    }
+
+    /// Takes an owned buffer back, where this is the last view of it and shows all of it.
+    pub fn into_aligned(self) -> Option<AlignedBytes> {
+        match Arc::into_inner(self.storage)? {
+            Storage::Owned(bytes) if bytes.len() == self.len => Some(bytes),
+            _ => None,
+        }
     }
 
     /// A part of this view, or `None` where it would reach outside.
@@ -122,5 +136,30 @@ impl Deref for Blob {
 impl std::fmt::Debug for Blob {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Blob({} bytes)", self.len)
+    }
+}
+
+/// A [`Blob`] of numbers.
+#[derive(Clone, Debug)]
+pub struct View<T> {
+    blob: Blob,
+    element: PhantomData<T>,
+}
+
+impl<T: Pod> View<T> {
+    /// The bytes as numbers, or `None` where their length or alignment does not allow it.
+    pub fn new(blob: Blob) -> Option<Self> {
+        bytemuck::try_cast_slice::<u8, T>(&blob).ok()?;
+        Some(View {
+            blob,
+            element: PhantomData,
+        })
+    }
+}
+
+impl<T: Pod> Deref for View<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        bytemuck::cast_slice(&self.blob)
     }
 }

@@ -54,3 +54,73 @@ pub struct ModelConfig {
     /// Longest sequence by default, at most `max_position_embeddings`.
     pub max_length: usize,
 }
+
+/// Widest layer: keeps every 32-bit sum of int8 products exact.
+pub const MAX_WIDTH: usize = lanerank_kernels::layout::MAX_K;
+/// Most layers.
+pub const MAX_LAYERS: usize = 128;
+
+impl ModelConfig {
+    /// Whether everything after the last layer's attention is needed for the first token only.
+    pub fn cls_only(&self) -> bool {
+        !matches!(
+            self.head,
+            Head::Encoder {
+                pooling: Pooling::Mean,
+                ..
+            }
+        )
+    }
+
+    /// Width of one attention head.
+    pub fn head_dim(&self) -> usize {
+        self.hidden_size / self.num_attention_heads
+    }
+
+    /// Checks that the values make a model.
+    ///
+    /// # Errors
+    /// The name of the field that is wrong, and how.
+    pub fn validate(&self) -> Result<(), (&'static str, String)> {
+        let within = |name, value: usize, max: usize| match (1..=max).contains(&value) {
+            true => Ok(()),
+            false => Err((name, format!("{value} is not in 1..={max}"))),
+        };
+        within("hidden_size", self.hidden_size, MAX_WIDTH)?;
+        within("num_hidden_layers", self.num_hidden_layers, MAX_LAYERS)?;
+        within(
+            "num_attention_heads",
+            self.num_attention_heads,
+            self.hidden_size,
+        )?;
+        within("intermediate_size", self.intermediate_size, MAX_WIDTH)?;
+        within("vocab_size", self.vocab_size, 1 << 24)?;
+        within(
+            "max_position_embeddings",
+            self.max_position_embeddings,
+            1 << 16,
+        )?;
+        within("type_vocab_size", self.type_vocab_size, 256)?;
+        within("max_length", self.max_length, self.max_position_embeddings)?;
+        if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
+            let heads = self.num_attention_heads;
+            let reason = format!("{heads} does not divide hidden_size {}", self.hidden_size);
+            return Err(("num_attention_heads", reason));
+        }
+        if !(self.layer_norm_eps.is_finite() && self.layer_norm_eps >= 0.0) {
+            let reason = format!("{} is not a number of at least 0", self.layer_norm_eps);
+            return Err(("layer_norm_eps", reason));
+        }
+        match self.head {
+            Head::Classifier { num_labels } if !(1..=2).contains(&num_labels) => Err((
+                "num_labels",
+                format!("{num_labels}: a reranker has 1 logit or 2"),
+            )),
+            Head::Classifier { .. } if self.type_vocab_size < 2 => Err((
+                "type_vocab_size",
+                "a cross-encoder tells query and passage apart by 2 segments".into(),
+            )),
+            _ => Ok(()),
+        }
+    }
+}

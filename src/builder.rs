@@ -1,0 +1,136 @@
+//! Setting up a [`Ranker`] or an [`Encoder`]: the same choices for both.
+
+use std::marker::PhantomData;
+use std::path::PathBuf;
+
+use lanerank_kernels::{Isa, Kernels};
+
+use crate::model::{Head, Model};
+use crate::scoring::Engine;
+use crate::threads::Threads;
+use crate::{Encoder, Error, Ranker};
+
+enum Source {
+    None,
+    Path(PathBuf),
+    Opened(Model),
+}
+
+/// Choices for a [`Ranker`] or an [`Encoder`]; each has a default but the model.
+pub struct Builder<T> {
+    source: Source,
+    max_length: Option<usize>,
+    threads: Option<usize>,
+    isa: Option<Isa>,
+    special_tokens_as_text: bool,
+    made: PhantomData<T>,
+}
+
+impl<T> Builder<T> {
+    pub(crate) fn new() -> Self {
+        Builder {
+            source: Source::None,
+            max_length: None,
+            threads: None,
+            isa: None,
+            special_tokens_as_text: false,
+            made: PhantomData,
+        }
+    }
+
+    /// The model file to read.
+    pub fn model(mut self, path: impl Into<PathBuf>) -> Self {
+        self.source = Source::Path(path.into());
+        self
+    }
+
+    /// A model that is already open, for instance a mapped one.
+    pub fn opened(mut self, model: Model) -> Self {
+        self.source = Source::Opened(model);
+        self
+    }
+
+    /// Longest sequence in tokens, special tokens included; what is longer is truncated, and every
+    /// hit says so. Default: as the model file says.
+    pub fn max_length(mut self, tokens: usize) -> Self {
+        self.max_length = Some(tokens);
+        self
+    }
+
+    /// Threads that one request may use. 1 makes no thread pool. Default: as many as this process
+    /// may use, which in a container is its share and not the host's.
+    pub fn threads(mut self, count: usize) -> Self {
+        self.threads = Some(count);
+        self
+    }
+
+    /// The kernel tier. Default: `LANERANK_ISA` where it is set, else the best this CPU has.
+    pub fn isa(mut self, isa: Isa) -> Self {
+        self.isa = Some(isa);
+        self
+    }
+
+    /// Whether `[SEP]` and its like in a text are read as plain text. Default: no, as in Hugging
+    /// Face tokenizers. Worth setting where passages come from people you do not trust.
+    pub fn special_tokens_as_text(mut self, yes: bool) -> Self {
+        self.special_tokens_as_text = yes;
+        self
+    }
+
+    fn engine(self) -> Result<Engine, Error> {
+        let model = match self.source {
+            Source::None => return Err(Error::Argument("no model was named".into())),
+            Source::Path(path) => Model::open(path)?,
+            Source::Opened(model) => model,
+        };
+        let tokenizer = model
+            .tokenizer()
+            .clone()
+            .special_tokens_as_text(self.special_tokens_as_text);
+        let kernels = match self.isa {
+            Some(isa) => Kernels::for_isa(isa)?,
+            None => Kernels::from_env()?,
+        };
+        let config = model.config();
+        let least = match config.head {
+            Head::Classifier { .. } => 3,
+            Head::Encoder { .. } => 2,
+        };
+        let max_length = self.max_length.unwrap_or(config.max_length);
+        let most = config.max_position_embeddings;
+        if !(least..=most).contains(&max_length) {
+            return Err(Error::Argument(format!(
+                "max_length: {max_length} is not in {least}..={most}, what this model can take"
+            )));
+        }
+        let threads = Threads::new(self.threads)?;
+        Ok(Engine::new(model, tokenizer, kernels, threads, max_length))
+    }
+}
+
+impl Builder<Ranker> {
+    /// Opens the model and makes the ranker.
+    ///
+    /// # Errors
+    /// What is wrong with the model file, or which choice cannot be met here.
+    pub fn build(self) -> Result<Ranker, Error> {
+        Ok(Ranker::from_engine(self.engine()?))
+    }
+}
+
+impl Builder<Encoder> {
+    /// Opens the model and makes the encoder.
+    ///
+    /// # Errors
+    /// What is wrong with the model file, which choice cannot be met here, or that the model is a
+    /// cross-encoder, whose vectors mean nothing on their own.
+    pub fn build(self) -> Result<Encoder, Error> {
+        let engine = self.engine()?;
+        match engine.model.config().head {
+            Head::Encoder { .. } => Ok(Encoder::from_engine(engine)),
+            Head::Classifier { .. } => Err(Error::Unsupported(
+                "embeddings from a cross-encoder; use a sentence encoder, or Ranker".into(),
+            )),
+        }
+    }
+}

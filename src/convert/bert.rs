@@ -1,0 +1,350 @@
+//! Which of BERT's tensors become which sections.
+
+use super::matrix::{write_panels, write_part, write_rows};
+use super::{ConvertOptions, WeightDtype};
+use crate::Error;
+use crate::format::directory::{Dtype, Layout};
+use crate::format::source::TensorSource;
+use crate::format::write::{Draft, Plan};
+use crate::model::{Head, ModelConfig};
+
+/// How a weight is made of its tensors.
+enum Kind {
+    /// A row-major table `[rows, width]`, without a bias.
+    Table,
+    /// A row-major table `[rows, width]` with a bias `[rows]`.
+    TableWithBias,
+    /// Matrices `[n, k]` one under the other, in panels.
+    Linear,
+    /// One matrix a head: the head's rows of `[hidden, hidden]`.
+    HeadRows,
+    /// One matrix a head: the head's rows of `[hidden, hidden]`, transposed; its bias is left out
+    /// because it does not change the softmax.
+    HeadRowsTransposed,
+    /// Scale and shift, both `[width]`.
+    LayerNorm,
+}
+
+/// A weight of the model file and the tensors it is made of.
+pub struct Weight {
+    /// Its name, before `.weight`, `.bias`, `.scale`, `.sum`.
+    pub name: String,
+    kind: Kind,
+    dtype: Dtype,
+    /// Shape of `.weight`; `[n, k]` or `[heads, n, k]`.
+    shape: Vec<usize>,
+    /// Tensors in the source, before `.weight` and `.bias`, and the shape of each `.weight`.
+    tensors: Vec<String>,
+    tensor_shape: Vec<usize>,
+}
+
+/// All weights, in file order.
+pub fn weights(config: &ModelConfig, options: &ConvertOptions) -> Vec<Weight> {
+    let mut list = List {
+        options,
+        weights: Vec::new(),
+    };
+    list.embeddings(config);
+    for layer in 0..config.num_hidden_layers {
+        let last = layer + 1 == config.num_hidden_layers;
+        list.layer(config, layer, last && config.cls_only());
+    }
+    if let Head::Classifier { num_labels } = config.head {
+        let hidden = config.hidden_size;
+        let pooler = vec!["pooler.dense".to_owned()];
+        list.linear("pooler", &[hidden, hidden], pooler);
+        list.push(
+            "classifier",
+            Kind::TableWithBias,
+            WeightDtype::F32,
+            &[num_labels, hidden],
+            vec!["classifier".into()],
+            &[num_labels, hidden],
+        );
+    }
+    list.weights
+}
+
+struct List<'a> {
+    options: &'a ConvertOptions,
+    weights: Vec<Weight>,
+}
+
+impl List<'_> {
+    fn push(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        default: WeightDtype,
+        shape: &[usize],
+        tensors: Vec<String>,
+        tensor_shape: &[usize],
+    ) {
+        self.weights.push(Weight {
+            name: name.into(),
+            dtype: match kind {
+                Kind::LayerNorm => Dtype::F32,
+                _ => self.options.dtype_of(name, default),
+            },
+            kind,
+            shape: shape.to_vec(),
+            tensors,
+            tensor_shape: tensor_shape.to_vec(),
+        });
+    }
+
+    fn linear(&mut self, name: &str, shape: &[usize; 2], tensors: Vec<String>) {
+        let rows = shape[0] / tensors.len();
+        let each = [rows, shape[1]];
+        let dtype = self.options.dtype;
+        self.push(name, Kind::Linear, dtype, shape, tensors, &each);
+    }
+
+    fn norm(&mut self, name: &str, hidden: usize, tensor: String) {
+        let f32 = WeightDtype::F32;
+        self.push(
+            name,
+            Kind::LayerNorm,
+            f32,
+            &[hidden],
+            vec![tensor],
+            &[hidden],
+        );
+    }
+
+    fn embeddings(&mut self, config: &ModelConfig) {
+        let hidden = config.hidden_size;
+        let main = self.options.dtype;
+        for (name, tensor, rows, dtype) in [
+            ("word", "word", config.vocab_size, main),
+            ("position", "position", config.max_position_embeddings, main),
+            (
+                "token_type",
+                "token_type",
+                config.type_vocab_size,
+                WeightDtype::F32,
+            ),
+        ] {
+            self.push(
+                &format!("embeddings.{name}"),
+                Kind::Table,
+                dtype,
+                &[rows, hidden],
+                vec![format!("embeddings.{tensor}_embeddings")],
+                &[rows, hidden],
+            );
+        }
+        self.norm(
+            "embeddings.layer_norm",
+            hidden,
+            "embeddings.LayerNorm".into(),
+        );
+    }
+
+    fn layer(&mut self, config: &ModelConfig, layer: usize, cls_only: bool) {
+        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+        let own = format!("layers.{layer}");
+        let theirs = format!("encoder.layer.{layer}");
+        let attention = |part: &str| format!("{theirs}.attention.self.{part}");
+        if cls_only {
+            self.cls_attention(config, &own, attention);
+        } else {
+            let parts = ["query", "key", "value"].map(attention).to_vec();
+            self.linear(
+                &format!("{own}.attention.qkv"),
+                &[3 * hidden, hidden],
+                parts,
+            );
+        }
+        let dense = |part: &str| vec![format!("{theirs}.{part}.dense")];
+        let square = [hidden, hidden];
+        self.linear(
+            &format!("{own}.attention.output"),
+            &square,
+            dense("attention.output"),
+        );
+        let norm = format!("{theirs}.attention.output.LayerNorm");
+        self.norm(&format!("{own}.attention.layer_norm"), hidden, norm);
+        let up = [inner, hidden];
+        self.linear(
+            &format!("{own}.ffn.intermediate"),
+            &up,
+            dense("intermediate"),
+        );
+        let down = [hidden, inner];
+        self.linear(&format!("{own}.ffn.output"), &down, dense("output"));
+        let norm = format!("{theirs}.output.LayerNorm");
+        self.norm(&format!("{own}.ffn.layer_norm"), hidden, norm);
+    }
+
+    fn cls_attention(
+        &mut self,
+        config: &ModelConfig,
+        own: &str,
+        attention: impl Fn(&str) -> String,
+    ) {
+        let hidden = config.hidden_size;
+        let (heads, dim) = (config.num_attention_heads, config.head_dim());
+        let square = [hidden, hidden];
+        let dtype = self.options.dtype;
+        let query = vec![attention("query")];
+        self.linear(&format!("{own}.attention.query"), &square, query);
+        for (name, kind, shape, tensor) in [
+            (
+                "key_t",
+                Kind::HeadRowsTransposed,
+                [heads, hidden, dim],
+                "key",
+            ),
+            ("value", Kind::HeadRows, [heads, dim, hidden], "value"),
+        ] {
+            let name = format!("{own}.attention.{name}");
+            let tensors = vec![attention(tensor)];
+            self.push(&name, kind, dtype, &shape, tensors, &square);
+        }
+    }
+}
+
+/// Refuses a source that lacks a tensor or has one of another shape, before anything is read.
+pub fn check_shapes(weights: &[Weight], source: &dyn TensorSource) -> Result<(), Error> {
+    for weight in weights {
+        for tensor in &weight.tensors {
+            check_shape(source, &format!("{tensor}.weight"), &weight.tensor_shape)?;
+            if !matches!(weight.kind, Kind::Table) {
+                check_shape(source, &format!("{tensor}.bias"), &weight.tensor_shape[..1])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_shape(source: &dyn TensorSource, name: &str, expected: &[usize]) -> Result<(), Error> {
+    let reason = match source.shape(name) {
+        Some(shape) if shape == expected => return Ok(()),
+        Some(shape) => format!("has shape {shape:?}, the config asks for {expected:?}"),
+        None => "missing from the source".into(),
+    };
+    Err(Error::Tensor {
+        name: name.into(),
+        reason,
+    })
+}
+
+/// A tensor of the right length, all of it finite.
+fn read(source: &mut dyn TensorSource, name: &str, len: usize) -> Result<Vec<f32>, Error> {
+    let values = source.read(name)?;
+    let reason = if values.len() != len {
+        format!("{} values, not {len}", values.len())
+    } else if let Some(i) = values.iter().position(|v| !v.is_finite()) {
+        format!("value {i} is {}", values[i])
+    } else {
+        return Ok(values);
+    };
+    Err(Error::Tensor {
+        name: name.into(),
+        reason,
+    })
+}
+
+impl Weight {
+    /// Adds the weight's sections to the plan.
+    pub fn plan(&self, plan: &mut Plan) -> Result<(), Error> {
+        let section = |part: &str| format!("{}.{part}", self.name);
+        let (_, rows) = self.shape.split_last().unwrap_or((&0, &[]));
+        let f32_rows = |plan: &mut Plan, part, shape: &[usize]| {
+            plan.add(section(part), Dtype::F32, Layout::Rows, shape)
+        };
+        match self.kind {
+            Kind::LayerNorm => {
+                f32_rows(plan, "weight", &self.shape)?;
+                f32_rows(plan, "bias", &self.shape)
+            }
+            Kind::Table | Kind::TableWithBias => {
+                plan.add(section("weight"), self.dtype, Layout::Rows, &self.shape)?;
+                if self.dtype == Dtype::I8 {
+                    f32_rows(plan, "scale", rows)?;
+                }
+                match self.kind {
+                    Kind::TableWithBias => f32_rows(plan, "bias", rows),
+                    _ => Ok(()),
+                }
+            }
+            Kind::Linear | Kind::HeadRows | Kind::HeadRowsTransposed => {
+                plan.add(section("weight"), self.dtype, Layout::Panels, &self.shape)?;
+                if self.dtype == Dtype::I8 {
+                    f32_rows(plan, "scale", rows)?;
+                    plan.add(section("sum"), Dtype::I32, Layout::Rows, rows)?;
+                }
+                f32_rows(plan, "bias", rows)
+            }
+        }
+    }
+
+    /// Reads the weight's tensors and fills its sections.
+    pub fn write(&self, source: &mut dyn TensorSource, draft: &mut Draft) -> Result<(), Error> {
+        let len: usize = self.tensor_shape.iter().product();
+        let mut values = Vec::new();
+        for tensor in &self.tensors {
+            let mut tensor = read(source, &format!("{tensor}.weight"), len)?;
+            match values.is_empty() {
+                true => values = tensor,
+                false => values.append(&mut tensor),
+            }
+        }
+        match (&self.kind, &self.shape[..]) {
+            (Kind::LayerNorm, _) => {
+                write_part(draft, &format!("{}.weight", self.name), 0, &values)?
+            }
+            (Kind::Table | Kind::TableWithBias, &[rows, width]) => {
+                write_rows(draft, &self.name, self.dtype, &values, rows, width)?;
+            }
+            (Kind::Linear, &[n, k]) => {
+                write_panels(draft, &self.name, self.dtype, 0, &values, n, k)?;
+            }
+            (_, &[heads, n, k]) => self.write_heads(draft, &values, heads, n, k)?,
+            _ => return Err(Error::Argument(format!("{}: no such shape", self.name))),
+        }
+        self.write_bias(source, draft)
+    }
+
+    fn write_heads(
+        &self,
+        draft: &mut Draft,
+        values: &[f32],
+        heads: usize,
+        n: usize,
+        k: usize,
+    ) -> Result<(), Error> {
+        for (head, rows) in values.chunks_exact(n * k).take(heads).enumerate() {
+            let transposed;
+            let rows = match self.kind {
+                Kind::HeadRowsTransposed => {
+                    transposed = transpose(rows, k, n);
+                    &transposed
+                }
+                _ => rows,
+            };
+            write_panels(draft, &self.name, self.dtype, head, rows, n, k)?;
+        }
+        Ok(())
+    }
+
+    fn write_bias(&self, source: &mut dyn TensorSource, draft: &mut Draft) -> Result<(), Error> {
+        // A table has none; the transposed keys' stays zero.
+        if matches!(self.kind, Kind::Table | Kind::HeadRowsTransposed) {
+            return Ok(());
+        }
+        let name = format!("{}.bias", self.name);
+        for (part, tensor) in self.tensors.iter().enumerate() {
+            let bias = read(source, &format!("{tensor}.bias"), self.tensor_shape[0])?;
+            write_part(draft, &name, part, &bias)?;
+        }
+        Ok(())
+    }
+}
+
+/// `[rows, columns]` to `[columns, rows]`.
+fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    let at = |i: usize| values[(i % rows) * columns + i / rows];
+    (0..rows * columns).map(at).collect()
+}

@@ -1,0 +1,109 @@
+//! The first 64 bytes of a model file.
+
+use byteorder::{ByteOrder, LittleEndian as Le};
+
+use super::checksum::xxh64;
+use super::storage::ALIGNMENT;
+use crate::Error;
+
+/// The first eight bytes of every model file.
+pub const MAGIC: [u8; 8] = *b"LANERANK";
+/// The version this library reads and writes.
+pub const VERSION: u32 = 1;
+/// Bytes of the header.
+pub const HEADER_LEN: usize = ALIGNMENT;
+/// More sections than this are refused before anything is read.
+pub const MAX_SECTIONS: usize = 4096;
+
+/// The header's fields that vary from file to file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// Number of directory entries.
+    pub section_count: usize,
+    /// Length of the whole file in bytes.
+    pub file_len: usize,
+    /// XXH64 of the directory's bytes.
+    pub directory_checksum: u64,
+}
+
+impl Header {
+    /// The header as it stands in the file.
+    pub fn to_bytes(self) -> [u8; HEADER_LEN] {
+        let mut bytes = [0; HEADER_LEN];
+        bytes[..8].copy_from_slice(&MAGIC);
+        Le::write_u32(&mut bytes[8..12], VERSION);
+        Le::write_u32(&mut bytes[12..16], self.section_count as u32);
+        Le::write_u64(&mut bytes[16..24], self.file_len as u64);
+        Le::write_u64(&mut bytes[24..32], self.directory_checksum);
+        let checksum = xxh64(&bytes[..56]);
+        Le::write_u64(&mut bytes[56..], checksum);
+        bytes
+    }
+
+    /// Reads the header of a file of which all bytes are given.
+    ///
+    /// # Errors
+    /// Names the first field that is wrong.
+    pub fn parse(file: &[u8]) -> Result<Header, Error> {
+        if file.len() < HEADER_LEN {
+            return Err(field(
+                "header",
+                format!("the file has {} bytes, the header alone 64", file.len()),
+            ));
+        }
+        if file[..8] != MAGIC {
+            return Err(field("magic", "this is not a lanerank model file"));
+        }
+        let version = Le::read_u32(&file[8..12]);
+        if version != VERSION {
+            return Err(field(
+                "version",
+                format!("{version}, but this library reads version {VERSION}"),
+            ));
+        }
+        if Le::read_u64(&file[56..64]) != xxh64(&file[..56]) {
+            return Err(Error::Checksum {
+                section: "header".into(),
+            });
+        }
+        let header = Header {
+            section_count: Le::read_u32(&file[12..16]) as usize,
+            file_len: to_usize("file_length", Le::read_u64(&file[16..24]))?,
+            directory_checksum: Le::read_u64(&file[24..32]),
+        };
+        header.validate(file)?;
+        Ok(header)
+    }
+
+    fn validate(&self, file: &[u8]) -> Result<(), Error> {
+        if self.section_count > MAX_SECTIONS {
+            return Err(field(
+                "section_count",
+                format!("{} is more than {MAX_SECTIONS}", self.section_count),
+            ));
+        }
+        if self.file_len != file.len() {
+            return Err(field(
+                "file_length",
+                format!("{}, but the file has {} bytes", self.file_len, file.len()),
+            ));
+        }
+        if file[32..56].iter().any(|&byte| byte != 0) {
+            return Err(field("reserved", "bytes 32 to 56 are not zero"));
+        }
+        Ok(())
+    }
+}
+
+/// An [`Error::Format`].
+pub(crate) fn field(field: impl Into<String>, reason: impl Into<String>) -> Error {
+    Error::Format {
+        field: field.into(),
+        reason: reason.into(),
+    }
+}
+
+/// A size from the file as this machine's size.
+pub(crate) fn to_usize(name: &str, value: u64) -> Result<usize, Error> {
+    usize::try_from(value).map_err(|_| field(name, format!("{value} does not fit this machine")))
+}

@@ -1,0 +1,82 @@
+//! The `self_test` section: pairs of texts and the logits that the reference tier gave them.
+
+use byteorder::{ByteOrder, LittleEndian as Le};
+
+use super::header::field;
+use crate::Error;
+
+/// One row: a pair and its logit (for an encoder, the cosine of the two texts).
+#[derive(Debug, Clone, PartialEq)]
+pub struct SelfTestRow {
+    /// First text.
+    pub query: String,
+    /// Second text.
+    pub passage: String,
+    /// What the reference tier computed.
+    pub logit: f32,
+}
+
+/// Texts of the rows that the converter writes.
+pub const TEXTS: [(&str, &str); 3] = [
+    (
+        "how do I keep bread fresh",
+        "Bread keeps longest in a paper bag inside a closed box; the refrigerator dries it.",
+    ),
+    (
+        "how do I keep bread fresh",
+        "The lighthouse was built in 1847, and its lamp could be seen twenty miles out.",
+    ),
+    (
+        "¿Dónde está la estación?",
+        "車站在橋的北邊, Ελλάδα — naïve café.",
+    ),
+];
+
+/// The section's bytes: a count, then per row both lengths, both texts and the logit.
+pub fn to_bytes(rows: &[SelfTestRow]) -> Vec<u8> {
+    let mut bytes = (rows.len() as u32).to_le_bytes().to_vec();
+    for row in rows {
+        bytes.extend((row.query.len() as u32).to_le_bytes());
+        bytes.extend((row.passage.len() as u32).to_le_bytes());
+        bytes.extend(row.query.as_bytes());
+        bytes.extend(row.passage.as_bytes());
+        bytes.extend(row.logit.to_le_bytes());
+    }
+    bytes
+}
+
+/// Reads the section.
+///
+/// # Errors
+/// Names the row that is wrong.
+pub fn parse(bytes: &[u8]) -> Result<Vec<SelfTestRow>, Error> {
+    let mut rest = bytes;
+    let broken = |row: usize| field(format!("self_test[{row}]"), "cut short or not UTF-8");
+    let count = take(&mut rest, 4)
+        .map(Le::read_u32)
+        .ok_or_else(|| broken(0))?;
+    let mut rows = Vec::new();
+    for i in 0..count as usize {
+        rows.push(parse_row(&mut rest).ok_or_else(|| broken(i))?);
+    }
+    match rest.is_empty() {
+        true => Ok(rows),
+        false => Err(field("self_test", "bytes after the last row")),
+    }
+}
+
+fn parse_row(rest: &mut &[u8]) -> Option<SelfTestRow> {
+    let query_len = Le::read_u32(take(rest, 4)?) as usize;
+    let passage_len = Le::read_u32(take(rest, 4)?) as usize;
+    Some(SelfTestRow {
+        query: std::str::from_utf8(take(rest, query_len)?).ok()?.into(),
+        passage: std::str::from_utf8(take(rest, passage_len)?).ok()?.into(),
+        logit: Le::read_f32(take(rest, 4)?),
+    })
+}
+
+fn take<'a>(rest: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
+    let (taken, left) = rest.split_at_checked(len)?;
+    *rest = left;
+    Some(taken)
+}

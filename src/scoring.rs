@@ -1,0 +1,216 @@
+//! Texts into batches, batches through the model, results by index.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use lanerank_kernels::Kernels;
+
+use crate::batch::Token;
+use crate::layers::attention::Prefix;
+use crate::model::Model;
+use crate::scratch::Scratch;
+use crate::threads::Threads;
+use crate::tokenizer::{Tokenizer, Truncation, truncate_pair};
+
+/// Rows of a batch: enough to use the matrix products well, few enough that the activations of a
+/// small model stay in the second-level cache.
+const BATCH_ROWS: usize = 256;
+/// Rows of a batch where the clock must be looked at between batches.
+const DEADLINE_BATCH_ROWS: usize = 128;
+/// Bytes of text a token has at least on average; only used to cut small requests into portions.
+const BYTES_PER_TOKEN: usize = 4;
+
+/// A model, the kernels to compute it with, and the threads to compute it on.
+pub(crate) struct Engine {
+    pub model: Model,
+    pub tokenizer: Tokenizer,
+    pub kernels: &'static Kernels,
+    pub threads: Threads,
+    pub max_length: usize,
+    scratch: Mutex<Vec<Scratch>>,
+}
+
+impl Engine {
+    pub fn new(
+        model: Model,
+        tokenizer: Tokenizer,
+        kernels: &'static Kernels,
+        threads: Threads,
+        max_length: usize,
+    ) -> Self {
+        Engine {
+            model,
+            tokenizer,
+            kernels,
+            threads,
+            max_length,
+            scratch: Mutex::default(),
+        }
+    }
+
+    /// Lends a worker its memory.
+    pub fn with_scratch<T>(&self, work: impl FnOnce(&mut Scratch) -> T) -> T {
+        // A poisoned lock only means that a caller's closure panicked elsewhere.
+        let lock = || self.scratch.lock().unwrap_or_else(|e| e.into_inner());
+        let mut scratch = lock().pop().unwrap_or_default();
+        let result = work(&mut scratch);
+        lock().push(scratch);
+        result
+    }
+
+    /// Puts every text through the model. `push` adds text `i` to the worker's batch and says what
+    /// was cut from it; `emit` is given each finished batch. Texts are begun in order; where the
+    /// deadline passes, those not begun are left out.
+    pub fn run(
+        &self,
+        texts: &[impl AsRef<str> + Sync],
+        prefix: &Prefix,
+        deadline: Option<Instant>,
+        push: impl Fn(&str, &mut Scratch) -> Truncation + Sync,
+        emit: impl Fn(&[(usize, Truncation)], &[f32]) + Sync,
+    ) {
+        let next = AtomicUsize::new(0);
+        let rows = self.batch_rows(texts, deadline);
+        let late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let fill = |scratch: &mut Scratch| {
+            scratch.batch.clear();
+            scratch.pending.clear();
+            while scratch.batch.full_rows() < rows && !late() {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                let Some(text) = texts.get(i) else { break };
+                let truncation = push(text.as_ref(), scratch);
+                scratch.pending.push((i, truncation));
+            }
+            !scratch.pending.is_empty()
+        };
+        let work = || {
+            self.with_scratch(|scratch| {
+                while fill(scratch) {
+                    self.model.bert().run(self.kernels, prefix, scratch);
+                    emit(&scratch.pending, &scratch.out);
+                }
+            });
+        };
+        self.threads.run(work);
+    }
+
+    /// Rows to collect before a batch is computed: less than usual where that would leave some
+    /// threads without work.
+    fn batch_rows(&self, texts: &[impl AsRef<str>], deadline: Option<Instant>) -> usize {
+        let most = match deadline {
+            Some(_) => DEADLINE_BATCH_ROWS,
+            None => BATCH_ROWS,
+        };
+        if self.threads.count() == 1 {
+            return most;
+        }
+        let tokens = |text: &str| (text.len() / BYTES_PER_TOKEN).min(self.max_length);
+        let total: usize = texts.iter().map(|text| tokens(text.as_ref())).sum();
+        (total / (4 * self.threads.count())).clamp(1, most)
+    }
+}
+
+/// A query, tokenised, and what all its pairs share.
+pub(crate) struct PairQuery {
+    /// Its ids, as many as can be needed.
+    ids: Vec<u32>,
+    /// Its number of tokens before truncation.
+    count: usize,
+    /// Tokens of a pair beside [CLS] and two [SEP].
+    budget: usize,
+    pub prefix: Prefix,
+}
+
+impl PairQuery {
+    pub fn new(
+        model: &Model,
+        tokenizer: &Tokenizer,
+        kernels: &Kernels,
+        query: &str,
+        max_length: usize,
+        scratch: &mut Scratch,
+    ) -> Self {
+        let budget = max_length - 3;
+        let mut ids = Vec::new();
+        let count = tokenizer.tokenize_into(query, budget, &mut scratch.tokenizer, &mut ids);
+        let mut tokens: Vec<Token> = pair_tokens(tokenizer, &ids, &[]).collect();
+        // The last token is the passage's [SEP].
+        tokens.pop();
+        let prefix = model.bert().prefix(kernels, tokens, &mut scratch.layers);
+        PairQuery {
+            ids,
+            count,
+            budget,
+            prefix,
+        }
+    }
+
+    /// Adds the pair of this query and a passage to the batch.
+    pub fn push(&self, tokenizer: &Tokenizer, passage: &str, scratch: &mut Scratch) -> Truncation {
+        let Scratch {
+            ids,
+            tokenizer: buffers,
+            batch,
+            ..
+        } = scratch;
+        ids.clear();
+        let count = tokenizer.tokenize_into(passage, self.budget, buffers, ids);
+        let (query_kept, passage_kept) = truncate_pair(self.count, count, self.budget);
+        let tokens = pair_tokens(tokenizer, &self.ids[..query_kept], &ids[..passage_kept]);
+        batch.push(&self.prefix.tokens, tokens);
+        Truncation {
+            query_tokens: self.count - query_kept,
+            passage_tokens: count - passage_kept,
+        }
+    }
+}
+
+/// `[CLS] query [SEP] passage [SEP]`.
+fn pair_tokens<'a>(
+    tokenizer: &Tokenizer,
+    query: &'a [u32],
+    passage: &'a [u32],
+) -> impl ExactSizeIterator<Item = Token> + Clone + use<'a> {
+    let (cls, sep) = (tokenizer.cls_id(), tokenizer.sep_id());
+    let separator = query.len() + 1;
+    (0..query.len() + passage.len() + 3).map(move |i| Token {
+        id: match i {
+            0 => cls,
+            _ if i < separator => query[i - 1],
+            _ if i == separator => sep,
+            _ => passage.get(i - separator - 1).copied().unwrap_or(sep),
+        },
+        position: i as u32,
+        type_id: u8::from(i > separator),
+    })
+}
+
+/// Adds `[CLS] text [SEP]` to the batch; says how many tokens were cut.
+pub(crate) fn push_single(
+    tokenizer: &Tokenizer,
+    text: &str,
+    max_length: usize,
+    scratch: &mut Scratch,
+) -> usize {
+    let budget = max_length - 2;
+    let Scratch {
+        ids,
+        tokenizer: buffers,
+        batch,
+        ..
+    } = scratch;
+    ids.clear();
+    let count = tokenizer.tokenize_into(text, budget, buffers, ids);
+    let (cls, sep) = (tokenizer.cls_id(), tokenizer.sep_id());
+    let tokens = (0..ids.len() + 2).map(|i| Token {
+        id: match i {
+            0 => cls,
+            _ => ids.get(i - 1).copied().unwrap_or(sep),
+        },
+        position: i as u32,
+        type_id: 0,
+    });
+    batch.push(&[], tokens);
+    count - ids.len()
+}

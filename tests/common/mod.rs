@@ -1,0 +1,184 @@
+//! Small seeded models, made in memory.
+#![allow(dead_code)]
+
+use lanerank::convert::{ConvertOptions, WeightDtype, convert};
+use lanerank::format::source::TensorSource;
+use lanerank::model::{Activation, Head, ModelConfig, Pooling};
+use lanerank::tokenizer::TokenizerConfig;
+use lanerank::{Error, Model, Tokenizer};
+
+/// xorshift64*, as in Vigna, "An experimental exploration of Marsaglia's xorshift generators".
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+
+    /// Roughly normal: the sum of four uniform numbers.
+    pub fn normal(&mut self) -> f32 {
+        let uniform = |r: &mut Self| (r.next() >> 40) as f32 / (1u64 << 24) as f32 - 0.5;
+        (0..4).map(|_| uniform(self)).sum::<f32>() * 3f32.sqrt()
+    }
+}
+
+/// Seeded weights of any shape that is asked for; a few channels are far larger than the rest, as
+/// in trained models.
+pub struct RandomSource {
+    pub shapes: Vec<(String, Vec<usize>)>,
+    /// Replaces the first value of this tensor.
+    pub poison: Option<(&'static str, f32)>,
+    pub seed: u64,
+}
+
+impl TensorSource for RandomSource {
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        let found = self.shapes.iter().find(|(known, _)| known == name);
+        found.map(|(_, shape)| shape.clone())
+    }
+
+    fn read(&mut self, name: &str) -> Result<Vec<f32>, Error> {
+        let shape = self.shape(name).expect("only asked for what exists");
+        let hash = name
+            .bytes()
+            .fold(self.seed, |h, b| h.wrapping_mul(31) + u64::from(b));
+        let mut random = Random::new(hash);
+        let width = *shape.last().unwrap();
+        let len: usize = shape.iter().product();
+        let (mean, spread) = match name {
+            _ if name.ends_with("LayerNorm.weight") => (0.9, 0.12),
+            _ if name.ends_with("bias") => (0.0, 0.08),
+            _ if name.contains("embeddings") => (0.0, 0.05),
+            _ if name == "classifier.weight" => (0.0, 1.0),
+            _ => (0.0, 1.5 / (width as f32).sqrt()),
+        };
+        let mut values: Vec<f32> = (0..len).map(|_| mean + spread * random.normal()).collect();
+        if name.ends_with("LayerNorm.weight") {
+            values[width / 3] *= 2.5;
+        }
+        if let Some((poisoned, value)) = self.poison
+            && poisoned == name
+        {
+            values[0] = value;
+        }
+        Ok(values)
+    }
+}
+
+pub fn classifier(num_labels: usize) -> ModelConfig {
+    ModelConfig {
+        hidden_size: 48,
+        num_hidden_layers: 2,
+        num_attention_heads: 3,
+        intermediate_size: 80,
+        vocab_size: VOCAB.len() + 3,
+        max_position_embeddings: 40,
+        type_vocab_size: 2,
+        hidden_act: Activation::Gelu,
+        layer_norm_eps: 1e-12,
+        head: Head::Classifier { num_labels },
+        max_length: 40,
+    }
+}
+
+pub fn encoder(pooling: Pooling) -> ModelConfig {
+    ModelConfig {
+        head: Head::Encoder {
+            pooling,
+            normalize: true,
+        },
+        ..classifier(1)
+    }
+}
+
+pub const VOCAB: [&str; 40] = [
+    "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "d", "e", "##a", "##b", "##c",
+    "##d", "##e", "the", "bread", "fresh", "lamp", "light", "##house", "house", "keep", "##s",
+    "box", "paper", "in", "is", "was", "on", ".", ",", "!", "?", "how", "to", "do", "i", "water",
+    "stone",
+];
+
+pub fn tokenizer() -> Tokenizer {
+    Tokenizer::from_pieces(&VOCAB, &TokenizerConfig::bert_uncased()).unwrap()
+}
+
+pub fn source(config: &ModelConfig, seed: u64) -> RandomSource {
+    let h = config.hidden_size;
+    let f = config.intermediate_size;
+    let mut shapes: Vec<(String, Vec<usize>)> = Vec::new();
+    let mut add = |name: String, shape: &[usize]| shapes.push((name, shape.to_vec()));
+    for (name, rows) in [
+        ("word", config.vocab_size),
+        ("position", config.max_position_embeddings),
+        ("token_type", config.type_vocab_size),
+    ] {
+        add(format!("embeddings.{name}_embeddings.weight"), &[rows, h]);
+    }
+    let mut norms = vec!["embeddings.LayerNorm".to_owned()];
+    let mut linears = vec![("pooler.dense".to_owned(), h, h)];
+    for i in 0..config.num_hidden_layers {
+        let layer = format!("encoder.layer.{i}");
+        for part in ["self.query", "self.key", "self.value", "output.dense"] {
+            linears.push((format!("{layer}.attention.{part}"), h, h));
+        }
+        linears.push((format!("{layer}.intermediate.dense"), f, h));
+        linears.push((format!("{layer}.output.dense"), h, f));
+        norms.push(format!("{layer}.attention.output.LayerNorm"));
+        norms.push(format!("{layer}.output.LayerNorm"));
+    }
+    if let Head::Classifier { num_labels } = config.head {
+        linears.push(("classifier".into(), num_labels, h));
+    }
+    for (name, n, k) in linears {
+        add(format!("{name}.weight"), &[n, k]);
+        add(format!("{name}.bias"), &[n]);
+    }
+    for name in norms {
+        add(format!("{name}.weight"), &[h]);
+        add(format!("{name}.bias"), &[h]);
+    }
+    RandomSource {
+        shapes,
+        poison: None,
+        seed,
+    }
+}
+
+pub fn file(config: &ModelConfig, dtype: WeightDtype, seed: u64) -> Vec<u8> {
+    let options = ConvertOptions {
+        dtype,
+        metadata: vec![("source".into(), format!("seed {seed}"))],
+        ..ConvertOptions::default()
+    };
+    let mut source = source(config, seed);
+    let bytes = convert(config, &tokenizer(), &mut source, &options, &mut |_, _| {}).unwrap();
+    bytes.to_vec()
+}
+
+pub fn model(config: &ModelConfig, dtype: WeightDtype) -> Model {
+    Model::from_bytes(&file(config, dtype, 7)).unwrap()
+}
+
+/// Passages of many lengths, some longer than the model can take.
+pub fn passages(count: usize, seed: u64) -> Vec<String> {
+    let mut random = Random::new(seed);
+    let words = &VOCAB[5..];
+    (0..count)
+        .map(|_| {
+            let len = random.below(60);
+            let word = |_| words[random.below(words.len())].trim_start_matches('#');
+            (0..len).map(word).collect::<Vec<_>>().join(" ")
+        })
+        .collect()
+}
