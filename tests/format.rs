@@ -374,13 +374,11 @@ fn sources_must_have_every_tensor_in_its_shape() {
         .iter()
         .map(|(name, _)| name.clone())
     {
-        let run = |edit: &dyn Fn(&mut (String, Vec<usize>))| {
+        let run = |edit: &dyn Fn(&mut String, &mut Vec<usize>)| {
             let mut source = source(&config, 1);
-            source
-                .shapes
-                .iter_mut()
-                .filter(|(n, _)| *n == name)
-                .for_each(edit);
+            let mut shapes = source.shapes.iter_mut();
+            let (name, shape) = shapes.find(|(n, _)| *n == name).unwrap();
+            edit(name, shape);
             let options = ConvertOptions::default();
             let result = convert(&config, &tokenizer(), &mut source, &options, &mut |_, _| {});
             result.err().unwrap().to_string()
