@@ -1,4 +1,62 @@
-//! lanerank reranks a search engine's candidate passages with a small cross-encoder on a CPU.
+//! lanerank reranks a search engine's candidate passages with a small cross-encoder on an ordinary
+//! CPU.
+//!
+//! A cross-encoder reads a query and a passage together and says how well the passage answers the
+//! query. It is far better at this than the word counts or vector distances that found the passage,
+//! and far slower; this crate makes it fast. A model is one `.lane` file with its tokenizer inside,
+//! mapped and used as it lies on disk; the arithmetic is in [`kernels`]; there is
+//! no framework below.
+//!
+//! ```no_run
+//! use lanerank::Ranker;
+//!
+//! let ranker = Ranker::builder().model("model.lane").build()?;
+//! let passages = [
+//!     "The refrigerator dries bread out; a paper bag in a closed box keeps it longest.",
+//!     "The lighthouse was built in 1847.",
+//! ];
+//! for hit in ranker.rerank("how do I keep bread fresh", &passages)? {
+//!     println!("{:.3}  {}", hit.score, passages[hit.index]);
+//! }
+//! # Ok::<(), lanerank::Error>(())
+//! ```
+//!
+//! # What a score depends on
+//!
+//! On the query, the passage and the model: bit for bit the same whatever other passages are in the
+//! request, in whatever order, on however many threads. From an int8 file the bits are the same on
+//! every kernel tier too; f32 and f16 files agree between tiers within 1e-4.
+//!
+//! # The way data takes
+//!
+//! | step | module | what happens |
+//! |---|---|---|
+//! | text to ids | [`tokenizer`] | WordPiece, the ids of Hugging Face's `tokenizers` |
+//! | ids to batch | `batch` | ragged: sequences back to back, no padding |
+//! | batch to vectors | `layers`, [`model::bert`] | embeddings, attention, feed-forward |
+//! | vectors to scores | `layers::head` | pooler, classifier, sigmoid or softmax |
+//! | scores to ranking | [`Ranker`] | stable sort, top-k, [`fuse`] |
+//!
+//! Work that a cross-encoder never needs is not done on any tier, the reference included: padding,
+//! the last layer's rows beside the first token's, and the query's tokens anew in every pair
+//! ([`model::bert`] has the algebra). Passages are computed in the order given, a few hundred tokens
+//! at a time, by whichever thread is free: so a deadline leaves the first stage's best scored, and
+//! memory does not grow with the number of passages.
+//!
+//! # Making a model file
+//!
+//! `lanerank convert` (crate `lanerank-cli`) reads a Hugging Face folder; a program of your own
+//! gives its tensors to [`convert::convert`]. The bytes of the file are described in [`mod@format`].
+//!
+//! # Features
+//!
+//! - `rayon` (default): a persistent thread pool, so that one request can use several cores.
+//!
+//! # Safety and hostile input
+//!
+//! The library's only `unsafe` is the mapped file ([`Model::map`] states the contract); intrinsics
+//! live in the kernels crate. Model files, tokenizer sections and texts may hold anything: bad ones
+//! give an [`Error`] that names what was wrong, or a defined score, never a panic.
 
 mod batch;
 mod builder;

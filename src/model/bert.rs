@@ -2,7 +2,7 @@
 //!
 //! Three kinds of work that a cross-encoder never needs are left out, here and so on every tier:
 //! padding (sequences lie back to back), everything after the last layer's attention but the first
-//! token's row (nor any key or value of that layer, see [`ClsAttention`]), and the query's tokens,
+//! token's row (nor any key or value of that layer), and the query's tokens,
 //! whose embeddings and first-layer projections are the same in every pair of a request.
 
 use lanerank_kernels::Kernels;

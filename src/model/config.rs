@@ -14,7 +14,7 @@ pub enum Pooling {
 /// What stands on top of the layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Head {
-    /// Pooler (dense + tanh on [CLS]) and classifier: a cross-encoder with this many logits.
+    /// Pooler (dense + tanh on the first token) and classifier: a cross-encoder with this many logits.
     Classifier {
         /// 1 (score = sigmoid) or 2 (score = softmax of the second).
         num_labels: usize,

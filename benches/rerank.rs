@@ -1,0 +1,100 @@
+//! End to end: strings in, sorted hits out, on seeded random weights of the published models' shapes.
+//!
+//!     cargo bench --bench rerank
+//!     LANERANK_BENCH_WORKLOAD=../shared/peers/workload.json cargo bench --bench rerank
+//!
+//! Speed does not depend on what the weights are. The requests are small ones of our own, or those
+//! of a JSON file `{"name": {"query": "...", "passages": ["...", ...]}, ...}`.
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use lanerank::convert::{ConvertOptions, WeightDtype, convert};
+use lanerank::model::{Activation, Head, ModelConfig};
+use lanerank::tokenizer::TokenizerConfig;
+use lanerank::{Model, Ranker, Tokenizer};
+
+#[derive(serde::Deserialize)]
+struct Request {
+    query: String,
+    passages: Vec<String>,
+}
+
+fn requests() -> BTreeMap<String, Request> {
+    if let Ok(path) = std::env::var("LANERANK_BENCH_WORKLOAD") {
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+        return serde_json::from_str(&text).unwrap_or_else(|e| panic!("{path}: {e}"));
+    }
+    let request = |count, seed| Request {
+        query: "how do i keep the bread fresh".into(),
+        passages: common::passages(count, seed),
+    };
+    [("small", request(5, 1)), ("hundred", request(100, 2))]
+        .map(|(name, request)| (name.to_owned(), request))
+        .into()
+}
+
+fn shape(layers: usize, hidden: usize, heads: usize, inner: usize) -> ModelConfig {
+    ModelConfig {
+        hidden_size: hidden,
+        num_hidden_layers: layers,
+        num_attention_heads: heads,
+        intermediate_size: inner,
+        vocab_size: 30522,
+        max_position_embeddings: 512,
+        type_vocab_size: 2,
+        hidden_act: Activation::Gelu,
+        layer_norm_eps: 1e-12,
+        head: Head::Classifier { num_labels: 1 },
+        max_length: 512,
+    }
+}
+
+fn vocabulary() -> Tokenizer {
+    let real = include_bytes!("../tests/data/tokenizer/vocab.txt");
+    Tokenizer::from_vocab_txt(real, &TokenizerConfig::bert_uncased()).unwrap()
+}
+
+fn ranker(config: &ModelConfig, dtype: WeightDtype, threads: usize) -> Ranker {
+    let options = ConvertOptions {
+        dtype,
+        ..ConvertOptions::default()
+    };
+    let mut source = common::source(config, 1);
+    let file = convert(config, &vocabulary(), &mut source, &options, &mut |_, _| {}).unwrap();
+    let model = Model::from_bytes(&file).unwrap();
+    let builder = Ranker::builder().opened(model);
+    builder.threads(threads).build().unwrap()
+}
+
+fn rerank(c: &mut Criterion) {
+    let tinybert = shape(2, 128, 2, 512);
+    let minilm12 = shape(12, 384, 12, 1536);
+    let all = [WeightDtype::Int8, WeightDtype::F16, WeightDtype::F32];
+    let requests = requests();
+    for (name, config, dtypes) in [
+        ("tinybert", &tinybert, &all[..]),
+        ("minilm12", &minilm12, &all[..1]),
+    ] {
+        for &dtype in dtypes {
+            let ranker = ranker(config, dtype, 1);
+            let isa = ranker.kernels().isa();
+            let mut group = c.benchmark_group(format!("rerank/{name}/{dtype}/{isa}"));
+            group.sample_size(10);
+            for (label, request) in &requests {
+                group.throughput(Throughput::Elements(request.passages.len() as u64));
+                group.bench_function(label, |b| {
+                    b.iter(|| ranker.rerank(black_box(&request.query), &request.passages));
+                });
+            }
+            group.finish();
+        }
+    }
+}
+
+criterion_group!(benches, rerank);
+criterion_main!(benches);

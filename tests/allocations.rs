@@ -1,0 +1,84 @@
+//! Memory: what opening a file may allocate, whatever the file says.
+//!
+//! One test in a process of its own, because the allocator counts for all threads.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use common::{Random, classifier, file};
+use lanerank::convert::WeightDtype;
+use lanerank::format::checksum::xxh64;
+use lanerank::format::directory::ENTRY_LEN;
+use lanerank::format::header::HEADER_LEN;
+use lanerank::format::storage::Blob;
+use lanerank::{Model, Verify};
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+// SAFETY: every call is passed on to the system's allocator unchanged; counting beside it touches
+// no memory that is handed out.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let live = LIVE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        PEAK.fetch_max(live, Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The most that opening these bytes in place allocates.
+fn peak_of_opening(bytes: &[u8]) -> (usize, bool) {
+    let blob = Blob::copy_from(bytes);
+    let before = LIVE.load(Ordering::Relaxed);
+    PEAK.store(before, Ordering::Relaxed);
+    let opened = Model::from_blob(blob, Verify::Structure).is_ok();
+    (PEAK.load(Ordering::Relaxed) - before, opened)
+}
+
+#[test]
+fn opening_never_allocates_more_than_the_file_is_long() {
+    let whole = file(&classifier(1), WeightDtype::Int8, 7);
+    let (peak, opened) = peak_of_opening(&whole);
+    assert!(opened);
+    assert!(peak < whole.len(), "{peak} of {}", whole.len());
+    let count = u32::from_le_bytes(whole[12..16].try_into().unwrap()) as usize;
+    let directory = HEADER_LEN..HEADER_LEN + count * ENTRY_LEN;
+    let mut random = Random::new(1);
+    for round in 0..20_000 {
+        let mut bytes = whole.clone();
+        for _ in 0..1 + random.below(3) {
+            // The header's count and length, the directory, and the sections that hold counts.
+            let at = match random.below(3) {
+                0 => 12 + random.below(12),
+                1 => directory.start + random.below(directory.len()),
+                _ => directory.end + random.below(4096.min(whole.len() - directory.end)),
+            };
+            bytes[at] = [0, 0x7f, 0xff, random.next() as u8][random.below(4)];
+        }
+        let sum = xxh64(&bytes[directory.clone()]).to_le_bytes();
+        bytes[24..32].copy_from_slice(&sum);
+        let sum = xxh64(&bytes[..56]).to_le_bytes();
+        bytes[56..64].copy_from_slice(&sum);
+        let (peak, _) = peak_of_opening(&bytes);
+        assert!(
+            peak < whole.len(),
+            "round {round}: {peak} of {}",
+            whole.len()
+        );
+    }
+}
