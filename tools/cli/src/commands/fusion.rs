@@ -1,0 +1,55 @@
+//! Arguments that say how to blend with the first stage's scores.
+
+use clap::{Args, ValueEnum};
+use lanerank::Fusion;
+
+use crate::failure::Failure;
+
+/// The constant of reciprocal rank fusion in the paper that proposed it.
+const RRF_K: f32 = 60.0;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FuseMethod {
+    /// Both scores to mean 0 and deviation 1, then the weighted sum
+    Zscore,
+    /// Both scores to 0..1, then the weighted sum
+    Minmax,
+    /// Reciprocal rank fusion: the sum of 1 / (60 + rank)
+    Rrf,
+}
+
+/// Whether and how to blend.
+#[derive(Debug, Args)]
+pub struct FusionArgs {
+    /// Blend with the first stage's scores
+    #[arg(long, value_enum, value_name = "METHOD")]
+    fuse: Option<FuseMethod>,
+
+    /// The model's share in the blend, 0 to 1 [default: 0.5]
+    #[arg(long, requires = "fuse", value_name = "SHARE")]
+    weight: Option<f32>,
+}
+
+impl FusionArgs {
+    /// The blend asked for.
+    ///
+    /// # Errors
+    /// When the weight is out of range or has no meaning.
+    pub fn fusion(&self) -> Result<Option<Fusion>, Failure> {
+        let weight = self.weight.unwrap_or(0.5);
+        if !(0.0..=1.0).contains(&weight) {
+            return Err(Failure::Usage(format!(
+                "--weight {weight} is not in 0 to 1"
+            )));
+        }
+        match self.fuse {
+            None => Ok(None),
+            Some(FuseMethod::Zscore) => Ok(Some(Fusion::ZScore { weight })),
+            Some(FuseMethod::Minmax) => Ok(Some(Fusion::MinMax { weight })),
+            Some(FuseMethod::Rrf) if self.weight.is_some() => Err(Failure::Usage(
+                "--weight has no meaning with --fuse rrf".into(),
+            )),
+            Some(FuseMethod::Rrf) => Ok(Some(Fusion::ReciprocalRank { k: RRF_K })),
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! `lanerank inspect`: what is in a model file.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use lanerank::format::directory::Section;
+use lanerank::kernels::Kernels;
+use lanerank::model::{Activation, CheckReport, Head, ModelConfig, Pooling, Verify};
+use lanerank::{Error, Model};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::model::map;
+use crate::failure::Failure;
+use crate::output;
+use crate::table::Table;
+
+/// Show what is in a model file
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The model file
+    file: PathBuf,
+
+    /// Verify checksums and weights, and compute the self-test anew
+    #[arg(long)]
+    check: bool,
+
+    /// Write a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct SectionFacts<'a> {
+    name: &'a str,
+    dtype: String,
+    layout: String,
+    shape: &'a [usize],
+    offset: usize,
+    bytes: usize,
+    checksum: String,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the file is not a model; exit code 1 when it is one, but fails its check.
+pub fn run(args: &InspectArgs) -> Result<(), Failure> {
+    let model = map(&args.file, Verify::Structure)?;
+    let report = match args.check {
+        true => {
+            let kernels = Kernels::from_env().map_err(Error::from)?;
+            let report = model.check(kernels).map_err(|e| {
+                Failure::Failed(format!("{}: check failed: {e}", args.file.display()))
+            })?;
+            Some((kernels, report))
+        }
+        false => None,
+    };
+    let facts = Map::from_iter([
+        ("file_bytes".to_owned(), json!(model.file_len())),
+        ("config".to_owned(), config(model.config())),
+        ("metadata".to_owned(), metadata(&model)),
+        ("tokenizer".to_owned(), tokenizer(&model)),
+    ]);
+    let sections: Vec<_> = model.sections().iter().map(section).collect();
+    let check = report.map(|(kernels, report)| check(kernels, &report));
+    match args.json {
+        true => {
+            let mut all = facts;
+            all.insert("sections".into(), json!(sections));
+            all.insert("check".into(), check.unwrap_or(Value::Null));
+            output::print(|out| output::write_json(out, &all))
+        }
+        false => print_text(&facts, &sections, check),
+    }
+}
+
+fn config(config: &ModelConfig) -> Value {
+    let mut facts = json!({
+        "architecture": "bert",
+        "hidden_size": config.hidden_size,
+        "num_hidden_layers": config.num_hidden_layers,
+        "num_attention_heads": config.num_attention_heads,
+        "intermediate_size": config.intermediate_size,
+        "vocab_size": config.vocab_size,
+        "max_position_embeddings": config.max_position_embeddings,
+        "type_vocab_size": config.type_vocab_size,
+        "hidden_act": match config.hidden_act {
+            Activation::Gelu => "gelu",
+            Activation::GeluTanh => "gelu_pytorch_tanh",
+            Activation::Relu => "relu",
+            _ => "other",
+        },
+        "layer_norm_eps": config.layer_norm_eps,
+        "max_length": config.max_length,
+    });
+    match config.head {
+        Head::Classifier { num_labels } => {
+            facts["head"] = json!("classifier");
+            facts["num_labels"] = json!(num_labels);
+        }
+        Head::Encoder { pooling, normalize } => {
+            facts["head"] = json!("encoder");
+            facts["pooling"] = match pooling {
+                Pooling::Mean => json!("mean"),
+                Pooling::Cls => json!("cls"),
+            };
+            facts["normalize"] = json!(normalize);
+        }
+    }
+    facts
+}
+
+fn metadata(model: &Model) -> Value {
+    let pairs = model.metadata().iter();
+    pairs
+        .map(|(key, value)| (key.clone(), json!(value)))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+fn tokenizer(model: &Model) -> Value {
+    let rules = model.tokenizer().config();
+    let added = rules.added_tokens.iter().map(|token| &token.content);
+    json!({
+        "kind": "WordPiece",
+        "pieces": model.tokenizer().vocab_size(),
+        "lowercase": rules.lowercase,
+        "strip_accents": rules.strip_accents,
+        "clean_text": rules.clean_text,
+        "handle_chinese_chars": rules.handle_chinese_chars,
+        "max_input_chars_per_word": rules.max_input_chars_per_word,
+        "continuing_subword_prefix": rules.continuing_subword_prefix,
+        "unk_token": rules.unk_token,
+        "cls_token": rules.cls_token,
+        "sep_token": rules.sep_token,
+        "pad_token": rules.pad_token,
+        "mask_token": rules.mask_token,
+        "added_tokens": added.collect::<Vec<_>>(),
+    })
+}
+
+fn section(section: &Section) -> SectionFacts<'_> {
+    SectionFacts {
+        name: &section.name,
+        dtype: section.dtype.to_string(),
+        layout: section.layout.to_string(),
+        shape: &section.shape,
+        offset: section.offset,
+        bytes: section.len,
+        checksum: format!("{:016x}", section.checksum),
+    }
+}
+
+fn check(kernels: &Kernels, report: &CheckReport) -> Value {
+    let rows = report
+        .stored
+        .iter()
+        .zip(&report.computed)
+        .map(|(row, computed)| {
+            json!({
+                "query": row.query, "passage": row.passage,
+                "stored": row.logit, "computed": computed,
+            })
+        });
+    json!({
+        "kernels": kernels.isa().to_string(),
+        "max_difference": report.max_difference,
+        "self_test": rows.collect::<Vec<_>>(),
+    })
+}
+
+fn print_text(
+    facts: &Map<String, Value>,
+    sections: &[SectionFacts],
+    check: Option<Value>,
+) -> Result<(), Failure> {
+    let mut summary = Table::new(&["fact", "value"]);
+    for (name, value) in facts {
+        match value {
+            Value::Object(members) => {
+                for (member, value) in members {
+                    summary.row([format!("{name}.{member}"), shown(value)]);
+                }
+            }
+            _ => summary.row([name.clone(), shown(value)]),
+        }
+    }
+    let mut table = Table::new(&["section", "dtype", "layout", "shape", ">bytes", "checksum"]);
+    for s in sections {
+        let shape = s
+            .shape
+            .iter()
+            .map(usize::to_string)
+            .collect::<Vec<_>>()
+            .join("x");
+        table.row([
+            s.name.to_owned(),
+            s.dtype.clone(),
+            s.layout.clone(),
+            shape,
+            s.bytes.to_string(),
+            s.checksum.clone(),
+        ]);
+    }
+    output::print(|out| {
+        let width = output::terminal_width();
+        summary.write(out, width)?;
+        writeln!(out)?;
+        table.write(out, width)?;
+        match check {
+            Some(check) => writeln!(
+                out,
+                "\ncheck: all checksums match, all weights are finite, the self-test comes out \
+                 within {} on {}",
+                check["max_difference"],
+                shown(&check["kernels"])
+            ),
+            None => Ok(()),
+        }
+    })
+}
+
+/// A value as people write it: a string without its quotes.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,236 @@
+//! `lanerank rerank`: passages in, the best first out.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use lanerank::{Hit, RerankOptions};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::fusion::FusionArgs;
+use super::model::RankerArgs;
+use crate::failure::{Failure, Place};
+use crate::input::{Input, MAX_WHOLE};
+use crate::output;
+use crate::passages::{self, InputFormat, Passage};
+use crate::table::{Table, bar};
+
+/// Columns of a score bar.
+const BAR: usize = 10;
+
+/// Rank passages for a query
+#[derive(Debug, Args)]
+pub struct RerankArgs {
+    /// The query; may be left out where the input is a request object
+    #[arg(long, short)]
+    query: Option<String>,
+
+    /// Passages: one a line, JSON lines or a request object; standard input without it
+    file: Option<PathBuf>,
+
+    #[command(flatten)]
+    ranker: RankerArgs,
+
+    /// Show only the first N
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+
+    /// Form of the input
+    #[arg(long, value_enum, default_value_t = InputFormat::Auto)]
+    format: InputFormat,
+
+    #[command(flatten)]
+    fusion: FusionArgs,
+
+    /// Begin no further passage after this time; what is left comes last, without a score
+    #[arg(long, value_name = "MS")]
+    deadline: Option<u64>,
+
+    /// Say how many tokens of query and passage were cut
+    #[arg(long)]
+    explain_truncation: bool,
+
+    /// Write a JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+/// A passage in the answer.
+#[derive(Serialize)]
+struct Ranked<'a> {
+    index: usize,
+    id: Option<&'a RawValue>,
+    text: &'a str,
+    meta: Option<&'a RawValue>,
+    /// None where the deadline came first, as in the other figures.
+    score: Option<f32>,
+    logit: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fused: Option<f32>,
+    truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    truncation: Option<Cut>,
+}
+
+#[derive(Serialize)]
+struct Cut {
+    query_tokens: usize,
+    passage_tokens: usize,
+}
+
+impl<'a> Ranked<'a> {
+    fn unscored(index: usize, passage: &'a Passage) -> Self {
+        Ranked {
+            index,
+            id: passage.id.as_deref(),
+            text: &passage.text,
+            meta: passage.meta.as_deref(),
+            score: None,
+            logit: None,
+            fused: None,
+            truncated: false,
+            truncation: None,
+        }
+    }
+
+    fn scored(hit: &Hit, passage: &'a Passage, explain: bool) -> Self {
+        let cut = Cut {
+            query_tokens: hit.truncation.query_tokens,
+            passage_tokens: hit.truncation.passage_tokens,
+        };
+        Ranked {
+            score: Some(hit.score),
+            logit: Some(hit.logit),
+            fused: hit.fused,
+            truncated: cut.query_tokens + cut.passage_tokens > 0,
+            truncation: explain.then_some(cut),
+            ..Ranked::unscored(hit.index, passage)
+        }
+    }
+
+    /// The id as people write it: a string without its quotes.
+    fn shown_id(&self) -> String {
+        let Some(id) = self.id else {
+            return String::new();
+        };
+        serde_json::from_str(id.get()).unwrap_or_else(|_| id.get().to_owned())
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When arguments, model or passages are wrong, or the answer cannot be written.
+pub fn run(args: &RerankArgs) -> Result<(), Failure> {
+    let fusion = args.fusion.fusion()?;
+    let ranker = args.ranker.ranker()?;
+    let input = Input::open(args.file.as_deref())?;
+    let place = input.place().clone();
+    let request = passages::parse(&input.read_whole(MAX_WHOLE)?, args.format, &place)?;
+    let query = query(args, request.query.as_deref(), &place)?;
+    let passages = &request.passages;
+    let first_stage = match fusion {
+        Some(_) => Some(passages::first_stage(passages, &place)?),
+        None => None,
+    };
+    let defaults = RerankOptions::default();
+    let options = RerankOptions {
+        top_k: args.top,
+        deadline: deadline(args.deadline),
+        first_stage: first_stage.as_deref(),
+        fusion: fusion.unwrap_or(defaults.fusion),
+    };
+    let texts: Vec<&str> = passages.iter().map(|p| p.text.as_str()).collect();
+    let ranking = ranker.rerank_with(query, &texts, &options)?;
+    if !ranking.unscored.is_empty() {
+        let (left, all) = (ranking.unscored.len(), passages.len());
+        output::notice(format!(
+            "{left} of {all} passages not scored before the deadline"
+        ));
+    }
+    let scored = ranking
+        .hits
+        .iter()
+        .map(|hit| Ranked::scored(hit, &passages[hit.index], args.explain_truncation));
+    let unscored = ranking
+        .unscored
+        .iter()
+        .map(|&i| Ranked::unscored(i, &passages[i]));
+    let top = args.top.unwrap_or(usize::MAX);
+    let ranked: Vec<Ranked> = scored.chain(unscored).take(top).collect();
+    match args.json {
+        true => output::print(|out| output::write_json(out, &ranked)),
+        false => print_table(&ranked, args.explain_truncation, ranker.max_length()),
+    }
+}
+
+fn query<'a>(
+    args: &'a RerankArgs,
+    request: Option<&'a str>,
+    place: &Place,
+) -> Result<&'a str, Failure> {
+    let query = args.query.as_deref().or(request);
+    query.ok_or_else(|| {
+        Failure::input(
+            place,
+            "no query: give --query, or a request object with one",
+        )
+    })
+}
+
+/// The moment so many milliseconds from now; a time beyond the clock's range never comes.
+fn deadline(ms: Option<u64>) -> Option<Instant> {
+    Instant::now().checked_add(Duration::from_millis(ms?))
+}
+
+fn print_table(ranked: &[Ranked], explain: bool, max_length: usize) -> Result<(), Failure> {
+    let cut = ranked.iter().filter(|r| r.truncated).count();
+    if cut > 0 && !explain {
+        output::notice(format!(
+            "{cut} of the passages shown did not fit {max_length} tokens and were cut; \
+             --explain-truncation says by how much"
+        ));
+    }
+    let width = output::terminal_width();
+    let with_id = ranked.iter().any(|r| r.id.is_some());
+    let with_fused = ranked.iter().any(|r| r.fused.is_some());
+    let mut headings = vec![">rank", ">score"];
+    let optional = [
+        (with_fused, ">blend"),
+        (width.is_some(), ""),
+        (with_id, "id"),
+        (explain, "cut (query+passage)"),
+    ];
+    headings.extend(optional.iter().filter(|(on, _)| *on).map(|(_, name)| *name));
+    headings.push("text");
+    let mut table = Table::new(&headings);
+    for (rank, r) in (1..).zip(ranked) {
+        let number = |value: Option<f32>| value.map_or("-".into(), |v| format!("{v:.4}"));
+        let cells = [
+            (true, format!("{rank}")),
+            (true, number(r.score)),
+            (with_fused, number(r.fused)),
+            (width.is_some(), bar(r.score.unwrap_or(0.0), BAR)),
+            (with_id, r.shown_id()),
+            (explain, shown_cut(r.truncation.as_ref())),
+            (true, r.text.to_owned()),
+        ];
+        table.row(
+            cells
+                .into_iter()
+                .filter(|(on, _)| *on)
+                .map(|(_, cell)| cell),
+        );
+    }
+    output::print(|out| table.write(out, width))
+}
+
+fn shown_cut(cut: Option<&Cut>) -> String {
+    match cut {
+        Some(cut) if cut.query_tokens + cut.passage_tokens > 0 => {
+            format!("{}+{} tokens", cut.query_tokens, cut.passage_tokens)
+        }
+        _ => "-".into(),
+    }
+}

@@ -1,0 +1,102 @@
+//! `lanerank tokenize`: texts in, token ids out, line by line.
+
+use std::borrow::Cow;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use lanerank::Tokenizer;
+use serde::{Deserialize, Serialize};
+
+use super::model::ModelArgs;
+use crate::failure::Failure;
+use crate::huggingface;
+use crate::input::Input;
+
+/// Turn texts into token ids: JSON lines in, a string or a pair ["a","b"] each; JSON lines out
+#[derive(Debug, Args)]
+pub struct TokenizeArgs {
+    /// The texts; standard input without it
+    file: Option<PathBuf>,
+
+    #[command(flatten)]
+    model: ModelArgs,
+
+    /// Use a vocabulary file with BERT's rules instead of a model
+    #[arg(long, value_name = "vocab.txt", conflicts_with = "tokenizer")]
+    vocab: Option<PathBuf>,
+
+    /// The vocabulary is cased: keep capitals and accents
+    #[arg(long, requires = "vocab")]
+    cased: bool,
+
+    /// Use a Hugging Face tokenizer file instead of a model
+    #[arg(long, value_name = "tokenizer.json")]
+    tokenizer: Option<PathBuf>,
+
+    /// Cut to this many tokens, longest first [default: do not cut]
+    #[arg(long, value_name = "TOKENS")]
+    max_length: Option<usize>,
+
+    /// Read [SEP] and its like in a text as plain text
+    #[arg(long)]
+    special_tokens_as_text: bool,
+}
+
+#[derive(Deserialize)]
+struct Single<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[derive(Deserialize)]
+struct Pair<'a>(#[serde(borrow)] Cow<'a, str>, #[serde(borrow)] Cow<'a, str>);
+
+#[derive(Serialize)]
+struct Tokens {
+    ids: Vec<u32>,
+    type_ids: Vec<u8>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the tokenizer or a line is wrong, or the answer cannot be written.
+pub fn run(args: &TokenizeArgs) -> Result<(), Failure> {
+    let tokenizer = tokenizer(args)?.special_tokens_as_text(args.special_tokens_as_text);
+    let max_length = args.max_length.unwrap_or(usize::MAX);
+    let mut lines = Input::open(args.file.as_deref())?.lines();
+    let mut out = BufWriter::with_capacity(1 << 18, std::io::stdout().lock());
+    while let Some(line) = lines.next_line()? {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let tokens = tokenize(&tokenizer, line, max_length);
+        let tokens = tokens.map_err(|e| Failure::json(&lines.place(), &e))?;
+        serde_json::to_writer(&mut out, &tokens).map_err(|e| Failure::Output(e.into()))?;
+        out.write_all(b"\n").map_err(Failure::Output)?;
+    }
+    out.flush().map_err(Failure::Output)
+}
+
+fn tokenizer(args: &TokenizeArgs) -> Result<Tokenizer, Failure> {
+    match (&args.vocab, &args.tokenizer) {
+        (Some(path), _) => huggingface::from_vocab_txt(path, args.cased),
+        (_, Some(path)) => huggingface::from_tokenizer_json(path),
+        _ => Ok(args.model.open()?.tokenizer().clone()),
+    }
+}
+
+fn tokenize(tokenizer: &Tokenizer, line: &str, max_length: usize) -> serde_json::Result<Tokens> {
+    let encoding = match line.trim_start().starts_with('[') {
+        true => {
+            let Pair(a, b) = serde_json::from_str(line)?;
+            tokenizer.encode_pair(&a, &b, max_length)
+        }
+        false => {
+            let Single(text) = serde_json::from_str(line)?;
+            tokenizer.encode(&text, max_length)
+        }
+    };
+    Ok(Tokens {
+        ids: encoding.ids,
+        type_ids: encoding.type_ids,
+    })
+}

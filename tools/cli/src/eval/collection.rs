@@ -1,0 +1,248 @@
+//! Test collections in BEIR's layout.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{Qrels, Run};
+use crate::failure::{Failure, Place};
+use crate::input::{Input, find_in};
+
+/// Where the parts of a collection lie.
+#[derive(Debug, Default)]
+pub struct Paths {
+    /// The collection's folder.
+    pub folder: PathBuf,
+    /// A run other than the folder's own.
+    pub run: Option<PathBuf>,
+    /// Judgements other than the folder's own.
+    pub qrels: Option<PathBuf>,
+}
+
+/// Judged queries, the first stage's candidates and the texts of those candidates.
+#[derive(Debug)]
+pub struct Collection {
+    /// Judged queries with their texts, in the order of the judgements.
+    pub queries: Vec<(String, String)>,
+    /// The judgements.
+    pub qrels: Qrels,
+    /// The first stage.
+    pub run: Run,
+    documents: HashMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Query {
+    #[serde(rename = "_id")]
+    id: String,
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    #[serde(rename = "_id")]
+    id: String,
+    #[serde(default)]
+    title: String,
+    text: String,
+}
+
+impl Collection {
+    /// Reads judgements, run and queries, but of the corpus only the first `depth` candidates of
+    /// the first `limit` queries.
+    ///
+    /// # Errors
+    /// When a part is missing or wrong, a judged query has no text or a candidate is not in the
+    /// corpus.
+    pub fn open(paths: &Paths, depth: usize, limit: Option<usize>) -> Result<Self, Failure> {
+        let folder = &paths.folder;
+        let qrels_names = ["qrels.tsv", "qrels/test.tsv", "qrels.trec", "qrels.txt"];
+        let qrels_path = part(folder, paths.qrels.as_deref(), &qrels_names)?;
+        let run_path = part(folder, paths.run.as_deref(), &["run.bm25.trec", "run.trec"])?;
+        let qrels = Qrels::read(&qrels_path)?;
+        let run = Run::read(&run_path)?;
+        let mut queries = read_queries(folder, &qrels)?;
+        queries.truncate(limit.unwrap_or(usize::MAX));
+        if queries.is_empty() {
+            let reason = "not a single judged query";
+            return Err(Failure::input(&Place::file(&qrels_path), reason));
+        }
+        let documents = read_documents(folder, &candidates(&queries, &run, depth))?;
+        Ok(Collection {
+            queries,
+            qrels,
+            run,
+            documents,
+        })
+    }
+
+    /// A candidate's text, its title in front.
+    pub fn text(&self, document: &str) -> &str {
+        self.documents.get(document).map_or("", String::as_str)
+    }
+}
+
+fn candidates<'a>(queries: &[(String, String)], run: &'a Run, depth: usize) -> HashSet<&'a str> {
+    let top = queries.iter().flat_map(|(id, _)| run.top(id, depth));
+    top.map(|candidate| candidate.document.as_str()).collect()
+}
+
+/// The path given, or else the first of `names` that the folder has.
+fn part(folder: &Path, given: Option<&Path>, names: &[&str]) -> Result<PathBuf, Failure> {
+    let found = match given {
+        Some(path) => Some(path.to_owned()),
+        None => find_in(folder, names),
+    };
+    found.ok_or_else(|| {
+        let reason = format!("no {} in this folder", names.join(" or "));
+        Failure::input(&Place::file(folder), reason)
+    })
+}
+
+fn read_queries(folder: &Path, qrels: &Qrels) -> Result<Vec<(String, String)>, Failure> {
+    let path = part(folder, None, &["queries.jsonl"])?;
+    let mut texts = HashMap::new();
+    for_each_line(&path, |query: Query| {
+        if qrels.judgements(&query.id).is_some() {
+            texts.insert(query.id, query.text);
+        }
+    })?;
+    let with_text = |id: &String| match texts.remove(id) {
+        Some(text) => Ok((id.clone(), text)),
+        None => Err(Failure::input(
+            &Place::file(&path),
+            format!("no text for the judged query {id:?}"),
+        )),
+    };
+    qrels.queries().iter().map(with_text).collect()
+}
+
+fn read_documents(
+    folder: &Path,
+    wanted: &HashSet<&str>,
+) -> Result<HashMap<String, String>, Failure> {
+    let path = part(folder, None, &["corpus.jsonl"])?;
+    let mut documents = HashMap::with_capacity(wanted.len());
+    for_each_line(&path, |document: Document| {
+        if wanted.contains(document.id.as_str()) {
+            let text = match document.title.is_empty() {
+                true => document.text,
+                false => format!("{} {}", document.title, document.text),
+            };
+            documents.insert(document.id, text);
+        }
+    })?;
+    let missing = wanted.iter().filter(|id| !documents.contains_key(**id));
+    match missing.min() {
+        Some(id) => Err(Failure::input(
+            &Place::file(&path),
+            format!("the run's document {id:?} is not in the corpus"),
+        )),
+        None => Ok(documents),
+    }
+}
+
+fn for_each_line<T: for<'de> Deserialize<'de>>(
+    path: &Path,
+    mut each: impl FnMut(T),
+) -> Result<(), Failure> {
+    let mut lines = Input::open(Some(path))?.lines();
+    while let Some(line) = lines.next_line()? {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let parsed = serde_json::from_str(line);
+        each(parsed.map_err(|e| Failure::json(&lines.place(), &e))?);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        folder
+    }
+
+    fn open(
+        files: &[(&str, &str)],
+        depth: usize,
+        limit: Option<usize>,
+    ) -> Result<Collection, String> {
+        let folder = folder(files);
+        let paths = Paths {
+            folder: folder.path().to_owned(),
+            ..Paths::default()
+        };
+        let prefix = format!("{}/", folder.path().display());
+        Collection::open(&paths, depth, limit).map_err(|e| e.to_string().replace(&prefix, ""))
+    }
+
+    const CORPUS: (&str, &str) = (
+        "corpus.jsonl",
+        "{\"_id\":\"a\",\"title\":\"T\",\"text\":\"x\"}\n{\"_id\":\"b\",\"text\":\"y\"}\n",
+    );
+    const QUERIES: (&str, &str) = (
+        "queries.jsonl",
+        "{\"_id\":\"1\",\"text\":\"one\"}\n{\"_id\":\"2\",\"text\":\"two\"}\n{\"_id\":\"3\",\"text\":\"three\"}\n",
+    );
+    const QRELS: (&str, &str) = (
+        "qrels/test.tsv",
+        "query-id\tcorpus-id\tscore\n2\ta\t1\n1\tb\t1\n",
+    );
+    const RUN: (&str, &str) = ("run.bm25.trec", "1 Q0 a 1 2 t\n1 Q0 b 2 1 t\n");
+
+    #[test]
+    fn the_judged_queries_and_their_candidates() {
+        let collection = open(&[CORPUS, QUERIES, QRELS, RUN], 100, None).unwrap();
+        let ids: Vec<_> = collection
+            .queries
+            .iter()
+            .map(|(id, text)| (&id[..], &text[..]))
+            .collect();
+        assert_eq!(ids, [("2", "two"), ("1", "one")]);
+        assert_eq!((collection.text("a"), collection.text("b")), ("T x", "y"));
+        assert!(collection.run.top("2", 100).is_empty());
+        let shallow = open(&[CORPUS, QUERIES, QRELS, RUN], 1, None).unwrap();
+        assert_eq!((shallow.text("a"), shallow.text("b")), ("T x", ""));
+        let limited = open(&[CORPUS, QUERIES, QRELS, RUN], 1, Some(1)).unwrap();
+        assert_eq!(limited.queries.len(), 1);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let error = open(&[CORPUS, QUERIES, QRELS], 9, None).unwrap_err();
+        assert!(
+            error.ends_with("no run.bm25.trec or run.trec in this folder"),
+            "{error}"
+        );
+        let run = ("run.bm25.trec", "1 Q0 c 1 2 t\n");
+        let error = open(&[CORPUS, QUERIES, QRELS, run], 9, None).unwrap_err();
+        assert_eq!(
+            error,
+            "corpus.jsonl: the run's document \"c\" is not in the corpus"
+        );
+        let qrels = ("qrels.tsv", "4\ta\t1\n");
+        let error = open(&[CORPUS, QUERIES, qrels, RUN], 9, None).unwrap_err();
+        assert_eq!(error, "queries.jsonl: no text for the judged query \"4\"");
+        let corpus = (
+            "corpus.jsonl",
+            "{\"_id\":\"a\",\"text\":\"x\"}\n{\"_id\":1}\n",
+        );
+        let error = open(&[corpus, QUERIES, QRELS, RUN], 9, None).unwrap_err();
+        assert!(error.starts_with("corpus.jsonl:2: "), "{error}");
+        let empty = ("qrels.tsv", "query-id\tcorpus-id\tscore\n");
+        let error = open(&[CORPUS, QUERIES, empty, RUN], 9, None).unwrap_err();
+        assert_eq!(error, "qrels.tsv: not a single judged query");
+    }
+}

@@ -1,0 +1,182 @@
+//! Why a command stops early, and the exit code that says so.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where in the input something is wrong: a file, and the line where one is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    name: String,
+    line: Option<u64>,
+}
+
+impl Place {
+    /// A file as a whole.
+    pub fn file(path: &Path) -> Self {
+        Place {
+            name: path.display().to_string(),
+            line: None,
+        }
+    }
+
+    /// Something that has a name but no path, such as standard input.
+    pub fn named(name: &str) -> Self {
+        Place {
+            name: name.to_owned(),
+            line: None,
+        }
+    }
+
+    /// The same file, at a line counted from 1.
+    pub fn at_line(&self, line: u64) -> Self {
+        Place {
+            name: self.name.clone(),
+            line: Some(line),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+/// What can go wrong in a command.
+#[derive(Debug)]
+pub enum Failure {
+    /// The command line asks for something that makes no sense.
+    Usage(String),
+    /// Input is missing, unreadable or wrong.
+    Input {
+        /// The file, and the line where one is known.
+        place: Place,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// The library refused a file or an argument.
+    Library {
+        /// The file it was about, where there is one.
+        path: Option<PathBuf>,
+        /// What it said.
+        source: lanerank::Error,
+    },
+    /// The input is fine, but the command could not do its work.
+    Failed(String),
+    /// Standard output could not be written.
+    Output(io::Error),
+}
+
+impl Failure {
+    /// Wrong input at a place.
+    pub fn input(place: &Place, reason: impl fmt::Display) -> Self {
+        Failure::Input {
+            place: place.clone(),
+            reason: reason.to_string(),
+        }
+    }
+
+    /// Input that is not the JSON it has to be. The line is `place`'s where it has one (JSON lines),
+    /// else the parser's.
+    pub fn json(place: &Place, error: &serde_json::Error) -> Self {
+        let (line, column) = (error.line(), error.column());
+        let text = error.to_string();
+        let message = text.strip_suffix(&format!(" at line {line} column {column}"));
+        let place = match place.line {
+            None if line > 0 => place.at_line(line as u64),
+            _ => place.clone(),
+        };
+        match message {
+            Some(message) => Failure::input(&place, format!("{message} (column {column})")),
+            None => Failure::input(&place, text),
+        }
+    }
+
+    /// Something the library said about a file.
+    pub fn library(path: &Path, source: lanerank::Error) -> Self {
+        Failure::Library {
+            path: Some(path.to_owned()),
+            source,
+        }
+    }
+
+    /// 0 where the reader of a pipe has gone away, 1 for work that failed, 2 for usage and bad input.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Output(e) if e.kind() == io::ErrorKind::BrokenPipe => 0,
+            Failure::Output(_) | Failure::Failed(_) => 1,
+            Failure::Library {
+                source: lanerank::Error::NotANumber { .. },
+                ..
+            } => 1,
+            Failure::Library { .. } | Failure::Usage(_) | Failure::Input { .. } => 2,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Usage(what) | Failure::Failed(what) => f.write_str(what),
+            Failure::Input { place, reason } => write!(f, "{place}: {reason}"),
+            Failure::Library { path, source } => match (path, source) {
+                // This one names its file itself.
+                (_, lanerank::Error::Io { .. }) | (None, _) => write!(f, "{source}"),
+                (Some(path), _) => write!(f, "{}: {source}", path.display()),
+            },
+            Failure::Output(e) => write!(f, "standard output: {e}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<lanerank::Error> for Failure {
+    fn from(source: lanerank::Error) -> Self {
+        Failure::Library { path: None, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_names_file_and_line() {
+        let place = Place::file(Path::new("a/b.jsonl"));
+        assert_eq!(place.to_string(), "a/b.jsonl");
+        assert_eq!(place.at_line(7).to_string(), "a/b.jsonl:7");
+    }
+
+    #[test]
+    fn json_errors_keep_the_line_of_the_file() {
+        let error = serde_json::from_str::<u8>("[").unwrap_err();
+        let line = Place::named("x").at_line(12);
+        assert!(
+            Failure::json(&line, &error)
+                .to_string()
+                .starts_with("x:12: ")
+        );
+        let error = serde_json::from_str::<Vec<u8>>("[1,\n\"a\"]").unwrap_err();
+        let message = Failure::json(&Place::named("x"), &error).to_string();
+        assert!(message.starts_with("x:2: invalid type"), "{message}");
+        assert!(message.ends_with("(column 3)"), "{message}");
+    }
+
+    #[test]
+    fn exit_codes() {
+        let closed = io::Error::from(io::ErrorKind::BrokenPipe);
+        assert_eq!(Failure::Output(closed).exit_code(), 0);
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        assert_eq!(Failure::Output(full).exit_code(), 1);
+        assert_eq!(Failure::Usage(String::new()).exit_code(), 2);
+        let nan = lanerank::Error::NotANumber { index: 3 };
+        assert_eq!(Failure::from(nan).exit_code(), 1);
+        let argument = lanerank::Error::Argument(String::new());
+        assert_eq!(Failure::from(argument).exit_code(), 2);
+    }
+}

@@ -1,0 +1,93 @@
+//! The command line of lanerank, as a library: the binary is one call of [`main`], and tests and
+//! fuzzers reach the parsers.
+
+pub mod bench;
+pub mod commands;
+pub mod entries;
+pub mod eval;
+pub mod failure;
+pub mod huggingface;
+pub mod input;
+pub mod output;
+pub mod passages;
+pub mod table;
+
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use commands::{bench as bench_command, convert, eval as eval_command, inspect, rerank, tokenize};
+use failure::Failure;
+
+/// Rerank search results with a small cross-encoder on an ordinary CPU
+#[derive(Debug, Parser)]
+#[command(name = "lanerank", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Rerank(rerank::RerankArgs),
+    Convert(convert::ConvertArgs),
+    Inspect(inspect::InspectArgs),
+    Tokenize(tokenize::TokenizeArgs),
+    Eval(eval_command::EvalArgs),
+    Bench(bench_command::BenchArgs),
+}
+
+/// Runs the command line and returns the exit code: 0, 1 for work that failed, 2 for usage or bad
+/// input, which one line on standard error names.
+pub fn main(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> u8 {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(e) => return usage(&e),
+    };
+    match run(&cli.command) {
+        Ok(()) => 0,
+        Err(failure) => {
+            let code = failure.exit_code();
+            if code != 0 {
+                output::notice(failure);
+            }
+            code
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Rerank(args) => rerank::run(args),
+        Command::Convert(args) => convert::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Tokenize(args) => tokenize::run(args),
+        Command::Eval(args) => eval_command::run(args),
+        Command::Bench(args) => bench_command::run(args),
+    }
+}
+
+/// Prints the help or version that was asked for, or what is wrong with the arguments in one line.
+fn usage(error: &clap::Error) -> u8 {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A reader that has gone away has seen enough.
+            let _ = error.print();
+            0
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            output::notice("no command; see `lanerank --help`");
+            2
+        }
+        _ => {
+            let text = error.to_string();
+            let what = text.split("\n\n").next().unwrap_or_default();
+            let words: Vec<&str> = what.split_whitespace().collect();
+            let line = words.join(" ");
+            let line = line.strip_prefix("error: ").unwrap_or(&line);
+            output::notice(format!("{line}; see `lanerank --help`"));
+            2
+        }
+    }
+}

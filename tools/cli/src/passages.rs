@@ -1,0 +1,212 @@
+//! What `rerank` reads: passages, and perhaps the query, in one of three forms.
+
+use clap::ValueEnum;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use crate::failure::{Failure, Place};
+
+/// A candidate as it came in. `id` and `meta` keep their JSON text, to the last digit.
+#[derive(Debug, Deserialize)]
+pub struct Passage {
+    /// Whatever the caller knows the passage by.
+    pub id: Option<Box<RawValue>>,
+    /// What is scored.
+    pub text: String,
+    /// Whatever the caller wants back.
+    pub meta: Option<Box<RawValue>>,
+    /// The first stage's score, for fusion.
+    pub score: Option<f32>,
+}
+
+/// Passages, and the query where the input names one.
+#[derive(Debug, Deserialize)]
+pub struct Request {
+    /// The query.
+    pub query: Option<String>,
+    /// The candidates, in the order of the input.
+    pub passages: Vec<Passage>,
+}
+
+/// The form of the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InputFormat {
+    /// JSON where the first character is `{`, else lines
+    Auto,
+    /// A passage a line; blank lines are skipped
+    Lines,
+    /// A JSON object a line: id, text, meta, score
+    Jsonl,
+    /// One JSON object: query and passages
+    Request,
+}
+
+/// Reads a request.
+///
+/// # Errors
+/// When the text is not of the form asked for, naming the line.
+pub fn parse(text: &str, format: InputFormat, place: &Place) -> Result<Request, Failure> {
+    let format = match format {
+        InputFormat::Auto => detect(text, place)?,
+        given => given,
+    };
+    let request = match format {
+        InputFormat::Request => serde_json::from_str(text).map_err(|e| Failure::json(place, &e))?,
+        InputFormat::Jsonl => parse_jsonl(text, place)?,
+        InputFormat::Lines | InputFormat::Auto => parse_lines(text),
+    };
+    check_scores(&request.passages, place)?;
+    Ok(request)
+}
+
+/// The fields by which a request object is told from the first object of JSON lines.
+#[derive(Deserialize)]
+struct Probe {
+    passages: Option<IgnoredAny>,
+}
+
+fn detect(text: &str, place: &Place) -> Result<InputFormat, Failure> {
+    if !text.trim_start().starts_with('{') {
+        return Ok(InputFormat::Lines);
+    }
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Probe>();
+    match values.next() {
+        Some(Ok(probe)) if probe.passages.is_some() => Ok(InputFormat::Request),
+        Some(Err(e)) => match Failure::json(place, &e) {
+            Failure::Input { place, reason } => Err(Failure::input(
+                &place,
+                format!("{reason}; it starts with {{ and so has to be JSON, or say --format lines"),
+            )),
+            other => Err(other),
+        },
+        _ => Ok(InputFormat::Jsonl),
+    }
+}
+
+fn parse_jsonl(text: &str, place: &Place) -> Result<Request, Failure> {
+    let mut passages = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let passage = serde_json::from_str::<Passage>(line);
+        passages.push(passage.map_err(|e| Failure::json(&place.at_line(number), &e))?);
+    }
+    Ok(Request {
+        query: None,
+        passages,
+    })
+}
+
+fn parse_lines(text: &str) -> Request {
+    let passage = |line: &str| Passage {
+        id: None,
+        text: line.to_owned(),
+        meta: None,
+        score: None,
+    };
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    Request {
+        query: None,
+        passages: lines.map(passage).collect(),
+    }
+}
+
+fn check_scores(passages: &[Passage], place: &Place) -> Result<(), Failure> {
+    let infinite = |p: &Passage| p.score.is_some_and(|score| !score.is_finite());
+    match passages.iter().position(infinite) {
+        Some(index) => Err(Failure::input(
+            place,
+            format!("the score of passage {index} is out of range"),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The first stage's scores, as fusion needs them.
+///
+/// # Errors
+/// When a passage has none.
+pub fn first_stage(passages: &[Passage], place: &Place) -> Result<Vec<f32>, Failure> {
+    let score = |(index, passage): (usize, &Passage)| {
+        passage.score.ok_or_else(|| {
+            let reason = format!("passage {index} has no score, which --fuse needs");
+            Failure::input(place, reason)
+        })
+    };
+    passages.iter().enumerate().map(score).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, format: InputFormat) -> Result<Request, String> {
+        parse(text, format, &Place::named("in")).map_err(|e| e.to_string())
+    }
+
+    fn raw(value: &Option<Box<RawValue>>) -> Option<&str> {
+        value.as_deref().map(RawValue::get)
+    }
+
+    #[test]
+    fn lines() {
+        let request = read("one\n\n  \ntwo [x]\r\n", InputFormat::Auto).unwrap();
+        let texts: Vec<_> = request.passages.iter().map(|p| p.text.as_str()).collect();
+        assert_eq!(texts, ["one", "two [x]"]);
+        assert!(read("", InputFormat::Auto).unwrap().passages.is_empty());
+        let request = read("{not json", InputFormat::Lines).unwrap();
+        assert_eq!(request.passages[0].text, "{not json");
+    }
+
+    #[test]
+    fn jsonl_keeps_ids_and_meta_to_the_letter() {
+        let text = "\n{\"id\": 12345678901234567890123, \"text\": \"a\", \"meta\": {\"z\":1.0,\"a\":[]}}\n\
+                    {\"text\":\"b\",\"score\":2.5,\"other\":0}\n";
+        let request = read(text, InputFormat::Auto).unwrap();
+        let [first, second] = &request.passages[..] else {
+            panic!()
+        };
+        assert_eq!(raw(&first.id), Some("12345678901234567890123"));
+        assert_eq!(raw(&first.meta), Some("{\"z\":1.0,\"a\":[]}"));
+        assert_eq!((raw(&second.id), second.score), (None, Some(2.5)));
+    }
+
+    #[test]
+    fn request_objects_may_span_lines() {
+        let text = "{\n \"query\": \"q\",\n \"passages\": [{\"id\": null, \"text\": \"a\"}]\n}\n";
+        let request = read(text, InputFormat::Auto).unwrap();
+        assert_eq!(request.query.as_deref(), Some("q"));
+        assert_eq!(request.passages.len(), 1);
+        let empty = read("{\"passages\":[]}", InputFormat::Auto).unwrap();
+        assert!(empty.query.is_none() && empty.passages.is_empty());
+    }
+
+    #[test]
+    fn errors_name_the_line() {
+        let message = |text, format| read(text, format).unwrap_err();
+        let error = message("{\"text\":\"a\"}\n{\"txt\":\"b\"}", InputFormat::Auto);
+        assert!(error.starts_with("in:2: missing field `text`"), "{error}");
+        let error = message("{\"text\":\"a\"}\nplain", InputFormat::Auto);
+        assert!(error.starts_with("in:2: "), "{error}");
+        let error = message("{ braces } in text", InputFormat::Auto);
+        assert!(error.contains("--format lines"), "{error}");
+        let error = message("{\"passages\":[{\"text\":1}]}", InputFormat::Auto);
+        assert!(error.starts_with("in:1: invalid type"), "{error}");
+        let error = message("{\"text\":\"\\ud800\"}", InputFormat::Jsonl);
+        assert!(error.starts_with("in:1: "), "{error}");
+        let error = message("{\"text\":\"a\",\"score\":1e60}", InputFormat::Jsonl);
+        assert!(error.contains("passage 0 is out of range"), "{error}");
+    }
+
+    #[test]
+    fn fusion_needs_every_score() {
+        let text = "{\"text\":\"a\",\"score\":1}\n{\"text\":\"b\"}";
+        let request = read(text, InputFormat::Jsonl).unwrap();
+        let place = Place::named("in");
+        assert!(first_stage(&request.passages, &place).is_err());
+        let first = first_stage(&request.passages[..1], &place).unwrap();
+        assert_eq!(first, [1.0]);
+    }
+}
