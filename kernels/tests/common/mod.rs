@@ -1,0 +1,119 @@
+//! What the tests share: a small generator of numbers, comparison by bits, and the tiers.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use lanerank_kernels::{Isa, Kernels};
+
+/// xorshift64: enough for shapes and values, and the same everywhere.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub fn bits(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    pub fn below(&mut self, end: usize) -> usize {
+        (self.bits() >> 16) as usize % end
+    }
+
+    /// From -1 to 1.
+    pub fn float(&mut self) -> f32 {
+        (self.bits() >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
+    }
+
+    pub fn floats(&mut self, len: usize) -> Vec<f32> {
+        (0..len).map(|_| self.float()).collect()
+    }
+
+    /// Mostly ordinary, with values of every kind among them.
+    pub fn odd_floats(&mut self, len: usize) -> Vec<f32> {
+        const ODD: [f32; 12] = [
+            0.0,
+            -0.0,
+            f32::NAN,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::MAX,
+            f32::MIN,
+            f32::MIN_POSITIVE,
+            1e-45,
+            -1e-39,
+            1e30,
+            -1e-30,
+        ];
+        let odd = self.below(4) * 4;
+        (0..len)
+            .map(|_| {
+                if self.below(64) < odd {
+                    ODD[self.below(ODD.len())]
+                } else {
+                    self.float() * 4.0
+                }
+            })
+            .collect()
+    }
+
+    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.bits() as u8).collect()
+    }
+}
+
+/// Equal bits, or both NaN (whose bits are not part of the contract).
+#[track_caller]
+pub fn assert_same(actual: &[f32], expected: &[f32], what: &str) {
+    assert_eq!(actual.len(), expected.len(), "{what}");
+    for (i, (a, e)) in actual.iter().zip(expected).enumerate() {
+        assert!(
+            a.to_bits() == e.to_bits() || (a.is_nan() && e.is_nan()),
+            "{what}: element {i} is {a:e}, not {e:e}"
+        );
+    }
+}
+
+/// `values` at an address that is aligned for nothing more than their type.
+pub struct Misaligned<T>(Vec<T>);
+
+impl<T: Clone + Default> Misaligned<T> {
+    pub fn new(values: &[T]) -> Self {
+        let mut all = vec![T::default()];
+        all.extend_from_slice(values);
+        Self(all)
+    }
+
+    pub fn get(&self) -> &[T] {
+        &self.0[1..]
+    }
+
+    pub fn get_mut(&mut self) -> &mut [T] {
+        &mut self.0[1..]
+    }
+}
+
+pub fn reference() -> &'static Kernels {
+    Kernels::for_isa(Isa::Reference).unwrap()
+}
+
+/// The tiers under test. Fails where `LANERANK_REQUIRE_ISA` (names, separated by commas) has one
+/// that this build or CPU lacks: a tier that is skipped in silence hides its bugs.
+pub fn tiers() -> Vec<&'static Kernels> {
+    let tiers: Vec<_> = Kernels::available().collect();
+    let required = std::env::var("LANERANK_REQUIRE_ISA").unwrap_or_default();
+    for name in required
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+    {
+        assert!(
+            tiers.iter().any(|tier| tier.isa().name() == name),
+            "LANERANK_REQUIRE_ISA names {name}, which cannot run here"
+        );
+    }
+    tiers
+}

@@ -1,0 +1,365 @@
+//! Every tier against the reference, bit for bit, and each row alone against the row among others.
+
+mod common;
+
+use common::{Misaligned, Random, assert_same, reference, tiers};
+use half::f16;
+use lanerank_kernels::{
+    Activation, Kernels, PackedF16, PackedF32, PackedI8, RowQuant, column_sums, pack_f16, pack_f32,
+    pack_i8, padded_k,
+};
+
+const ACTIVATIONS: [Activation; 5] = [
+    Activation::None,
+    Activation::Gelu,
+    Activation::GeluTanh,
+    Activation::Relu,
+    Activation::Tanh,
+];
+
+/// One test per property, each run on every tier with many seeds.
+macro_rules! properties {
+    ($($name:ident: $seeds:expr),* $(,)?) => {
+        $(#[test]
+        fn $name() {
+            for tier in tiers() {
+                for seed in 0..$seeds {
+                    check::$name(tier, &mut Random::new(seed + 1), &format!("{}, seed {seed}", tier.isa()));
+                }
+            }
+        })*
+    };
+}
+
+properties! {
+    quantize_u8: 200,
+    quantize_i16: 200,
+    gemm_i8: 200,
+    gemm_i8_a16: 100,
+    gemm_float: 120,
+    gemm_rows_do_not_depend_on_each_other: 30,
+    layer_norm: 200,
+    attention: 120,
+    cls_attention: 120,
+    elementwise: 300,
+}
+
+/// Shapes up to 33 rows, 70 channels, depth 200, and now and then a deep one.
+fn shape(random: &mut Random) -> (usize, usize, usize) {
+    let k = if random.below(16) == 0 {
+        300 + random.below(600)
+    } else {
+        1 + random.below(200)
+    };
+    (random.below(34), 1 + random.below(70), k)
+}
+
+struct I8 {
+    a: Misaligned<u8>,
+    low: Vec<u8>,
+    params: Vec<RowQuant>,
+    scales: Vec<f32>,
+    weights: Misaligned<i8>,
+    weight_scales: Vec<f32>,
+    sums: Vec<i32>,
+    bias: Vec<f32>,
+    act: Activation,
+    shape: (usize, usize, usize),
+}
+
+impl I8 {
+    fn new(random: &mut Random, (m, n, k): (usize, usize, usize)) -> Self {
+        // Every fourth matrix is at an extreme, where 16-bit sums would saturate.
+        let extreme = random.below(4) == 0;
+        let (byte, weight) = (
+            [0, 255, 1][random.below(3)],
+            [-128, -127, 127, 0][random.below(4)],
+        );
+        let a = random
+            .bytes(m * padded_k(k))
+            .into_iter()
+            .map(|q| if extreme { byte } else { q });
+        let w: Vec<i8> = random
+            .bytes(n * k)
+            .into_iter()
+            .map(|q| if extreme { weight } else { q as i8 })
+            .collect();
+        Self {
+            a: Misaligned::new(&a.collect::<Vec<_>>()),
+            low: random.bytes(m * padded_k(k)),
+            params: (0..m)
+                .map(|_| RowQuant {
+                    scale: random.float() * 0.01,
+                    zero: random.below(256) as i32,
+                })
+                .collect(),
+            scales: random.floats(m),
+            weights: Misaligned::new(&pack_i8(&w, n, k)),
+            weight_scales: random.floats(n),
+            sums: column_sums(&w, n, k),
+            bias: random.floats(n),
+            act: ACTIVATIONS[random.below(5)],
+            shape: (m, n, k),
+        }
+    }
+
+    fn weights(&self) -> PackedI8<'_> {
+        let (_, n, k) = self.shape;
+        PackedI8::new(n, k, self.weights.get(), &self.weight_scales, &self.sums).unwrap()
+    }
+
+    fn product(&self, tier: &Kernels) -> Vec<f32> {
+        let (m, n, _) = self.shape;
+        let mut out = Misaligned::new(&vec![f32::NAN; m * n]);
+        let (a, params) = (self.a.get(), &self.params);
+        tier.gemm_i8(
+            a,
+            params,
+            m,
+            &self.weights(),
+            &self.bias,
+            self.act,
+            out.get_mut(),
+        );
+        out.get().to_vec()
+    }
+
+    fn product_a16(&self, tier: &Kernels) -> Vec<f32> {
+        let (m, n, _) = self.shape;
+        let mut out = vec![f32::NAN; m * n];
+        let (hi, lo, scales) = (self.a.get(), &self.low, &self.scales);
+        tier.gemm_i8_a16(
+            hi,
+            lo,
+            scales,
+            m,
+            &self.weights(),
+            &self.bias,
+            self.act,
+            &mut out,
+        );
+        out
+    }
+}
+
+mod check {
+    use super::*;
+
+    pub fn quantize_u8(tier: &Kernels, random: &mut Random, what: &str) {
+        let (m, _, k) = shape(random);
+        let x = Misaligned::new(&random.odd_floats(m * k));
+        let run = |tier: &Kernels| {
+            let mut out = vec![77; m * padded_k(k)];
+            let mut params = vec![RowQuant::default(); m];
+            tier.quantize_u8(x.get(), m, k, &mut out, &mut params);
+            (out, params)
+        };
+        let ((out, params), (expected, expected_params)) = (run(tier), run(reference()));
+        assert_eq!(out, expected, "{what}");
+        for (p, e) in params.iter().zip(&expected_params) {
+            assert_same(&[p.scale], &[e.scale], what);
+            assert_eq!(p.zero, e.zero, "{what}");
+        }
+    }
+
+    pub fn quantize_i16(tier: &Kernels, random: &mut Random, what: &str) {
+        let (m, _, k) = shape(random);
+        let x = Misaligned::new(&random.odd_floats(m * k));
+        let run = |tier: &Kernels| {
+            let len = m * padded_k(k);
+            let (mut hi, mut lo, mut scales) = (vec![7; len], vec![7; len], vec![7.0; m]);
+            tier.quantize_i16(x.get(), m, k, &mut hi, &mut lo, &mut scales);
+            (hi, lo, scales)
+        };
+        let (actual, expected) = (run(tier), run(reference()));
+        assert_eq!((actual.0, actual.1), (expected.0, expected.1), "{what}");
+        assert_same(&actual.2, &expected.2, what);
+    }
+
+    pub fn gemm_i8(tier: &Kernels, random: &mut Random, what: &str) {
+        let shape = shape(random);
+        let case = I8::new(random, shape);
+        assert_same(&case.product(tier), &case.product(reference()), what);
+    }
+
+    pub fn gemm_i8_a16(tier: &Kernels, random: &mut Random, what: &str) {
+        let shape = shape(random);
+        let case = I8::new(random, shape);
+        assert_same(
+            &case.product_a16(tier),
+            &case.product_a16(reference()),
+            what,
+        );
+    }
+
+    pub fn gemm_float(tier: &Kernels, random: &mut Random, what: &str) {
+        let (m, n, k) = shape(random);
+        let (a, bias) = (Misaligned::new(&random.odd_floats(m * k)), random.floats(n));
+        let w = random.odd_floats(n * k);
+        let halves: Vec<f16> = w.iter().map(|&w| f16::from_f32(w)).collect();
+        let (w, halves) = (
+            Misaligned::new(&pack_f32(&w, n, k)),
+            Misaligned::new(&pack_f16(&halves, n, k)),
+        );
+        let act = ACTIVATIONS[random.below(5)];
+        let run = |tier: &Kernels| {
+            let (mut out, mut out_16) = (vec![f32::NAN; m * n], vec![f32::NAN; m * n]);
+            let w = PackedF32::new(n, k, w.get()).unwrap();
+            tier.gemm_f32(a.get(), m, &w, &bias, act, &mut out);
+            let halves = PackedF16::new(n, k, halves.get()).unwrap();
+            tier.gemm_f16(a.get(), m, &halves, &bias, act, &mut out_16);
+            (out, out_16)
+        };
+        let (actual, expected) = (run(tier), run(reference()));
+        assert_same(&actual.0, &expected.0, what);
+        assert_same(&actual.1, &expected.1, what);
+    }
+
+    pub fn gemm_rows_do_not_depend_on_each_other(tier: &Kernels, random: &mut Random, what: &str) {
+        let (m, n, k) = (7, 1 + random.below(40), 1 + random.below(400));
+        let case = I8::new(random, (m, n, k));
+        let (together, stride) = (case.product(tier), padded_k(k));
+        let (a, w) = (random.floats(m * k), pack_f32(&random.floats(n * k), n, k));
+        let w = PackedF32::new(n, k, &w).unwrap();
+        let mut together_f32 = vec![0.0; m * n];
+        tier.gemm_f32(&a, m, &w, &case.bias, case.act, &mut together_f32);
+        for i in 0..m {
+            let mut alone = vec![0.0; n];
+            let row = &case.a.get()[i * stride..][..stride];
+            let params = &case.params[i..=i];
+            tier.gemm_i8(
+                row,
+                params,
+                1,
+                &case.weights(),
+                &case.bias,
+                case.act,
+                &mut alone,
+            );
+            assert_same(&alone, &together[i * n..][..n], what);
+            tier.gemm_f32(&a[i * k..][..k], 1, &w, &case.bias, case.act, &mut alone);
+            assert_same(&alone, &together_f32[i * n..][..n], what);
+        }
+    }
+
+    pub fn layer_norm(tier: &Kernels, random: &mut Random, what: &str) {
+        let (m, n, _) = shape(random);
+        let (x, delta) = (random.odd_floats(m * n), random.floats(m * n));
+        let (weight, bias) = (random.floats(n), Misaligned::new(&random.floats(n)));
+        let run = |tier: &Kernels| {
+            let (mut plain, mut added) = (Misaligned::new(&x), x.clone());
+            tier.layer_norm(plain.get_mut(), &weight, bias.get(), 1e-12, m, n);
+            tier.add_layer_norm(&mut added, &delta, &weight, bias.get(), 1e-12, m, n);
+            [plain.get(), &added].concat()
+        };
+        assert_same(&run(tier), &run(reference()), what);
+    }
+
+    pub fn attention(tier: &Kernels, random: &mut Random, what: &str) {
+        let heads = 1 + random.below(4);
+        let head_dim = [1, 7, 26, 32, 40, 64][random.below(6)];
+        let stride = 3 * heads * head_dim;
+        let (prefix, own) = (random.below(10), 1 + random.below(40));
+        let prefix = Misaligned::new(&random.floats(prefix * stride));
+        let rows = Misaligned::new(&random.odd_floats(own * stride));
+        let mut scratch = random.odd_floats(5);
+        let mut run = |tier: &Kernels, prefix: &[f32], rows: &[f32]| {
+            let mut out = vec![f32::NAN; (prefix.len() + rows.len()) / 3];
+            tier.attention(prefix, rows, heads, head_dim, &mut scratch, &mut out);
+            out
+        };
+        let actual = run(tier, prefix.get(), rows.get());
+        assert_same(&actual, &run(reference(), prefix.get(), rows.get()), what);
+        let joined = [prefix.get(), rows.get()].concat();
+        assert_same(&run(tier, &[], &joined), &actual, what);
+        assert_same(&run(tier, &joined, &[]), &actual, what);
+    }
+
+    pub fn cls_attention(tier: &Kernels, random: &mut Random, what: &str) {
+        let (heads, hidden) = (1 + random.below(12), 1 + random.below(100));
+        let (prefix, own) = (random.below(10), 1 + random.below(60));
+        let t = random.floats(heads * hidden);
+        let prefix = Misaligned::new(&random.floats(prefix * hidden));
+        let rows = Misaligned::new(&random.odd_floats(own * hidden));
+        let mut scratch = Vec::new();
+        let mut run = |tier: &Kernels, prefix: &[f32], rows: &[f32]| {
+            let mut out = vec![f32::NAN; heads * hidden];
+            tier.cls_attention(&t, prefix, rows, heads, hidden, &mut scratch, &mut out);
+            out
+        };
+        let actual = run(tier, prefix.get(), rows.get());
+        assert_same(&actual, &run(reference(), prefix.get(), rows.get()), what);
+        let joined = [prefix.get(), rows.get()].concat();
+        assert_same(&run(tier, &[], &joined), &actual, what);
+    }
+
+    pub fn elementwise(tier: &Kernels, random: &mut Random, what: &str) {
+        let len = random.below(100);
+        let (x, y) = (random.odd_floats(len), random.odd_floats(len));
+        let bytes: Vec<i8> = random.bytes(len).into_iter().map(|b| b as i8).collect();
+        let halves: Vec<f16> = (0..len)
+            .map(|_| f16::from_bits(random.bits() as u16))
+            .collect();
+        let (scale, act) = (random.float(), ACTIVATIONS[random.below(5)]);
+        let run = |tier: &Kernels| {
+            let (mut soft, mut active) = (Misaligned::new(&x), Misaligned::new(&x));
+            let (mut added, mut wide) = (Misaligned::new(&x), Misaligned::new(&x));
+            tier.softmax(soft.get_mut());
+            tier.activate(act, active.get_mut());
+            tier.add_scaled_i8(&bytes, scale, added.get_mut());
+            tier.widen_f16(&halves, wide.get_mut());
+            [
+                soft.get(),
+                active.get(),
+                added.get(),
+                wide.get(),
+                &[tier.dot(&x, &y)],
+            ]
+            .concat()
+        };
+        assert_same(&run(tier), &run(reference()), what);
+    }
+}
+
+/// Activations over floats of every magnitude and sign.
+#[test]
+fn activations_over_all_magnitudes() {
+    for tier in tiers() {
+        for act in ACTIVATIONS {
+            let x: Vec<f32> = (0..=u32::MAX).step_by(4099).map(f32::from_bits).collect();
+            let (mut actual, mut expected) = (x.clone(), x);
+            tier.activate(act, &mut actual);
+            reference().activate(act, &mut expected);
+            assert_same(&actual, &expected, &format!("{} {act:?}", tier.isa()));
+        }
+    }
+}
+
+/// The largest sums that the format allows stay exact.
+#[test]
+fn deepest_product() {
+    let k = lanerank_kernels::MAX_K;
+    let (w, scales) = (vec![-128; k], [1.0]);
+    let (packed, sums) = (pack_i8(&w, 1, k), column_sums(&w, 1, k));
+    let b = PackedI8::new(1, k, &packed, &scales, &sums).unwrap();
+    for tier in tiers() {
+        for (q, zero, expected) in [
+            (255, 0, -2_139_095_040.0),
+            (0, 255, 2_139_095_040.0),
+            (255, 255, 0.0),
+        ] {
+            let mut out = [0.0];
+            let params = [RowQuant { scale: 1.0, zero }];
+            tier.gemm_i8(
+                &vec![q; k],
+                &params,
+                1,
+                &b,
+                &[0.0],
+                Activation::None,
+                &mut out,
+            );
+            assert_eq!(out, [expected], "{}", tier.isa());
+        }
+    }
+}
