@@ -8,7 +8,7 @@
 //! bytes.
 
 use super::TokenizerError;
-use super::bytes::{le_u16, le_u32, u64_at};
+use super::bytes::{Key, le_u16, le_u32};
 
 /// Ids are smaller than this, so that a slot of 24 bits has four or more to spare.
 pub const MAX_PIECES: usize = (1 << 20) - 1;
@@ -43,21 +43,17 @@ fn absorb(state: u64, chunk: u64) -> u64 {
     fold(state ^ chunk, 0xD6E8_FEB8_6659_FD93)
 }
 
-/// The hash of a key of `len` bytes whose last one to eight bytes are the low bytes of `chunk`.
-fn finish(state: u64, chunk: u64, len: usize) -> u64 {
-    let used = len.wrapping_sub(1) % 8 + 1;
-    let chunk = chunk & (u64::MAX >> (64 - 8 * used));
-    fold(state ^ chunk, 0xA076_1D64_78BD_642F ^ len as u64)
+/// The hash of a key, from the state before its last chunk.
+fn finish(state: u64, key: Key) -> u64 {
+    fold(
+        state ^ key.chunk(key.last_chunk()),
+        0xA076_1D64_78BD_642F ^ key.len() as u64,
+    )
 }
 
-/// The hash of a key that is not empty.
-fn hash(seed: u32, key: &[u8]) -> u64 {
-    let mut state = seed_state(seed);
-    let last = key.len().saturating_sub(1) / 8;
-    for chunk in 0..last {
-        state = absorb(state, u64_at(key, 8 * chunk));
-    }
-    finish(state, u64_at(key, 8 * last), key.len())
+fn hash(seed: u32, key: Key) -> u64 {
+    let before = (0..key.last_chunk()).fold(seed_state(seed), |s, i| absorb(s, key.chunk(i)));
+    finish(before, key)
 }
 
 fn reduce(bits: u32, below: u32) -> u32 {
@@ -79,8 +75,8 @@ fn tag_of(hash: u64, id_bits: u32) -> u32 {
     (hash as u32) << id_bits & 0xFF_FFFF
 }
 
-fn filter_index(first_four: u64) -> usize {
-    (first_four as u32).wrapping_mul(0x9E37_79B1) as usize >> (32 - FILTER.ilog2())
+fn filter_index(first_four: u32) -> usize {
+    first_four.wrapping_mul(0x9E37_79B1) as usize >> (32 - FILTER.ilog2())
 }
 
 fn length_bit(len: usize) -> u32 {
@@ -96,7 +92,10 @@ pub fn build(pieces: &[(u32, &[u8])], vocab_size: usize) -> Result<Vec<u8>, Toke
     let (buckets, slots) = (count / 4 + 1, count + count / 19 + 1);
     let (seed, pilots, table) = (0..SEEDS)
         .find_map(|seed| {
-            let hashes: Vec<u64> = pieces.iter().map(|(_, key)| hash(seed, key)).collect();
+            let hashes: Vec<u64> = pieces
+                .iter()
+                .map(|(_, key)| hash(seed, Key::new(key, key.len())))
+                .collect();
             place(&hashes, buckets, slots).map(|(pilots, table)| (seed, pilots, table))
         })
         .ok_or(TokenizerError::NoPerfectHash)?;
@@ -115,7 +114,7 @@ pub fn build(pieces: &[(u32, &[u8])], vocab_size: usize) -> Result<Vec<u8>, Toke
         let slot = match entry {
             Some(index) => {
                 let (id, key) = pieces[index as usize];
-                id | tag_of(hash(seed, key), bits)
+                id | tag_of(hash(seed, Key::new(key, key.len())), bits)
             }
             None => 0xFF_FFFF,
         };
@@ -128,7 +127,7 @@ pub fn build(pieces: &[(u32, &[u8])], vocab_size: usize) -> Result<Vec<u8>, Toke
 fn filter(pieces: &[(u32, &[u8])]) -> Vec<u32> {
     let mut masks = vec![0; FILTER];
     for (_, key) in pieces.iter().filter(|(_, key)| key.len() >= FILTER_FROM) {
-        masks[filter_index(u64_at(key, 0))] |= length_bit(key.len());
+        masks[filter_index(le_u32(key, 0))] |= length_bit(key.len());
     }
     masks
 }
@@ -249,37 +248,98 @@ impl<'a> Lookup<'a> {
         (entry & !id_mask == tag_of(hash, self.header.id_bits)).then_some(entry & id_mask)
     }
 
-    /// The id of a key, where `is_piece(id, len)` says that the piece's bytes are the key's.
-    pub fn find(&self, key: &[u8], is_piece: impl Fn(u32) -> bool) -> Option<u32> {
-        if key.is_empty() || key.len() > self.header.longest {
+    /// The id of a key, where `is_piece(id, key)` says that the piece is the key.
+    #[inline]
+    pub fn find(&self, key: Key, is_piece: impl Fn(u32, Key) -> bool) -> Option<u32> {
+        if key.len() == 0 || key.len() > self.header.longest {
             return None;
         }
-        self.candidate(hash(self.header.seed, key))
-            .filter(|&id| is_piece(id))
+        let id = self.candidate(hash(self.header.seed, key))?;
+        is_piece(id, key).then_some(id)
     }
 
     /// Id and length of the longest piece, of `min` bytes or more, that `key` starts with.
+    #[inline]
     pub fn find_longest(
         &self,
-        key: &[u8],
+        key: Key,
         min: usize,
-        is_piece: impl Fn(u32, usize) -> bool,
+        is_piece: impl Fn(u32, Key) -> bool,
     ) -> Option<(u32, usize)> {
         let max = key.len().min(self.header.longest);
-        let mut states = [seed_state(self.header.seed); MAX_PIECE_BYTES.div_ceil(8) + 1];
-        for chunk in 0..max.saturating_sub(1) / 8 {
-            states[chunk + 1] = absorb(states[chunk], u64_at(key, 8 * chunk));
-        }
-        let first = u64_at(key, 0);
-        let lengths = le_u32(self.filter, 4 * filter_index(first));
-        (min.max(1)..=max).rev().find_map(|len| {
-            if len >= FILTER_FROM && lengths & length_bit(len) == 0 {
-                return None;
+        let masked = le_u32(self.filter, 4 * filter_index(key.chunk(0) as u32));
+        let mut states = States::new(self.header.seed);
+        for len in Lengths::new(masked, min.max(1), max) {
+            if key.is_within_character(len) {
+                continue;
             }
-            let last = (len - 1) / 8;
-            let hash = finish(states[last], u64_at(key, 8 * last), len);
-            let id = self.candidate(hash)?;
-            is_piece(id, len).then_some((id, len))
-        })
+            let prefix = key.prefix(len);
+            let hash = finish(states.at(prefix.last_chunk(), key), prefix);
+            if let Some(id) = self.candidate(hash)
+                && is_piece(id, prefix)
+            {
+                return Some((id, len));
+            }
+        }
+        None
+    }
+}
+
+/// The lengths that are worth a look, longest first.
+struct Lengths {
+    /// The next of those from `LONG` on, which all are; smaller when there is none.
+    long: usize,
+    /// A bit for each of the shorter ones.
+    short: u64,
+}
+
+/// The highest bit of a length mask stands for this length and all above.
+const LONG: usize = FILTER_FROM + 31;
+
+impl Lengths {
+    fn new(mask: u32, min: usize, max: usize) -> Self {
+        let unmasked = (1 << FILTER_FROM) - 1;
+        let short = (u64::from(mask) << FILTER_FROM | unmasked) & ((1 << LONG) - 1);
+        let up_to = |len: usize| u64::MAX >> (63 - len.min(63));
+        Lengths {
+            long: if mask >> 31 != 0 { max } else { 0 },
+            short: short & up_to(max) & !up_to(min - 1),
+        }
+    }
+}
+
+impl Iterator for Lengths {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        if self.long >= LONG {
+            self.long -= 1;
+            return Some(self.long + 1);
+        }
+        let len = self.short.checked_ilog2()?;
+        self.short &= !(1 << len);
+        Some(len as usize)
+    }
+}
+
+/// Hash states after each whole chunk of a key, made as they are asked for.
+struct States {
+    states: [u64; MAX_PIECE_BYTES / 8 + 1],
+    made: usize,
+}
+
+impl States {
+    fn new(seed: u32) -> Self {
+        let mut states = [0; MAX_PIECE_BYTES / 8 + 1];
+        states[0] = seed_state(seed);
+        States { states, made: 0 }
+    }
+
+    fn at(&mut self, chunk: usize, key: Key) -> u64 {
+        while self.made < chunk {
+            self.states[self.made + 1] = absorb(self.states[self.made], key.chunk(self.made));
+            self.made += 1;
+        }
+        self.states[chunk]
     }
 }

@@ -80,10 +80,11 @@ mod wordpiece;
 use std::sync::Arc;
 
 use added::AddedTokens;
+use bytes::Key;
 use config::Record;
 use pretokenize::{ByteTable, Splitter};
 use vocab::Vocab;
-use wordpiece::{Ids, WordPiece};
+use wordpiece::{HEAD, Ids, WordPiece};
 
 use crate::format::storage::Blob;
 
@@ -104,6 +105,8 @@ struct Shared {
     record: Record,
     added: AddedTokens,
     vocab: Vocab,
+    /// Ends with the continuing prefix.
+    head: [u8; HEAD],
     table: ByteTable,
     sections: TokenizerSections,
 }
@@ -140,7 +143,9 @@ impl Tokenizer {
     ) -> Result<Self, TokenizerError> {
         let vocab = Vocab::build(pieces)?;
         let view = vocab.view();
-        let record = Record::from_config(config, pieces.len(), |s| view.find(s.as_bytes()))?;
+        let record = Record::from_config(config, pieces.len(), |s| {
+            view.find(Key::new(s.as_bytes(), s.len()))
+        })?;
         let section = Blob::copy_from(&record.write());
         Ok(Self::assemble(record, vocab, section))
     }
@@ -158,10 +163,13 @@ impl Tokenizer {
 
     fn assemble(record: Record, vocab: Vocab, config: Blob) -> Self {
         let [text, offsets, lookup] = vocab.sections().map(Blob::clone);
+        let mut head = [0; HEAD];
+        head[HEAD - record.prefix.len()..].copy_from_slice(record.prefix.as_bytes());
         let shared = Shared {
             added: AddedTokens::new(record.added.clone()),
             table: ByteTable::new(record.steps),
             record,
+            head,
             vocab,
             sections: TokenizerSections {
                 config,
@@ -221,7 +229,12 @@ impl Tokenizer {
     /// The id of a token, continuing prefix included.
     pub fn id(&self, token: &str) -> Option<u32> {
         let added = self.shared.added.id(token);
-        added.or_else(|| self.shared.vocab.view().find(token.as_bytes()))
+        added.or_else(|| {
+            self.shared
+                .vocab
+                .view()
+                .find(Key::new(token.as_bytes(), token.len()))
+        })
     }
 
     /// Whether special tokens that stand in a text are treated like any other text, as they should be
@@ -268,12 +281,14 @@ impl Tokenizer {
             record,
             added,
             vocab,
+            head,
             table,
             ..
         } = &*self.shared;
         let wordpiece = WordPiece {
             vocab: vocab.view(),
-            prefix: record.prefix.as_bytes(),
+            prefix: record.prefix.len(),
+            head: *head,
             unk: record.unk,
         };
         let max_chars = record.max_word_chars as usize;
@@ -311,16 +326,17 @@ impl Tokenizer {
     pub fn encode_pair(&self, a: &str, b: &str, max_length: usize) -> Encoding {
         let mut scratch = TokenizerScratch::new();
         let budget = max_length.saturating_sub(3);
-        let mut ids = vec![self.cls_id()];
+        let mut ids = Vec::with_capacity(3 + budget.min(a.len() + b.len()));
+        ids.push(self.cls_id());
         let a_count = self.tokenize_into(a, budget, &mut scratch, &mut ids);
-        let mut passage = Vec::new();
-        let b_count = self.tokenize_into(b, budget, &mut scratch, &mut passage);
+        let a_end = ids.len();
+        ids.push(self.sep_id());
+        let b_count = self.tokenize_into(b, budget, &mut scratch, &mut ids);
         let (a_kept, b_kept) = truncate_pair(a_count, b_count, budget);
-        ids.truncate(1 + a_kept);
+        ids.truncate(a_end + 1 + b_kept);
         ids.push(self.sep_id());
-        let mut type_ids = vec![0; ids.len()];
-        ids.extend(passage.iter().take(b_kept));
-        ids.push(self.sep_id());
+        ids.drain(1 + a_kept..a_end);
+        let mut type_ids = vec![0; a_kept + 2];
         type_ids.resize(ids.len(), 1);
         Encoding {
             ids,

@@ -102,7 +102,10 @@ impl<'a> Splitter<'a> {
     pub fn text(&mut self, text: &str, ids: &mut Ids) {
         let bytes = text.as_bytes();
         let mut at = 0;
-        while let Some(&byte) = bytes.get(at) {
+        while at < bytes.len() {
+            at += self.append_letters(bytes, at);
+            let Some(&byte) = bytes.get(at) else { break };
+            at += 1;
             match self.table.0[usize::from(byte)] {
                 Action::Append(byte) => self.append_byte(byte),
                 Action::Space => self.end_word(ids),
@@ -112,19 +115,40 @@ impl<'a> Splitter<'a> {
                     self.append_byte(byte);
                     self.end_word(ids);
                 }
-                Action::Character => {
-                    let c = text[at..]
-                        .chars()
-                        .next()
-                        .unwrap_or(char::REPLACEMENT_CHARACTER);
-                    self.character(c, ids);
-                    at += c.len_utf8();
-                    continue;
-                }
+                Action::Character => at = self.characters(text, at - 1, ids),
             }
-            at += 1;
         }
         self.end_word(ids);
+    }
+
+    /// Appends the ASCII letters and digits that the next eight bytes begin with, and says how many.
+    fn append_letters(&mut self, bytes: &[u8], at: usize) -> usize {
+        let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) else {
+            return 0;
+        };
+        let chunk = u64::from_le_bytes(*chunk);
+        let (letters, upper) = letters_and_digits(chunk);
+        let lowered = chunk | if self.steps.lowercase { upper >> 2 } else { 0 };
+        let count = (!letters & HIGH_BITS).trailing_zeros() as usize / 8;
+        if self.chars + count > self.max_chars {
+            return 0; // one at a time, so that the word's buffer is not overrun
+        }
+        self.buffer[self.end..self.end + 8].copy_from_slice(&lowered.to_le_bytes());
+        self.end += count;
+        self.chars += count;
+        count
+    }
+
+    /// All characters up to the next ASCII one, whose place is returned.
+    fn characters(&mut self, text: &str, mut at: usize, ids: &mut Ids) -> usize {
+        for c in text[at..].chars() {
+            if c.is_ascii() {
+                break;
+            }
+            self.character(c, ids);
+            at += c.len_utf8();
+        }
+        at
     }
 
     fn character(&mut self, c: char, ids: &mut Ids) {
@@ -237,6 +261,21 @@ impl<'a> Splitter<'a> {
         self.chars = 0;
         self.barrier = HEAD;
     }
+}
+
+const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+
+/// Of eight bytes, the high bit of each that is an ASCII letter or digit, and of each upper-case one.
+fn letters_and_digits(chunk: u64) -> (u64, u64) {
+    let every = |byte: u8| u64::from(byte) * 0x0101_0101_0101_0101;
+    let low = chunk & !HIGH_BITS;
+    // The high bit of each byte of `from_to` is set where first <= byte <= last; nothing carries over.
+    let from_to = |bytes: u64, first: u8, last: u8| {
+        (bytes + every(0x80 - first)) & !(bytes + every(0x7F - last)) & HIGH_BITS
+    };
+    let letters = from_to(low | every(0x20), b'a', b'z') & !chunk;
+    let digits = from_to(low, b'0', b'9') & !chunk;
+    (letters | digits, letters & !(chunk << 2))
 }
 
 fn last_char(bytes: &[u8]) -> Option<char> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::TokenizerError;
-use super::bytes::{le_u16, le_u32};
+use super::bytes::{Key, le_u16, le_u32};
 use super::lookup::{self, Lookup, LookupHeader, MAX_PIECE_BYTES, MAX_PIECES};
 use crate::format::storage::Blob;
 
@@ -137,6 +137,7 @@ pub struct VocabView<'a> {
 }
 
 impl<'a> VocabView<'a> {
+    #[inline]
     fn offset(&self, id: u32) -> usize {
         let base = le_u32(self.bases, 4 * (id as usize / BLOCK));
         let relative = le_u16(self.relative, 2 * id as usize);
@@ -151,14 +152,24 @@ impl<'a> VocabView<'a> {
         self.text.get(self.offset(id)..self.offset(id + 1))
     }
 
+    #[inline]
+    fn is_piece(&self, id: u32, key: Key) -> bool {
+        let start = self.offset(id);
+        id < self.pieces
+            && self.offset(id + 1).wrapping_sub(start) == key.len()
+            && key.is_at(self.text, start)
+    }
+
     /// The id of a piece.
-    pub fn find(&self, key: &[u8]) -> Option<u32> {
-        self.lookup.find(key, |id| self.piece(id) == Some(key))
+    #[inline]
+    pub fn find(&self, key: Key) -> Option<u32> {
+        self.lookup.find(key, |id, key| self.is_piece(id, key))
     }
 
     /// Id and length of the longest piece, of `min` bytes or more, that `key` starts with.
-    pub fn find_longest(&self, key: &[u8], min: usize) -> Option<(u32, usize)> {
+    #[inline]
+    pub fn find_longest(&self, key: Key, min: usize) -> Option<(u32, usize)> {
         self.lookup
-            .find_longest(key, min, |id, len| self.piece(id) == Some(&key[..len]))
+            .find_longest(key, min, |id, key| self.is_piece(id, key))
     }
 }

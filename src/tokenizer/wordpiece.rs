@@ -1,5 +1,6 @@
 //! From a word to ids: greedily the longest piece, then the longest continuing piece, and so on.
 
+use super::bytes::Key;
 use super::vocab::VocabView;
 
 /// Room before a word, for the prefix of continuing pieces: it is written over what has been matched
@@ -39,16 +40,19 @@ impl<'a> Ids<'a> {
 pub struct WordPiece<'a> {
     /// The pieces.
     pub vocab: VocabView<'a>,
-    /// In front of continuing pieces; at most `HEAD` bytes.
-    pub prefix: &'a [u8],
+    /// In front of continuing pieces: the last bytes of `head`.
+    pub prefix: usize,
+    /// The prefix, as it stands before the rest of a word.
+    pub head: [u8; HEAD],
     /// For a word that no sequence of pieces spells.
     pub unk: u32,
 }
 
 impl WordPiece<'_> {
     /// Ids of the word at `buffer[HEAD..end]`. Overwrites it.
+    #[inline]
     pub fn word(&self, buffer: &mut [u8], end: usize, ids: &mut Ids) {
-        match self.vocab.find(&buffer[HEAD..end]) {
+        match self.vocab.find(Key::new(&buffer[HEAD..], end - HEAD)) {
             Some(id) => ids.push(id),
             None => self.pieces(buffer, end, ids),
         }
@@ -59,7 +63,7 @@ impl WordPiece<'_> {
         let (mut from, mut prefix) = (HEAD, 0);
         loop {
             let start = from - prefix;
-            let key = &buffer[start..end];
+            let key = Key::new(&buffer[start..], end - start);
             let Some((id, len)) = self.vocab.find_longest(key, prefix + 1) else {
                 ids.ids.truncate(stored);
                 ids.count = count;
@@ -70,8 +74,8 @@ impl WordPiece<'_> {
             if from == end {
                 return;
             }
-            prefix = self.prefix.len();
-            buffer[from - prefix..from].copy_from_slice(self.prefix);
+            prefix = self.prefix;
+            buffer[from - HEAD..from].copy_from_slice(&self.head);
         }
     }
 }
