@@ -40,7 +40,7 @@ def combining_class_observer():
 
     def goes_before(s, mark):
         """Whether NFD moves `s` before the mark."""
-        return nfd("a" + mark + s) == "a" + s + mark
+        return s != mark and nfd("a" + mark + s) == "a" + s + mark
 
     def observe(s):
         if not goes_before(s, known[classes[-1]]):

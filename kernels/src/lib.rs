@@ -1,5 +1,11 @@
-//! int8 and f32 matrix products, attention and row-wise kernels for small transformers on CPUs.
-
+#![doc = include_str!("../README.md")]
+//!
+//! # Names
+//!
+//! Throughout, `m`, `n` and `k` are rows, output channels and depth. All matrices are row-major.
+//! Operations are methods of [`Kernels`]; a slice of the wrong length is a mistake of the
+//! program's and panics, while the weights' views ([`PackedI8`], ..), which may come out of a
+//! file, give a [`ShapeError`].
 // Matrix products take what BLAS's take: operands, sizes, output.
 #![allow(clippy::too_many_arguments)]
 
