@@ -189,7 +189,10 @@ fn summarise(args: &EvalArgs, gain: Gain, reports: Vec<QueryReport>) -> Report {
         queries: reports.len(),
         depth: args.depth,
         gain,
-        averaged_over: "all judged queries, as trec_eval -c",
+        averaged_over: match args.limit {
+            None => "all judged queries, as trec_eval -c",
+            Some(_) => "the first judged queries",
+        },
         before: Metrics::mean(&before),
         after: (!args.first_stage_only).then(|| Metrics::mean(&after)),
         per_query: if args.verbose { reports } else { Vec::new() },

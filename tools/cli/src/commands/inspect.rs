@@ -92,7 +92,7 @@ fn config(config: &ModelConfig) -> Value {
             Activation::Relu => "relu",
             _ => "other",
         },
-        "layer_norm_eps": config.layer_norm_eps,
+        "layer_norm_eps": shortest(config.layer_norm_eps),
         "max_length": config.max_length,
     });
     match config.head {
@@ -110,6 +110,11 @@ fn config(config: &ModelConfig) -> Value {
         }
     }
     facts
+}
+
+/// The f64 that prints as the f32 does.
+fn shortest(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(f64::NAN)
 }
 
 fn metadata(model: &Model) -> Value {
@@ -161,12 +166,12 @@ fn check(kernels: &Kernels, report: &CheckReport) -> Value {
         .map(|(row, computed)| {
             json!({
                 "query": row.query, "passage": row.passage,
-                "stored": row.logit, "computed": computed,
+                "stored": shortest(row.logit), "computed": shortest(*computed),
             })
         });
     json!({
         "kernels": kernels.isa().to_string(),
-        "max_difference": report.max_difference,
+        "max_difference": shortest(report.max_difference),
         "self_test": rows.collect::<Vec<_>>(),
     })
 }

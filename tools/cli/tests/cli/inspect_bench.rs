@@ -1,0 +1,81 @@
+use std::fs;
+
+use serde_json::json;
+
+use super::support::*;
+
+#[test]
+fn inspect_shows_config_sections_and_tokenizer() {
+    let tiny = Tiny::new();
+    let model = tiny.model();
+    let facts = lanerank(&["inspect", &model, "--json", "--check"]).json();
+    assert_eq!(facts["config"]["hidden_size"], 32);
+    assert_eq!(facts["config"]["head"], "classifier");
+    assert_eq!(facts["config"]["layer_norm_eps"], 1e-12);
+    assert_eq!(facts["tokenizer"]["pieces"], pieces().len());
+    assert_eq!(facts["check"]["self_test"].as_array().unwrap().len(), 3);
+    assert_eq!(facts["file_bytes"], fs::metadata(&model).unwrap().len());
+    let sections = facts["sections"].as_array().unwrap();
+    assert!(
+        sections
+            .iter()
+            .any(|s| s["name"] == "layers.1.ffn.output.weight")
+    );
+    let outcome = lanerank(&["inspect", &model, "--check"]);
+    assert!(outcome.ok().contains("check: all checksums match"));
+    assert!(
+        lanerank(&["inspect", &model])
+            .ok()
+            .contains("config.num_hidden_layers")
+    );
+}
+
+#[test]
+fn a_damaged_weight_fails_the_check() {
+    let tiny = Tiny::new();
+    let model = tiny.model();
+    let facts = lanerank(&["inspect", &model, "--json"]).json();
+    let sections = facts["sections"].as_array().unwrap();
+    let weights = sections
+        .iter()
+        .find(|s| s["name"] == "layers.0.ffn.output.weight");
+    let offset = weights.unwrap()["offset"].as_u64().unwrap() as usize;
+    let mut bytes = fs::read(&model).unwrap();
+    bytes[offset] ^= 1;
+    let damaged = tiny.write("damaged.lane", bytes);
+    let outcome = lanerank(&["inspect", &damaged, "--check"]);
+    assert_eq!(outcome.code, 1);
+    assert!(
+        outcome
+            .stderr
+            .contains("layers.0.ffn.output.weight: checksum"),
+        "{}",
+        outcome.stderr
+    );
+    lanerank_with(&["rerank", "-m", &damaged, "-q", "x"], "a").refused("checksum");
+}
+
+#[test]
+fn bench_reports_every_request() {
+    let tiny = Tiny::new();
+    let model = tiny.model();
+    let workload = json!({
+        "zero": {"query": "bread", "passages": []},
+        "few": {"query": "bread", "passages": ["fresh bread", "the lamp"]},
+    });
+    let workload = tiny.write("workload.json", workload.to_string());
+    let args = ["bench", "-m", &model, "--threads", "1", "--runs", "3"];
+    let report = lanerank(&[&args[..], &["--workload", &workload, "--json"]].concat()).json();
+    assert_eq!(report["requests"].as_array().unwrap().len(), 2);
+    let few = report["requests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|r| r["name"] == "few")
+        .unwrap();
+    assert_eq!((&few["passages"], &few["runs"]), (&json!(2), &json!(3)));
+    assert!(few["p10_ms"].as_f64() <= few["p90_ms"].as_f64());
+    assert!(lanerank(&args).ok().contains("mixed100"));
+    let bad = tiny.write("bad.json", "{}");
+    lanerank(&[&args[..], &["--workload", &bad]].concat()).refused("no request");
+}

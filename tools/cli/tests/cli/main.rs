@@ -1,0 +1,9 @@
+//! The binary as its users see it: arguments, standard input, output and exit codes.
+
+mod convert;
+mod eval;
+mod inspect_bench;
+mod rerank;
+mod support;
+mod tokenize;
+mod usage;

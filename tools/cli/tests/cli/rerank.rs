@@ -1,0 +1,188 @@
+use serde_json::json;
+
+use super::support::*;
+
+const JSONL: &str = "{\"id\": 12345678901234567890123, \"text\": \"the lamp\", \"meta\": {\"z\":1.0,\"a\":[null]}, \"score\": 2}\n\
+    {\"id\":[\"x\"],\"text\":\"bread is fresh\",\"score\":1.5}\n{\"text\":\"\",\"score\":0}\n";
+
+fn rerank(model: &str, args: &[&str], input: &str) -> Outcome {
+    lanerank_with(&[&["rerank", "--model", model], args].concat(), input)
+}
+
+#[test]
+fn json_carries_ids_and_meta_through() {
+    let tiny = Tiny::new();
+    let model = tiny.model();
+    let outcome = rerank(&model, &["-q", "fresh bread", "--json"], JSONL);
+    assert!(outcome.ok().contains("\"id\": 12345678901234567890123,"));
+    assert!(outcome.ok().contains("\"meta\": {\"z\":1.0,\"a\":[null]}"));
+    let hits = outcome.json();
+    let hits = hits.as_array().unwrap();
+    assert_eq!(hits.len(), 3);
+    let logits: Vec<f64> = hits.iter().map(|h| h["logit"].as_f64().unwrap()).collect();
+    assert!(logits.is_sorted_by(|a, b| a >= b), "{logits:?}");
+    let mut keys: Vec<&String> = hits[0].as_object().unwrap().keys().collect();
+    keys.sort();
+    assert_eq!(
+        keys,
+        ["id", "index", "logit", "meta", "score", "text", "truncated"]
+    );
+    for hit in hits {
+        let (score, logit) = (
+            hit["score"].as_f64().unwrap(),
+            hit["logit"].as_f64().unwrap(),
+        );
+        assert!((score - 1.0 / (1.0 + (-logit).exp())).abs() < 1e-6);
+        let text = ["the lamp", "bread is fresh", ""][hit["index"].as_u64().unwrap() as usize];
+        assert_eq!(hit["text"], text);
+    }
+}
+
+#[test]
+fn the_three_forms_of_input_agree() {
+    let tiny = Tiny::new();
+    let model = tiny.model();
+    let scores = |args: &[&str], input: &str| {
+        let hits = rerank(&model, &[args, &["--json"]].concat(), input).json();
+        let hit = |h: &serde_json::Value| (h["index"].as_u64(), h["score"].as_f64());
+        hits.as_array().unwrap().iter().map(hit).collect::<Vec<_>>()
+    };
+    let lines = scores(&["-q", "bread"], "the lamp\n\nfresh bread\r\n");
+    let jsonl = scores(
+        &["-q", "bread"],
+        "{\"text\":\"the lamp\"}\n{\"text\":\"fresh bread\"}",
+    );
+    let request = "{\"query\":\"bread\",\n\"passages\":[{\"id\":1,\"text\":\"the lamp\"},{\"text\":\"fresh bread\"}]}";
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines, jsonl);
+    assert_eq!(lines, scores(&[], request));
+    let file = tiny.write("request.json", request);
+    assert_eq!(lines, scores(&[&file], ""));
+    assert_eq!(lines[..1], scores(&["--top", "1", "-"], request));
+    assert_eq!(scores(&["-q", "x"], ""), []);
+}
+
+#[test]
+fn text_for_people() {
+    let tiny = Tiny::new();
+    let model = tiny.model();
+    let outcome = rerank(
+        &model,
+        &["-q", "bread"],
+        "{\"id\":\"a\",\"text\":\"one\\ttwo\\u001b[31m\"}",
+    );
+    let lines: Vec<&str> = outcome.ok().lines().collect();
+    assert_eq!(
+        lines[0].split_whitespace().collect::<Vec<_>>(),
+        ["rank", "score", "id", "text"]
+    );
+    assert!(lines[1].ends_with("a   one two [31m"), "{}", lines[1]);
+    assert!(!outcome.stdout.contains(['\t', '\u{1b}']));
+}
+
+#[test]
+fn truncation_is_said() {
+    let tiny = Tiny::new();
+    let model = tiny.model();
+    let long = "bread ".repeat(100);
+    let outcome = rerank(&model, &["-q", "fresh"], &long);
+    assert!(
+        outcome
+            .stderr
+            .contains("1 of the passages shown did not fit 40 tokens")
+    );
+    let hits = rerank(
+        &model,
+        &["-q", "fresh", "--json", "--explain-truncation"],
+        &long,
+    )
+    .json();
+    // 40 positions less three special tokens and one of the query.
+    assert_eq!(hits[0]["truncated"], true);
+    assert_eq!(
+        hits[0]["truncation"],
+        json!({"query_tokens": 0, "passage_tokens": 64})
+    );
+    let outcome = rerank(&model, &["-q", "fresh", "--explain-truncation"], &long);
+    assert!(outcome.ok().contains("0+64 tokens"));
+    rerank(&model, &["-q", "x", "--max-length", "41"], "a").refused("max_length: 41");
+}
+
+#[test]
+fn fusion() {
+    let tiny = Tiny::new();
+    let model = tiny.model();
+    let hits = rerank(
+        &model,
+        &["-q", "bread", "--json", "--fuse", "minmax", "--weight", "0"],
+        JSONL,
+    );
+    let order: Vec<_> = hits
+        .json()
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|h| h["index"].clone())
+        .collect();
+    assert_eq!(order, [0, 1, 2]);
+    assert_eq!(hits.json()[0]["fused"], 1.0);
+    assert!(
+        rerank(&model, &["-q", "x", "--fuse", "rrf"], JSONL)
+            .ok()
+            .contains("blend")
+    );
+    rerank(&model, &["-q", "x", "--fuse", "zscore"], "a\nb").refused("passage 0 has no score");
+    rerank(
+        &model,
+        &["-q", "x", "--fuse", "zscore", "--weight", "2"],
+        JSONL,
+    )
+    .refused("--weight 2");
+    rerank(
+        &model,
+        &["-q", "x", "--fuse", "rrf", "--weight", "1"],
+        JSONL,
+    )
+    .refused("rrf");
+}
+
+#[test]
+fn a_deadline_leaves_the_rest_last_and_says_so() {
+    let tiny = Tiny::new();
+    let outcome = rerank(
+        &tiny.model(),
+        &["-q", "bread", "--json", "--deadline", "0"],
+        "a\nb\n",
+    );
+    let hits = outcome.json();
+    assert_eq!(hits.as_array().unwrap().len(), 2);
+    assert_eq!(hits[0]["score"], serde_json::Value::Null);
+    assert!(
+        outcome.stderr.contains("2 of 2 passages not scored"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn bad_input_is_named_by_line() {
+    let tiny = Tiny::new();
+    let model = tiny.model();
+    let bad = tiny.write("bad.jsonl", "{\"text\":\"a\"}\n{\"text\":1}\n");
+    rerank(&model, &["-q", "x", &bad], "").refused("bad.jsonl:2: invalid type");
+    rerank(&model, &["-q", "x"], "{oops").refused("standard input:1: ");
+    rerank(&model, &[], "plain text").refused("no query");
+    rerank(&model, &["-q", "x", "/no/such/file"], "").refused("/no/such/file");
+    let binary = tiny.write("binary", b"a\n\xff\n");
+    rerank(&model, &["-q", "x", &binary], "").refused("binary:2: not UTF-8");
+}
+
+#[test]
+fn threads_do_not_change_a_score() {
+    let tiny = Tiny::new();
+    let model = tiny.model();
+    let input = "bread\nlamp\nthe fresh bread is\n";
+    let one = rerank(&model, &["-q", "bread", "--json", "--threads", "1"], input);
+    let two = rerank(&model, &["-q", "bread", "--json", "--threads", "2"], input);
+    assert_eq!(one.ok(), two.ok());
+}
