@@ -26,8 +26,8 @@ pub struct Builder<T> {
     made: PhantomData<T>,
 }
 
-impl<T> Builder<T> {
-    pub(crate) fn new() -> Self {
+impl<T> Default for Builder<T> {
+    fn default() -> Self {
         Builder {
             source: Source::None,
             max_length: None,
@@ -37,7 +37,9 @@ impl<T> Builder<T> {
             made: PhantomData,
         }
     }
+}
 
+impl<T> Builder<T> {
     /// The model file to read.
     pub fn model(mut self, path: impl Into<PathBuf>) -> Self {
         self.source = Source::Path(path.into());

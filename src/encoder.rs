@@ -28,7 +28,7 @@ pub struct Encoder(Arc<Engine>);
 impl Encoder {
     /// Sets up an encoder.
     pub fn builder() -> Builder<Encoder> {
-        Builder::new()
+        Builder::default()
     }
 
     pub(crate) fn from_engine(engine: Engine) -> Encoder {

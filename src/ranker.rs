@@ -101,7 +101,7 @@ pub struct Ranker(Arc<Engine>);
 impl Ranker {
     /// Sets up a ranker.
     pub fn builder() -> Builder<Ranker> {
-        Builder::new()
+        Builder::default()
     }
 
     pub(crate) fn from_engine(engine: Engine) -> Ranker {

@@ -17,7 +17,9 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use commands::{bench as bench_command, convert, eval as eval_command, inspect, rerank, tokenize};
+use commands::{
+    bench as bench_command, convert, embed, eval as eval_command, inspect, rerank, tokenize,
+};
 use failure::Failure;
 
 /// Rerank search results with a small cross-encoder on an ordinary CPU
@@ -34,6 +36,7 @@ enum Command {
     Convert(convert::ConvertArgs),
     Inspect(inspect::InspectArgs),
     Tokenize(tokenize::TokenizeArgs),
+    Embed(embed::EmbedArgs),
     Eval(eval_command::EvalArgs),
     Bench(bench_command::BenchArgs),
 }
@@ -63,6 +66,7 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Convert(args) => convert::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Tokenize(args) => tokenize::run(args),
+        Command::Embed(args) => embed::run(args),
         Command::Eval(args) => eval_command::run(args),
         Command::Bench(args) => bench_command::run(args),
     }

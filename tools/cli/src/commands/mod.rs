@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod convert;
+pub mod embed;
 pub mod eval;
 pub mod inspect;
 pub mod rerank;

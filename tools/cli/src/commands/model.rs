@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use lanerank::{Model, Ranker, Verify};
+use lanerank::{Builder, Model, Ranker, Verify};
 
 use crate::failure::Failure;
 
@@ -82,7 +82,15 @@ impl RankerArgs {
     /// # Errors
     /// When the model cannot be opened or cannot be run as asked for.
     pub fn ranker(&self) -> Result<Ranker, Failure> {
-        let mut builder = Ranker::builder()
+        Ok(self.builder::<Ranker>()?.build()?)
+    }
+
+    /// Opens the model and sets up what is to run it.
+    ///
+    /// # Errors
+    /// When the model cannot be opened.
+    pub fn builder<T>(&self) -> Result<Builder<T>, Failure> {
+        let mut builder = Builder::default()
             .opened(self.model.open()?)
             .special_tokens_as_text(self.special_tokens_as_text);
         if let Some(tokens) = self.max_length {
@@ -91,6 +99,6 @@ impl RankerArgs {
         if let Some(count) = self.threads {
             builder = builder.threads(count);
         }
-        Ok(builder.build()?)
+        Ok(builder)
     }
 }

@@ -1,0 +1,56 @@
+//! `lanerank embed`: texts in, vectors out, line by line.
+
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use lanerank::Encoder;
+
+use super::model::RankerArgs;
+use crate::failure::Failure;
+use crate::input::Input;
+
+/// Lines that are computed together, so that all threads have work.
+const LINES: usize = 256;
+
+/// Turn texts into vectors with a sentence encoder: a JSON string a line in, a JSON array a line out
+#[derive(Debug, Args)]
+pub struct EmbedArgs {
+    /// The texts; standard input without it
+    file: Option<PathBuf>,
+
+    #[command(flatten)]
+    encoder: RankerArgs,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the model is not an encoder, a line is wrong, or the answer cannot be written.
+pub fn run(args: &EmbedArgs) -> Result<(), Failure> {
+    let encoder: Encoder = args.encoder.builder::<Encoder>()?.build()?;
+    let mut lines = Input::open(args.file.as_deref())?.lines();
+    let mut out = BufWriter::with_capacity(1 << 18, std::io::stdout().lock());
+    let mut texts: Vec<String> = Vec::with_capacity(LINES);
+    while let Some(line) = lines.next_line()? {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let text = serde_json::from_str(line);
+        texts.push(text.map_err(|e| Failure::json(&lines.place(), &e))?);
+        if texts.len() == LINES {
+            write_vectors(&encoder, &texts, &mut out)?;
+            texts.clear();
+        }
+    }
+    write_vectors(&encoder, &texts, &mut out)?;
+    out.flush().map_err(Failure::Output)
+}
+
+fn write_vectors(encoder: &Encoder, texts: &[String], out: &mut impl Write) -> Result<(), Failure> {
+    for vector in encoder.encode(texts)? {
+        serde_json::to_writer(&mut *out, &vector).map_err(|e| Failure::Output(e.into()))?;
+        out.write_all(b"\n").map_err(Failure::Output)?;
+    }
+    Ok(())
+}
