@@ -5,13 +5,15 @@
     python tests/compare_tokenizer.py target/release/lanerank [--data ../shared/data] [--only NAME]
 
 Over every code point, all texts under `text`, and all queries and passages under `eval`, singly and
-as pairs, with each vocabulary under `vocab`, uncased and cased, at three lengths. Prints how many
+as pairs, uncased and cased, at three lengths, with each vocabulary under `vocab`, and the texts also
+with one that spells every code point, so that nothing hides in an unknown token. Prints how many
 sequences differ for each, and exits 1 if any does.
 """
 
 import argparse
 import collections
 import gzip
+import itertools
 import json
 import pathlib
 import subprocess
@@ -88,6 +90,16 @@ def eval_sets(folder):
         yield f"{path.name} pairs", pairs
 
 
+def spelling_vocab(file):
+    """Each code point of the first three planes, as a word and as the rest of one."""
+    file.write("\n".join(SPECIAL) + "\n")
+    for c in range(0x30000):
+        if not 0xD800 <= c <= 0xDFFF and not chr(c).isspace():
+            file.write(f"{chr(c)}\n##{chr(c)}\n")
+    file.flush()
+    return pathlib.Path(file.name)
+
+
 def reference(vocab, cased):
     """The tokenizer that BERT's tokenizer.json describes."""
     tokenizer = Tokenizer(WordPiece.from_file(str(vocab), unk_token="[UNK]"))
@@ -136,22 +148,24 @@ def main():
     parser.add_argument("binary", help="the lanerank program")
     root = pathlib.Path(__file__).resolve().parent.parent
     parser.add_argument("--data", type=pathlib.Path, default=root.parent / "shared" / "data")
-    parser.add_argument("--only", default="", help="sets whose name has this in it")
+    parser.add_argument("--only", default="", help="vocabularies and sets whose names have this in them")
     args = parser.parse_args()
-    sets = [("code points", list(code_points()))]
-    sets += text_sets(args.data / "text")
-    sets += eval_sets(args.data / "eval")
-    sets = [(name, inputs) for name, inputs in sets if args.only in name]
-    differing = sequences = 0
-    for vocab in sorted((args.data / "vocab").glob("*/vocab.txt")):
-        for cased in (False, True):
-            for name, inputs in sets:
-                lengths = MAX_LENGTHS[:1] if name == "code points" else MAX_LENGTHS
+    texts = [("code points", list(code_points())), *text_sets(args.data / "text")]
+    sets = texts + list(eval_sets(args.data / "eval"))
+    vocabs = {p.parent.name: (p, sets) for p in sorted((args.data / "vocab").glob("*/vocab.txt"))}
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8", newline="\n") as file:
+        vocabs["spelling"] = (spelling_vocab(file), texts)
+        differing = sequences = 0
+        for name, (vocab, chosen) in vocabs.items():
+            for cased, (kind, inputs) in itertools.product((False, True), chosen):
+                if args.only not in f"{name} {kind}":
+                    continue
+                lengths = MAX_LENGTHS[:1] if kind == "code points" else MAX_LENGTHS
                 counts = [compare(args.binary, vocab, cased, n, inputs) for n in lengths]
                 differing += sum(counts)
                 sequences += len(inputs) * len(lengths)
                 case = "cased" if cased else "uncased"
-                print(f"{vocab.parent.name} {case} {name}: {len(inputs)} x {lengths}: {counts} differ", flush=True)
+                print(f"{name} {case} {kind}: {len(inputs)} x {lengths}: {counts} differ", flush=True)
     print(f"{differing} of {sequences} sequences differ")
     return differing > 0
 

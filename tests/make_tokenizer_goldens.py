@@ -7,10 +7,12 @@
 `vocab.txt` is bert-base-uncased's, `multilingual.txt` the first 12,000 lines of
 bert-base-multilingual-uncased's (both by Google, Apache-2.0), `letters.txt` spells every character of
 the cases, so that no difference in normalisation hides in an unknown token. In `cases.jsonl`, `steps`
-has the first letters of the normaliser's steps that are on.
+has the first letters of the normaliser's steps that are on. `udhr_*.txt`, for the benchmark, are the
+Universal Declaration of Human Rights in English, and the beginnings of it in twenty languages.
 """
 
 import argparse
+import gzip
 import itertools
 import json
 import pathlib
@@ -20,6 +22,7 @@ from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers, proce
 from tokenizers.models import WordPiece
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+LANGUAGES = "deu_1996 fra spa rus ell_monotonic arb heb hin ben tam tha kat amh kor jpn cmn_hans vie tur pol swh".split()
 STEPS = ("clean_text", "handle_chinese_chars", "strip_accents", "lowercase")
 
 HARD = [
@@ -147,6 +150,16 @@ def pair_rows(folder, steps, cases):
         yield dict(vocab="vocab.txt", steps=steps, text=cases[i], pair=cases[i + 1], max_length=24, ids=got.ids, type_ids=got.type_ids)
 
 
+def write_udhr(data, folder):
+    """The benchmark's texts, one paragraph a line."""
+    with gzip.open(data / "text" / "udhr.jsonl.gz", "rt", encoding="utf-8") as file:
+        paragraphs = [json.loads(line) for line in file]
+    english = [p["text"] for p in paragraphs if p["lang"] == "eng"]
+    (folder / "udhr_english.txt").write_text("\n".join(english) + "\n", "utf-8")
+    many = [p["text"] for p in paragraphs if p["lang"] in LANGUAGES and 1 < p["line"] < 16]
+    (folder / "udhr_multilingual.txt").write_text("\n".join(many) + "\n", "utf-8")
+
+
 def main():
     root = pathlib.Path(__file__).resolve().parent.parent
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -159,6 +172,7 @@ def main():
     (folder / "vocab.txt").write_bytes(english.read_bytes())
     (folder / "multilingual.txt").write_bytes(b"".join(many.read_bytes().splitlines(True)[:12000]))
     (folder / "letters.txt").write_text("\n".join(letters_vocab(cases)) + "\n", "utf-8")
+    write_udhr(data, folder)
     with (folder / "cases.jsonl").open("w", encoding="ascii") as file:
         for row in rows(folder, cases):
             row["steps"] = "".join(step[0] for step in STEPS if row["steps"][step])

@@ -45,3 +45,43 @@ pub fn truncate_pair(a: usize, b: usize, budget: usize) -> (usize, usize) {
         (shorter, longer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::truncate_pair;
+
+    /// The rule as the original states it, case by case.
+    fn reference(a: usize, b: usize, max: usize) -> (usize, usize) {
+        if a + b <= max {
+            return (a, b);
+        }
+        let swap = a > b;
+        let mut n1 = a.min(b);
+        let mut n2 = if n1 > max { n1 } else { n1.max(max - n1) };
+        if n1 + n2 > max {
+            n1 = max / 2;
+            n2 = n1 + max % 2;
+        }
+        if swap { (n2, n1) } else { (n1, n2) }
+    }
+
+    #[test]
+    fn truncation_is_the_original_rule() {
+        for a in 0..40 {
+            for b in 0..40 {
+                for budget in 0..90 {
+                    assert_eq!(
+                        truncate_pair(a, b, budget),
+                        reference(a, b, budget),
+                        "{a} {b} {budget}"
+                    );
+                }
+            }
+        }
+        let half = usize::MAX / 2;
+        assert_eq!(
+            truncate_pair(usize::MAX, usize::MAX, usize::MAX),
+            (half, half + 1)
+        );
+    }
+}

@@ -34,7 +34,9 @@ fn repair(bytes: &mut [u8]) {
     let entries = count.min((len - HEADER) / ENTRY);
     for entry in (0..entries).map(|i| HEADER + i * ENTRY) {
         let (start, size) = (read_u64(bytes, entry + 96), read_u64(bytes, entry + 104));
-        let section = start.checked_add(size).and_then(|end| bytes.get(start..end));
+        let section = start
+            .checked_add(size)
+            .and_then(|end| bytes.get(start..end));
         if let Some(checksum) = section.map(|section| xxh64(section, 0)) {
             write_u64(bytes, entry + 112, checksum);
         }

@@ -13,8 +13,11 @@ const VOCAB: &[u8] = b"[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\nc\nab\nabc\n##a
     A\nBank\nbank\n##ing\nriver\n.\n,\n'\n-\n0\n1\n##2\n\xe6\x97\xa5\n\xc3\xa9\ne\n##e\ncafe\ncaf\xc3\xa9\n\xf0\x9f\x98\x80\n";
 
 static TOKENIZERS: LazyLock<[Tokenizer; 2]> = LazyLock::new(|| {
-    [TokenizerConfig::bert_uncased(), TokenizerConfig::bert_cased()]
-        .map(|config| Tokenizer::from_vocab_txt(VOCAB, &config).expect("a sound vocabulary"))
+    [
+        TokenizerConfig::bert_uncased(),
+        TokenizerConfig::bert_cased(),
+    ]
+    .map(|config| Tokenizer::from_vocab_txt(VOCAB, &config).expect("a sound vocabulary"))
 });
 
 /// Bytes to put into a section: from where on, and what.
@@ -47,7 +50,8 @@ struct Input<'a> {
 
 fn damaged(damages: &[Damage]) -> TokenizerSections {
     let sound = TOKENIZERS[0].sections();
-    let mut sections = [&sound.config, &sound.text, &sound.offsets, &sound.lookup].map(|s| s.to_vec());
+    let mut sections =
+        [&sound.config, &sound.text, &sound.offsets, &sound.lookup].map(|s| s.to_vec());
     for damage in damages {
         let section = &mut sections[usize::from(damage.section) % 4];
         let at = usize::from(damage.at) % (section.len() + 1);
