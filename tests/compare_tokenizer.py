@@ -26,6 +26,7 @@ from tokenizers.models import WordPiece
 MAX_LENGTHS = (512, 128, 16)
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 SHOWN = 3
+BATCH = 1000  # an encoding of the package takes some hundred bytes a token
 
 
 def lines(path):
@@ -131,8 +132,8 @@ def compare(binary, vocab, cased, max_length, inputs):
         file.writelines(json.dumps(x) + "\n" for x in inputs)
         file.flush()
         results = ours(binary, vocab, cased, max_length, file.name)
-        for start in range(0, len(inputs), 20000):
-            batch = [x if isinstance(x, str) else tuple(x) for x in inputs[start : start + 20000]]
+        for start in range(0, len(inputs), BATCH):
+            batch = [x if isinstance(x, str) else tuple(x) for x in inputs[start : start + BATCH]]
             for text, want, have in zip(batch, tokenizer.encode_batch_fast(batch), results):
                 seen += 1
                 if have != {"ids": want.ids, "type_ids": want.type_ids}:
@@ -149,7 +150,9 @@ def main():
     root = pathlib.Path(__file__).resolve().parent.parent
     parser.add_argument("--data", type=pathlib.Path, default=root.parent / "shared" / "data")
     parser.add_argument("--only", default="", help="vocabularies and sets whose names have this in them")
+    parser.add_argument("--max-length", type=int, action="append", help="instead of 512, 128 and 16")
     args = parser.parse_args()
+    max_lengths = args.max_length or MAX_LENGTHS
     texts = [("code points", list(code_points())), *text_sets(args.data / "text")]
     sets = texts + list(eval_sets(args.data / "eval"))
     vocabs = {p.parent.name: (p, sets) for p in sorted((args.data / "vocab").glob("*/vocab.txt"))}
@@ -160,7 +163,7 @@ def main():
             for cased, (kind, inputs) in itertools.product((False, True), chosen):
                 if args.only not in f"{name} {kind}":
                     continue
-                lengths = MAX_LENGTHS[:1] if kind == "code points" else MAX_LENGTHS
+                lengths = max_lengths[:1] if kind == "code points" else max_lengths
                 counts = [compare(args.binary, vocab, cased, n, inputs) for n in lengths]
                 differing += sum(counts)
                 sequences += len(inputs) * len(lengths)

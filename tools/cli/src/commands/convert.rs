@@ -79,7 +79,6 @@ pub fn run(args: &ConvertArgs) -> Result<(), Failure> {
     let mut source = match args.from {
         SourceKind::Huggingface => huggingface::open(&args.source, &choices)?,
     };
-    warn_unknown(&source.unknown);
     let options = ConvertOptions {
         dtype: args.dtype,
         keep: args.keep.clone(),
@@ -103,6 +102,8 @@ pub fn run(args: &ConvertArgs) -> Result<(), Failure> {
     bar.finish_and_clear();
     let file = file.map_err(|e| Failure::library(&args.source, e))?;
     write_file(&args.output, &file).map_err(|e| Failure::Failed(e.to_string()))?;
+    // Only now: a refusal is one line.
+    warn_unknown(&source.unknown);
     output::notice(format!(
         "wrote {} ({} bytes)",
         args.output.display(),
