@@ -2,6 +2,7 @@
 
 mod convert;
 mod eval;
+mod goldens;
 mod inspect_bench;
 mod rerank;
 mod support;
