@@ -57,7 +57,7 @@ def combining_class_observer():
 
 
 def observe():
-    """Flags, decompositions without dropped marks, lower-case letters and combining classes."""
+    """Flags, lower-case letters and combining classes."""
     clean, chinese = bert(clean_text=True), bert(handle_chinese_chars=True)
     strip, lower = bert(strip_accents=True), bert(lowercase=True)
     split = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
@@ -87,7 +87,7 @@ def observe():
             flags[c] = f
     check(flags, stripped, lowered, nfd)
     kept = {c: k for c, k in classes.items() if k and not flags[c] & MARK}
-    return flags, stripped, lowered, kept
+    return flags, lowered, kept
 
 
 def check(flags, stripped, lowered, nfd):
@@ -181,24 +181,11 @@ def two_stages(name, doc, values, kind):
     return out
 
 
-def decompositions(stripped):
-    """Where each decomposition stands in one string of letters: 4 x first letter + number."""
-    letters, where = "", {}
-    for c in sorted(stripped):
-        at = letters.find(stripped[c])
-        if at < 0 or len(stripped[c]) > 1:
-            at = len(letters)
-            letters += stripped[c]
-        where[c] = 4 * at + len(stripped[c])
-    assert max(where.values()) < 1 << 16
-    return letters, where
-
-
 HEADER = '''//! What the Hugging Face `tokenizers` package, version 0.23.3, does with each code point.
 //!
 //! Made by `tests/make_unicode_tables.py`; change that, not this.
 
-use super::tables_expand::{Run, expand_char, expand_u8, expand_u16};
+use super::tables_expand::{Run, expand_u8, expand_u16};
 
 /// Code points of a page.
 pub const PAGE: usize = 64;
@@ -223,39 +210,18 @@ pub const LOWER_SHIFT: u32 = 8;
 
 
 def main():
-    flags, stripped, lowered, kept = observe()
+    flags, lowered, kept = observe()
     del lowered[0x130]  # the only one that becomes two, written out in the program
     deltas = sorted({ord(s) - c for c, s in lowered.items()})
     values = dict(flags)
     for c, s in lowered.items():
         values[c] = values.get(c, 0) | (deltas.index(ord(s) - c) + 1) << 8
-    letters, where = decompositions(stripped)
     text = HEADER
     text += table("LOWER_DELTAS", "Distances to the lower-case letter.", "i32", [0] + deltas)
     text += table("CLASSES", "Combining classes of the marks that `strip_accents` keeps.", "(u32, u8)", sorted(kept.items()))
     text += table("WORD_RANGES", "Parts of words, for added tokens that match whole words only.", "(u32, u32)", map(tuple, word_ranges(flags)))
     text += "\n" + two_stages("FLAGS", "Flags of each code point", values, "u16")
-    text += two_stages("STRIPPED", "Where a decomposition without its dropped marks stands in `LETTERS`: 4 x first + number", where, "u16")
-    escaped = "".join(x if x.isalnum() and ord(x) >= 33 and unicodedata.bidirectional(x) == "L" else f"\\u{{{ord(x):x}}}" for x in letters)
-    text += f"/// Letters of all decompositions.\n#[rustfmt::skip]\npub static LETTERS: [char; {len(letters)}] = expand_char(concat!(\n"
-    parts, line = [], ""
-    for unit in split_units(escaped):
-        if len(line) + len(unit) > 88:
-            parts.append(line)
-            line = ""
-        line += unit
-    parts.append(line)
-    text += "".join(f'    "{p}",\n' for p in parts) + "));\n"
     print(text, end="")
-
-
-def split_units(escaped):
-    """The characters and escapes of a literal, one at a time."""
-    i = 0
-    while i < len(escaped):
-        end = escaped.index("}", i) + 1 if escaped[i] == "\\" else i + 1
-        yield escaped[i:end]
-        i = end
 
 
 if __name__ == "__main__":

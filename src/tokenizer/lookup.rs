@@ -4,8 +4,7 @@
 //! Keys are distributed over buckets of about four. Each bucket has a *pilot*, the number that the
 //! builder found to send all of the bucket's keys to slots of their own. A slot holds a piece's id
 //! and, in the bits that the id leaves free, a few bits of the hash, so that most words that are not
-//! pieces are told apart without touching the text. The FORMAT part of [`crate::tokenizer`] has the
-//! bytes.
+//! pieces are told apart without touching the text. [`mod@crate::format`] has the bytes.
 
 use super::TokenizerError;
 use super::bytes::{Key, le_u16, le_u32};

@@ -1,68 +1,7 @@
 //! WordPiece, with the ids of Hugging Face's `tokenizers`.
 //!
 //! Text is normalised, split and looked up in one pass, without a copy. The vocabulary lies in the
-//! model file as four sections which are used in place:
-//!
-//! # `tokenizer.config`
-//!
-//! Integers are little-endian.
-//!
-//! | offset | type | field |
-//! |---|---|---|
-//! | 0 | u32 | version of the record, 1 |
-//! | 4 | u32 | flags: 1 lowercase, 2 strip_accents, 4 clean_text, 8 handle_chinese_chars; others 0 |
-//! | 8 | u32 | max_input_chars_per_word, at most 4096 |
-//! | 12 | u32 | number of pieces n, 1 to 1,048,575 |
-//! | 16 | u32 x 4 | ids of the unknown, class, separator and padding tokens |
-//! | 32 | u32 | id of the mask token, 0xFFFFFFFF for none |
-//! | 36 | u8 | length of the continuing prefix, at most 15 |
-//! | 37 | u8 x 15 | continuing prefix, UTF-8, then zeros |
-//! | 52 | u32 | number of added tokens, at most 4096 |
-//! | 56 | | added tokens, back to back, to the end of the section |
-//!
-//! An added token is: u32 id, below n + number of added tokens; u8 flags: 1 single_word, 2 lstrip,
-//! 4 rstrip, 8 special, others 0; u8 0; u16 length, 1 to 1024; that many bytes of UTF-8. No two have
-//! the same text.
-//!
-//! # `tokenizer.text`
-//!
-//! The pieces in the order of their ids, back to back, continuing prefixes included; each at most 255
-//! bytes of UTF-8.
-//!
-//! # `tokenizer.offsets`
-//!
-//! n / 256 + 1 u32, then n + 1 u16 (division rounds down). Piece i begins in `tokenizer.text` at
-//! `u32[i / 256] + u16[i]` and ends where piece i + 1 begins; the last ends where a piece n would
-//! begin.
-//!
-//! # `tokenizer.lookup`
-//!
-//! | offset | type | field |
-//! |---|---|---|
-//! | 0 | u32 | seed |
-//! | 4 | u32 | number of buckets b, not 0 |
-//! | 8 | u32 | number of slots s, not 0 |
-//! | 12 | u16 | length of the longest piece in bytes, at most 255 |
-//! | 14 | u8 | w: bits of the number n |
-//! | 15 | u8 | 0 |
-//! | 16 | u32 x 2048 | length masks |
-//! | 8208 | u16 x b | pilots |
-//! | 8208 + 2b | u24 x s | slots: id in the low w bits, above it the low 24 - w bits of the hash; all ones where empty |
-//! | 8208 + 2b + 3s | u8 | 0 |
-//!
-//! All arithmetic is on unsigned 64-bit integers, wrapping. `fold(a, b)` is the low half of the
-//! 128-bit product exclusive-or its high half. The hash of a piece: it is cut into chunks of eight
-//! bytes, read as little-endian integers, the last of one to eight bytes with zeros above. Begin with
-//! `state = (seed + 1) * 0x9E3779B97F4A7C15`; for each chunk but the last `state = fold(state ^ chunk,
-//! 0xD6E8FEB86659FD93)`; then `hash = fold(state ^ chunk, 0xA0761D6478BD642F ^ length in bytes)`.
-//!
-//! `bucket = ((hash >> 32) * b) >> 32`; with that bucket's pilot, `slot = ((((hash ^ pilot *
-//! 0x9FB21C651E98DF25) * 0xC2B2AE3D27D4EB4F) >> 32) * s) >> 32`. A text is a piece if the slot's hash
-//! bits agree and the piece with the slot's id has these bytes. Empty pieces, and of equal pieces all
-//! but the last, are in no slot.
-//!
-//! Length mask number `(first four bytes as u32 * 0x9E3779B1, wrapping to 32 bits) >> 21` has bit
-//! `min(length - 4, 31)` set for each piece of four bytes or more.
+//! model file as four sections which are used in place; [`mod@crate::format`] has their bytes.
 
 mod added;
 mod bytes;

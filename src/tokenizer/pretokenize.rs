@@ -1,6 +1,8 @@
 //! One pass over the text: normalises, splits into words, and hands each to WordPiece.
 
-use super::normalize::{self, Steps, Stripped};
+use unicode_normalization::char::decompose_canonical;
+
+use super::normalize::{self, Steps};
 use super::tables::{CHINESE, DECOMPOSES, MARK, NONSTARTER, PUNCTUATION, REMOVED, SPACE};
 use super::wordpiece::{HEAD, Ids, WordPiece};
 
@@ -185,23 +187,18 @@ impl<'a> Splitter<'a> {
     }
 
     fn decompose(&mut self, c: char, ids: &mut Ids) {
-        match normalize::stripped(c) {
-            Stripped::Hangul(jamo) => {
-                for letter in jamo.into_iter().filter(|&letter| letter != '\0') {
-                    self.append(letter);
-                }
+        // What decomposes at all is decided by the table of observed flags, so that a newer Unicode
+        // changes nothing: a character's decomposition itself is never changed by Unicode.
+        decompose_canonical(c, |letter| {
+            let flags = normalize::flags(letter);
+            if flags & MARK != 0 {
+                // Dropped.
+            } else if flags & NONSTARTER != 0 {
+                self.insert_mark(letter);
+            } else {
+                self.decomposed(letter, flags, ids);
             }
-            Stripped::Letters(letters) => {
-                for &letter in letters {
-                    let flags = normalize::flags(letter);
-                    if flags & NONSTARTER != 0 {
-                        self.insert_mark(letter);
-                    } else {
-                        self.decomposed(letter, flags, ids);
-                    }
-                }
-            }
-        }
+        });
     }
 
     fn decomposed(&mut self, c: char, flags: u16, ids: &mut Ids) {

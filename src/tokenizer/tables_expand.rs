@@ -27,28 +27,3 @@ macro_rules! expand {
 
 expand!(expand_u8, u8);
 expand!(expand_u16, u16);
-
-/// The `N` characters of a string.
-pub const fn expand_char<const N: usize>(text: &str) -> [char; N] {
-    let bytes = text.as_bytes();
-    let mut out = ['\0'; N];
-    let (mut at, mut i) = (0, 0);
-    while i < bytes.len() {
-        let (mut value, more) = match bytes[i] {
-            b @ 0..0x80 => (b as u32, 0),
-            b @ 0x80..0xE0 => (b as u32 & 0x1F, 1),
-            b @ 0xE0..0xF0 => (b as u32 & 0x0F, 2),
-            b => (b as u32 & 0x07, 3),
-        };
-        let end = i + 1 + more;
-        i += 1;
-        while i < end {
-            value = value << 6 | (bytes[i] as u32 & 0x3F);
-            i += 1;
-        }
-        out[at] = char::from_u32(value).expect("text is UTF-8");
-        at += 1;
-    }
-    assert!(at == N);
-    out
-}
