@@ -29,7 +29,7 @@ def main():
     failed = False
     with tempfile.TemporaryDirectory() as tmp:
         for dtype, bound in BOUNDS.items():
-            model = common.convert(a.binary, folder, Path(tmp) / "minilm.lane", dtype)
+            model = common.convert(a.binary, folder, Path(tmp) / f"{dtype}.lane", dtype)
             lines = common.run(a.binary, "embed", "--model", model, "-", stdin="".join(json.dumps(t) + "\n" for t in texts))
             ours = np.array([json.loads(line) for line in lines.splitlines()])
             assert ours.shape == theirs.shape, (ours.shape, theirs.shape)
