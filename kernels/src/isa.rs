@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::Kernels;
-
 /// An implementation of every kernel for one instruction set: a *tier*.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,15 +11,29 @@ pub enum Isa {
     Reference,
     /// 128-bit (or wider, by the target features at compile time) vectors on every target.
     Portable,
+    /// x86-64 with AVX2, FMA and F16C: 256-bit vectors.
+    Avx2,
+    /// x86-64 with AVX-512 (F, BW, VL, DQ) and VNNI: 512-bit vectors, dot products of bytes.
+    Avx512Vnni,
 }
 
 impl Isa {
+    /// Every tier there is, on this target or another.
+    const ALL: [Self; 4] = [
+        Self::Reference,
+        Self::Portable,
+        Self::Avx2,
+        Self::Avx512Vnni,
+    ];
+
     /// The name that [`FromStr`] reads and [`fmt::Display`] writes, such as `portable`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Reference => "reference",
             Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512Vnni => "avx512_vnni",
         }
     }
 }
@@ -40,8 +52,8 @@ impl FromStr for Isa {
     /// # Errors
     /// [`IsaError::Unknown`] for any other text.
     fn from_str(name: &str) -> Result<Self, IsaError> {
-        Kernels::all()
-            .map(Kernels::isa)
+        Isa::ALL
+            .into_iter()
             .find(|isa| isa.name() == name)
             .ok_or_else(|| IsaError::Unknown(name.to_owned()))
     }
@@ -61,8 +73,8 @@ impl fmt::Display for IsaError {
         match self {
             Self::Unknown(name) => {
                 write!(f, "unknown instruction set {name:?}; known are")?;
-                for (i, kernels) in Kernels::all().enumerate() {
-                    write!(f, "{} {}", if i == 0 { "" } else { "," }, kernels.isa())?;
+                for (i, isa) in Isa::ALL.into_iter().enumerate() {
+                    write!(f, "{} {isa}", if i == 0 { "" } else { "," })?;
                 }
                 Ok(())
             }

@@ -17,6 +17,8 @@ mod ops;
 mod portable;
 mod reference;
 mod table;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
 
 pub use activation::Activation;
 pub use isa::{Isa, IsaError};

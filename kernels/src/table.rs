@@ -99,17 +99,22 @@ static PORTABLE: Kernels = Kernels {
 };
 
 /// Every tier built into this binary, slowest first.
-static TIERS: [&Kernels; 2] = [&REFERENCE, &PORTABLE];
+static TIERS: &[&Kernels] = &[
+    &REFERENCE,
+    &PORTABLE,
+    #[cfg(target_arch = "x86_64")]
+    &crate::x86_64::avx2::KERNELS,
+    #[cfg(target_arch = "x86_64")]
+    &crate::x86_64::avx512_vnni::KERNELS,
+];
 
 impl Kernels {
-    /// Every tier built into this binary, slowest first, whether or not this CPU can run it.
-    pub(crate) fn all() -> impl Iterator<Item = &'static Kernels> {
-        TIERS.iter().copied()
-    }
-
     /// The tiers that this CPU can run, slowest first: the reference is always the first.
     pub fn available() -> impl Iterator<Item = &'static Kernels> {
-        Self::all().filter(|kernels| (kernels.supported)())
+        TIERS
+            .iter()
+            .copied()
+            .filter(|kernels| (kernels.supported)())
     }
 
     /// The fastest tier that this CPU can run.

@@ -1,0 +1,306 @@
+//! Sixteen lanes in two registers.
+
+use std::arch::x86_64::*;
+use std::ops::{Add, Div, Mul, Sub};
+
+use half::f16;
+
+use crate::x86_64::simd::{LANES, Simd};
+
+/// Proof that the CPU has this tier's features.
+#[derive(Clone, Copy)]
+pub(super) struct Avx2(());
+
+impl Avx2 {
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    pub(super) fn new() -> Self {
+        Self(())
+    }
+}
+
+/// Lanes 0 to 7 and 8 to 15.
+#[derive(Clone, Copy)]
+pub(super) struct F32x16(__m256, __m256);
+
+/// Lanes 0 to 7 and 8 to 15.
+#[derive(Clone, Copy)]
+pub(super) struct I32x16(__m256i, __m256i);
+
+impl I32x16 {
+    /// Two accumulators of `gemm_i8.rs`.
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    pub(super) fn new([low, high]: [__m256i; 2]) -> Self {
+        Self(low, high)
+    }
+}
+
+macro_rules! intrinsics {
+    ($call:expr) => {
+        // SAFETY: the features: this is a method of the token or of a vector, and those come only
+        // from functions compiled for the tier's features (`Avx2::new`, `I32x16::new`).
+        // Pointers: they come from references to arrays of exactly what the intrinsic reads or
+        // writes, and the intrinsic asks for no alignment.
+        unsafe { $call }
+    };
+}
+
+macro_rules! operator {
+    ($vector:ident: $($trait:ident $method:ident $intrinsic:ident),*) => {
+        $(impl $trait for $vector {
+            type Output = Self;
+
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                intrinsics!(Self($intrinsic(self.0, other.0), $intrinsic(self.1, other.1)))
+            }
+        })*
+    };
+}
+
+operator!(F32x16: Add add _mm256_add_ps, Sub sub _mm256_sub_ps, Mul mul _mm256_mul_ps, Div div _mm256_div_ps);
+operator!(I32x16: Add add _mm256_add_epi32, Sub sub _mm256_sub_epi32, Mul mul _mm256_mullo_epi32);
+
+/// The two halves of 16 values.
+#[inline(always)]
+fn halves<T>(x: &[T; LANES]) -> (&[T; 8], &[T; 8]) {
+    let (halves, _) = x.as_chunks();
+    (&halves[0], &halves[1])
+}
+
+/// Columns of a square of 8 by 8.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn transpose_8([a, b, c, d, e, f, g, h]: [__m256; 8]) -> [__m256; 8] {
+    let fours = |a, b, c, d| {
+        let (ab, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+        let (cd, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+        [
+            _mm256_shuffle_ps::<0x44>(ab, cd),
+            _mm256_shuffle_ps::<0xEE>(ab, cd),
+            _mm256_shuffle_ps::<0x44>(ab_high, cd_high),
+            _mm256_shuffle_ps::<0xEE>(ab_high, cd_high),
+        ]
+    };
+    let ([p, q, r, s], [t, u, v, w]) = (fours(a, b, c, d), fours(e, f, g, h));
+    [
+        _mm256_permute2f128_ps::<0x20>(p, t),
+        _mm256_permute2f128_ps::<0x20>(q, u),
+        _mm256_permute2f128_ps::<0x20>(r, v),
+        _mm256_permute2f128_ps::<0x20>(s, w),
+        _mm256_permute2f128_ps::<0x31>(p, t),
+        _mm256_permute2f128_ps::<0x31>(q, u),
+        _mm256_permute2f128_ps::<0x31>(r, v),
+        _mm256_permute2f128_ps::<0x31>(s, w),
+    ]
+}
+
+/// `x * 2^n` by two multiplications, so that neither factor leaves f32's range.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn scale_8(x: __m256, n: __m256) -> __m256 {
+    let n = _mm256_cvtps_epi32(n);
+    let half = _mm256_srai_epi32::<1>(n);
+    let power = |n| {
+        _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(
+            n,
+            _mm256_set1_epi32(127),
+        )))
+    };
+    let x = _mm256_mul_ps(x, power(half));
+    _mm256_mul_ps(x, power(_mm256_sub_epi32(n, half)))
+}
+
+/// The lowest bytes of 16 lanes, each clamped to 0..=255.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn to_bytes(low: __m256i, high: __m256i) -> [u8; LANES] {
+    // Lanes 0-3 8-11 | 4-7 12-15, as packing works within halves.
+    let words = _mm256_packs_epi32(low, high);
+    let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(words);
+    let (low, high) = (
+        _mm256_castsi256_si128(words),
+        _mm256_extracti128_si256::<1>(words),
+    );
+    bytemuck::cast(_mm_packus_epi16(low, high))
+}
+
+impl Simd for Avx2 {
+    type F32 = F32x16;
+    type I32 = I32x16;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> F32x16 {
+        let x = intrinsics!(_mm256_set1_ps(x));
+        F32x16(x, x)
+    }
+
+    #[inline(always)]
+    fn load(self, x: &[f32; LANES]) -> F32x16 {
+        let (low, high) = halves(x);
+        intrinsics!(F32x16(
+            _mm256_loadu_ps(low.as_ptr()),
+            _mm256_loadu_ps(high.as_ptr())
+        ))
+    }
+
+    #[inline(always)]
+    fn store(self, x: F32x16, to: &mut [f32; LANES]) {
+        let (halves, _) = to.as_chunks_mut::<8>();
+        intrinsics!({
+            _mm256_storeu_ps(halves[0].as_mut_ptr(), x.0);
+            _mm256_storeu_ps(halves[1].as_mut_ptr(), x.1);
+        });
+    }
+
+    #[inline(always)]
+    fn widen_f16(self, x: &[f16; LANES]) -> F32x16 {
+        let (low, high) = halves(x);
+        intrinsics!(F32x16(
+            _mm256_cvtph_ps(_mm_loadu_si128(low.as_ptr().cast())),
+            _mm256_cvtph_ps(_mm_loadu_si128(high.as_ptr().cast()))
+        ))
+    }
+
+    #[inline(always)]
+    fn widen_i8(self, x: &[i8; LANES]) -> F32x16 {
+        let (low, high) = halves(x);
+        intrinsics!(F32x16(
+            _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(low.as_ptr().cast()))),
+            _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(high.as_ptr().cast())))
+        ))
+    }
+
+    #[inline(always)]
+    fn splat_i32(self, x: i32) -> I32x16 {
+        let x = intrinsics!(_mm256_set1_epi32(x));
+        I32x16(x, x)
+    }
+
+    #[inline(always)]
+    fn load_i32(self, x: &[i32; LANES]) -> I32x16 {
+        let (low, high) = halves(x);
+        intrinsics!(I32x16(
+            _mm256_loadu_si256(low.as_ptr().cast()),
+            _mm256_loadu_si256(high.as_ptr().cast())
+        ))
+    }
+
+    #[inline(always)]
+    fn to_f32(self, x: I32x16) -> F32x16 {
+        intrinsics!(F32x16(_mm256_cvtepi32_ps(x.0), _mm256_cvtepi32_ps(x.1)))
+    }
+
+    #[inline(always)]
+    fn round_even(self, x: F32x16) -> I32x16 {
+        intrinsics!(I32x16(_mm256_cvtps_epi32(x.0), _mm256_cvtps_epi32(x.1)))
+    }
+
+    #[inline(always)]
+    fn to_bytes(self, x: I32x16) -> [u8; LANES] {
+        intrinsics!(to_bytes(x.0, x.1))
+    }
+
+    #[inline(always)]
+    fn second_bytes(self, x: I32x16) -> [u8; LANES] {
+        intrinsics!(to_bytes(
+            _mm256_srli_epi32::<8>(x.0),
+            _mm256_srli_epi32::<8>(x.1)
+        ))
+    }
+
+    #[inline(always)]
+    fn low_bytes(self, x: I32x16) -> [u8; LANES] {
+        intrinsics!({
+            let mask = _mm256_set1_epi32(255);
+            to_bytes(_mm256_and_si256(x.0, mask), _mm256_and_si256(x.1, mask))
+        })
+    }
+
+    #[inline(always)]
+    fn fma(self, a: F32x16, b: F32x16, c: F32x16) -> F32x16 {
+        intrinsics!(F32x16(
+            _mm256_fmadd_ps(a.0, b.0, c.0),
+            _mm256_fmadd_ps(a.1, b.1, c.1)
+        ))
+    }
+
+    #[inline(always)]
+    fn min(self, a: F32x16, b: F32x16) -> F32x16 {
+        intrinsics!(F32x16(_mm256_min_ps(a.0, b.0), _mm256_min_ps(a.1, b.1)))
+    }
+
+    #[inline(always)]
+    fn max(self, a: F32x16, b: F32x16) -> F32x16 {
+        intrinsics!(F32x16(_mm256_max_ps(a.0, b.0), _mm256_max_ps(a.1, b.1)))
+    }
+
+    #[inline(always)]
+    fn abs(self, x: F32x16) -> F32x16 {
+        intrinsics!({
+            let sign = _mm256_set1_ps(-0.0);
+            F32x16(_mm256_andnot_ps(sign, x.0), _mm256_andnot_ps(sign, x.1))
+        })
+    }
+
+    #[inline(always)]
+    fn copysign(self, magnitude: F32x16, x: F32x16) -> F32x16 {
+        intrinsics!({
+            let sign = _mm256_set1_ps(-0.0);
+            F32x16(
+                _mm256_or_ps(magnitude.0, _mm256_and_ps(x.0, sign)),
+                _mm256_or_ps(magnitude.1, _mm256_and_ps(x.1, sign)),
+            )
+        })
+    }
+
+    #[inline(always)]
+    fn if_less(self, a: F32x16, b: F32x16, yes: F32x16, no: F32x16) -> F32x16 {
+        intrinsics!(F32x16(
+            _mm256_blendv_ps(no.0, yes.0, _mm256_cmp_ps::<_CMP_LT_OQ>(a.0, b.0)),
+            _mm256_blendv_ps(no.1, yes.1, _mm256_cmp_ps::<_CMP_LT_OQ>(a.1, b.1))
+        ))
+    }
+
+    #[inline(always)]
+    fn any_nan(self, a: F32x16, b: F32x16) -> bool {
+        let nan = intrinsics!(_mm256_or_ps(
+            _mm256_cmp_ps::<_CMP_UNORD_Q>(a.0, b.0),
+            _mm256_cmp_ps::<_CMP_UNORD_Q>(a.1, b.1)
+        ));
+        intrinsics!(_mm256_movemask_ps(nan)) != 0
+    }
+
+    #[inline(always)]
+    fn scale(self, x: F32x16, n: F32x16) -> F32x16 {
+        intrinsics!(F32x16(scale_8(x.0, n.0), scale_8(x.1, n.1)))
+    }
+
+    #[inline(always)]
+    fn sum(self, x: F32x16) -> f32 {
+        intrinsics!({
+            let x = _mm256_add_ps(x.0, x.1);
+            let x = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+            let x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+            _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)))
+        })
+    }
+
+    #[inline(always)]
+    fn transpose(self, rows: [F32x16; LANES]) -> [F32x16; LANES] {
+        let (top, bottom) = halves(&rows);
+        intrinsics!({
+            let (a, b) = (top.map(|x| x.0), top.map(|x| x.1));
+            let (c, d) = (bottom.map(|x| x.0), bottom.map(|x| x.1));
+            let (a, b) = (transpose_8(a), transpose_8(b));
+            let (c, d) = (transpose_8(c), transpose_8(d));
+            let mut columns = rows;
+            for i in 0..8 {
+                columns[i] = F32x16(a[i], c[i]);
+                columns[8 + i] = F32x16(b[i], d[i]);
+            }
+            columns
+        })
+    }
+}

@@ -1,0 +1,109 @@
+//! Sixteen lanes, as a tier computes with them.
+//!
+//! Sums of floats go by 16 lanes (see the crate's rules), so 16 is every tier's step: one AVX-512
+//! register or two AVX ones. The bodies that are written once for all tiers are generic over this
+//! trait and `#[inline(always)]`, all the way down to the intrinsics: they become part of a
+//! `#[target_feature]` function and are compiled for its features.
+
+use std::ops::{Add, Div, Mul, Sub};
+
+use half::f16;
+
+/// Elements of a vector.
+pub(super) const LANES: usize = 16;
+
+/// A proof that the CPU has a tier's features: a value can only be made inside a function that
+/// was compiled for them. The vectors, which come from its methods, prove the same.
+///
+/// Operations are IEEE's on each lane, in the default rounding mode; none is fused or estimated,
+/// except [`fma`](Simd::fma).
+pub(super) trait Simd: Copy {
+    /// 16 floats.
+    type F32: Copy
+        + Add<Output = Self::F32>
+        + Sub<Output = Self::F32>
+        + Mul<Output = Self::F32>
+        + Div<Output = Self::F32>;
+    /// 16 integers; additions and products wrap.
+    type I32: Copy + Add<Output = Self::I32> + Sub<Output = Self::I32> + Mul<Output = Self::I32>;
+
+    fn splat(self, x: f32) -> Self::F32;
+    fn load(self, x: &[f32; LANES]) -> Self::F32;
+    fn store(self, x: Self::F32, to: &mut [f32; LANES]);
+    fn widen_f16(self, x: &[f16; LANES]) -> Self::F32;
+    fn widen_i8(self, x: &[i8; LANES]) -> Self::F32;
+
+    fn splat_i32(self, x: i32) -> Self::I32;
+    fn load_i32(self, x: &[i32; LANES]) -> Self::I32;
+    /// Rounded to the nearest float, ties to even.
+    fn to_f32(self, x: Self::I32) -> Self::F32;
+    /// Rounded to the nearest integer, ties to even, for magnitudes below 2^31.
+    fn round_even(self, x: Self::F32) -> Self::I32;
+    /// Clamped to 0..=255.
+    fn to_bytes(self, x: Self::I32) -> [u8; LANES];
+    /// The second byte of each lane, for lanes from 0 to 65535.
+    fn second_bytes(self, x: Self::I32) -> [u8; LANES];
+    /// The lowest byte of each lane.
+    fn low_bytes(self, x: Self::I32) -> [u8; LANES];
+
+    /// `a * b + c`, rounded once: for the float products only.
+    fn fma(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+    /// `a < b ? a : b`, so `b` where one is NaN.
+    fn min(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a > b ? a : b`, so `b` where one is NaN.
+    fn max(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    fn abs(self, x: Self::F32) -> Self::F32;
+    /// `magnitude`, which is not negative, with the sign of `x`.
+    fn copysign(self, magnitude: Self::F32, x: Self::F32) -> Self::F32;
+    /// `a < b ? yes : no`.
+    fn if_less(self, a: Self::F32, b: Self::F32, yes: Self::F32, no: Self::F32) -> Self::F32;
+    /// Whether any lane of the two is NaN.
+    fn any_nan(self, a: Self::F32, b: Self::F32) -> bool;
+    /// `x * 2^n` rounded once, for integers `-152 <= n <= 128` (or NaN) and `0.5 < x < 2`.
+    fn scale(self, x: Self::F32, n: Self::F32) -> Self::F32;
+    /// Lanes 8 apart are added, then 4, 2 and 1 apart.
+    fn sum(self, x: Self::F32) -> f32;
+    /// Columns of a square.
+    fn transpose(self, rows: [Self::F32; LANES]) -> [Self::F32; LANES];
+
+    /// The first 16 values, or all there are and then `fill`.
+    #[inline(always)]
+    fn load_part(self, x: &[f32], fill: f32) -> Self::F32 {
+        match x.first_chunk() {
+            Some(chunk) => self.load(chunk),
+            None => self.load(&padded(x, fill)),
+        }
+    }
+
+    /// Stores as many of the 16 values as `to` takes.
+    #[inline(always)]
+    fn store_part(self, x: Self::F32, to: &mut [f32]) {
+        match to.first_chunk_mut() {
+            Some(chunk) => self.store(x, chunk),
+            None => {
+                let mut all = [0.0; LANES];
+                self.store(x, &mut all);
+                to.copy_from_slice(&all[..to.len()]);
+            }
+        }
+    }
+
+    /// The largest lane; none is NaN.
+    #[inline(always)]
+    fn largest(self, x: Self::F32) -> f32 {
+        let mut lanes = [0.0; LANES];
+        self.store(x, &mut lanes);
+        lanes
+            .into_iter()
+            .fold(lanes[0], |a, b| if b > a { b } else { a })
+    }
+}
+
+/// The first 16 values, or all there are and then `fill`.
+#[inline(always)]
+pub(super) fn padded<T: Copy>(x: &[T], fill: T) -> [T; LANES] {
+    let mut padded = [fill; LANES];
+    let len = x.len().min(LANES);
+    padded[..len].copy_from_slice(&x[..len]);
+    padded
+}
