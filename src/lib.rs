@@ -81,3 +81,8 @@ pub use lanerank_kernels as kernels;
 pub use model::{CheckReport, Model, Verify};
 pub use ranker::{Hit, Ranker, Ranking, RerankOptions};
 pub use tokenizer::{Tokenizer, Truncation};
+
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
