@@ -5,8 +5,8 @@ mod common;
 use common::{Misaligned, Random, assert_same, reference, tiers};
 use half::f16;
 use lanerank_kernels::{
-    Activation, Kernels, PackedF16, PackedF32, PackedI8, RowQuant, column_sums, pack_f16, pack_f32,
-    pack_i8, padded_k,
+    Activation, Isa, Kernels, PackedF16, PackedF32, PackedI8, RowQuant, column_sums, pack_f16,
+    pack_f32, pack_i8, padded_k,
 };
 
 const ACTIVATIONS: [Activation; 5] = [
@@ -47,7 +47,7 @@ properties! {
 /// Shapes up to 33 rows, 70 channels, depth 200, and now and then a deep one.
 fn shape(random: &mut Random) -> (usize, usize, usize) {
     let k = if random.below(16) == 0 {
-        300 + random.below(600)
+        300 + random.below(1900)
     } else {
         1 + random.below(200)
     };
@@ -103,6 +103,24 @@ impl I8 {
         }
     }
 
+    /// The same weights with one of the rows.
+    fn row(&self, i: usize) -> Self {
+        let (_, n, k) = self.shape;
+        let bytes = i * padded_k(k)..(i + 1) * padded_k(k);
+        Self {
+            a: Misaligned::new(&self.a.get()[bytes.clone()]),
+            low: self.low[bytes].to_vec(),
+            params: vec![self.params[i]],
+            scales: vec![self.scales[i]],
+            weights: Misaligned::new(self.weights.get()),
+            weight_scales: self.weight_scales.clone(),
+            sums: self.sums.clone(),
+            bias: self.bias.clone(),
+            act: self.act,
+            shape: (1, n, k),
+        }
+    }
+
     fn weights(&self) -> PackedI8<'_> {
         let (_, n, k) = self.shape;
         PackedI8::new(n, k, self.weights.get(), &self.weight_scales, &self.sums).unwrap()
@@ -138,6 +156,73 @@ impl I8 {
             self.act,
             &mut out,
         );
+        out
+    }
+}
+
+/// Whether a tier's f32 and f16 products round a multiplication and an addition once: then they
+/// agree with the reference within 1e-4 of the sum of the magnitudes, else bit for bit.
+fn fuses(tier: &Kernels) -> bool {
+    !matches!(tier.isa(), Isa::Reference | Isa::Portable)
+}
+
+struct Float {
+    a: Misaligned<f32>,
+    /// f32 and f16, packed.
+    weights: Misaligned<f32>,
+    halves: Misaligned<f16>,
+    bias: Vec<f32>,
+    shape: (usize, usize, usize),
+}
+
+impl Float {
+    fn new(random: &mut Random, (m, n, k): (usize, usize, usize), odd: bool) -> Self {
+        let mut floats = |len| match odd {
+            true => random.odd_floats(len),
+            false => random.floats(len),
+        };
+        let (a, w) = (floats(m * k), floats(n * k));
+        let halves: Vec<f16> = w.iter().map(|&w| f16::from_f32(w)).collect();
+        Self {
+            a: Misaligned::new(&a),
+            weights: Misaligned::new(&pack_f32(&w, n, k)),
+            halves: Misaligned::new(&pack_f16(&halves, n, k)),
+            bias: random.floats(n),
+            shape: (m, n, k),
+        }
+    }
+
+    /// The same weights with one of the rows.
+    fn row(&self, i: usize) -> Self {
+        let (_, n, k) = self.shape;
+        Self {
+            a: Misaligned::new(&self.a.get()[i * k..][..k]),
+            weights: Misaligned::new(self.weights.get()),
+            halves: Misaligned::new(self.halves.get()),
+            bias: self.bias.clone(),
+            shape: (1, n, k),
+        }
+    }
+
+    /// With f32 and with f16 weights.
+    fn products(&self, tier: &Kernels, act: Activation) -> [Vec<f32>; 2] {
+        let (m, n, k) = self.shape;
+        let mut out = [vec![f32::NAN; m * n], vec![f32::NAN; m * n]];
+        let w = PackedF32::new(n, k, self.weights.get()).unwrap();
+        tier.gemm_f32(self.a.get(), m, &w, &self.bias, act, &mut out[0]);
+        let w = PackedF16::new(n, k, self.halves.get()).unwrap();
+        tier.gemm_f16(self.a.get(), m, &w, &self.bias, act, &mut out[1]);
+        out
+    }
+
+    /// The sum of the magnitudes of what each output adds up.
+    fn magnitudes(&self) -> Vec<f32> {
+        let (m, n, k) = self.shape;
+        let abs = |x: &[f32]| x.iter().map(|x| x.abs()).collect::<Vec<_>>();
+        let (a, w, bias) = (abs(self.a.get()), abs(self.weights.get()), abs(&self.bias));
+        let mut out = vec![0.0; m * n];
+        let w = PackedF32::new(n, k, &w).unwrap();
+        reference().gemm_f32(&a, m, &w, &bias, Activation::None, &mut out);
         out
     }
 }
@@ -193,52 +278,51 @@ mod check {
     }
 
     pub fn gemm_float(tier: &Kernels, random: &mut Random, what: &str) {
-        let (m, n, k) = shape(random);
-        let (a, bias) = (Misaligned::new(&random.odd_floats(m * k)), random.floats(n));
-        let w = random.odd_floats(n * k);
-        let halves: Vec<f16> = w.iter().map(|&w| f16::from_f32(w)).collect();
-        let (w, halves) = (
-            Misaligned::new(&pack_f32(&w, n, k)),
-            Misaligned::new(&pack_f16(&halves, n, k)),
-        );
+        let shape = shape(random);
+        let case = Float::new(random, shape, !fuses(tier));
         let act = ACTIVATIONS[random.below(5)];
-        let run = |tier: &Kernels| {
-            let (mut out, mut out_16) = (vec![f32::NAN; m * n], vec![f32::NAN; m * n]);
-            let w = PackedF32::new(n, k, w.get()).unwrap();
-            tier.gemm_f32(a.get(), m, &w, &bias, act, &mut out);
-            let halves = PackedF16::new(n, k, halves.get()).unwrap();
-            tier.gemm_f16(a.get(), m, &halves, &bias, act, &mut out_16);
-            (out, out_16)
-        };
-        let (actual, expected) = (run(tier), run(reference()));
-        assert_same(&actual.0, &expected.0, what);
-        assert_same(&actual.1, &expected.1, what);
+        let (actual, expected) = (case.products(tier, act), case.products(reference(), act));
+        if !fuses(tier) {
+            assert_same(&actual[0], &expected[0], what);
+            assert_same(&actual[1], &expected[1], what);
+            return;
+        }
+        let plain = case.products(tier, Activation::None);
+        let expected = case.products(reference(), Activation::None);
+        let magnitudes = case.magnitudes();
+        for dtype in 0..2 {
+            for ((a, e), magnitude) in plain[dtype].iter().zip(&expected[dtype]).zip(&magnitudes) {
+                assert!(
+                    (a - e).abs() <= 1e-4 * magnitude,
+                    "{what}: {a:e}, not {e:e}"
+                );
+            }
+            let mut active = plain[dtype].clone();
+            tier.activate(act, &mut active);
+            assert_same(&actual[dtype], &active, what);
+        }
     }
 
     pub fn gemm_rows_do_not_depend_on_each_other(tier: &Kernels, random: &mut Random, what: &str) {
-        let (m, n, k) = (7, 1 + random.below(40), 1 + random.below(400));
-        let case = I8::new(random, (m, n, k));
-        let (together, stride) = (case.product(tier), padded_k(k));
-        let (a, w) = (random.floats(m * k), pack_f32(&random.floats(n * k), n, k));
-        let w = PackedF32::new(n, k, &w).unwrap();
-        let mut together_f32 = vec![0.0; m * n];
-        tier.gemm_f32(&a, m, &w, &case.bias, case.act, &mut together_f32);
+        let (m, n, k) = (
+            7 + random.below(20),
+            1 + random.below(40),
+            1 + random.below(400),
+        );
+        let (case, float) = (
+            I8::new(random, (m, n, k)),
+            Float::new(random, (m, n, k), false),
+        );
+        let (eight, sixteen) = (case.product(tier), case.product_a16(tier));
+        let floats = float.products(tier, case.act);
         for i in 0..m {
-            let mut alone = vec![0.0; n];
-            let row = &case.a.get()[i * stride..][..stride];
-            let params = &case.params[i..=i];
-            tier.gemm_i8(
-                row,
-                params,
-                1,
-                &case.weights(),
-                &case.bias,
-                case.act,
-                &mut alone,
-            );
-            assert_same(&alone, &together[i * n..][..n], what);
-            tier.gemm_f32(&a[i * k..][..k], 1, &w, &case.bias, case.act, &mut alone);
-            assert_same(&alone, &together_f32[i * n..][..n], what);
+            let outputs = i * n..(i + 1) * n;
+            let (one, one_float) = (case.row(i), float.row(i));
+            assert_same(&one.product(tier), &eight[outputs.clone()], what);
+            assert_same(&one.product_a16(tier), &sixteen[outputs.clone()], what);
+            for (one, all) in one_float.products(tier, case.act).iter().zip(&floats) {
+                assert_same(one, &all[outputs.clone()], what);
+            }
         }
     }
 
@@ -318,6 +402,30 @@ mod check {
             .concat()
         };
         assert_same(&run(tier), &run(reference()), what);
+    }
+}
+
+/// More rows than are computed at a time, and deeper.
+#[test]
+fn many_deep_rows() {
+    let (random, shape) = (&mut Random::new(1), (83, 17, 4100));
+    let (case, float) = (I8::new(random, shape), Float::new(random, shape, false));
+    let (eight, sixteen) = (case.product(reference()), case.product_a16(reference()));
+    let floats = float.products(reference(), Activation::None);
+    let magnitudes = float.magnitudes();
+    for tier in tiers() {
+        let what = tier.isa().name();
+        assert_same(&case.product(tier), &eight, what);
+        assert_same(&case.product_a16(tier), &sixteen, what);
+        let actual = float.products(tier, Activation::None).concat();
+        for (i, (a, e)) in actual.iter().zip(&floats.concat()).enumerate() {
+            let bound = if fuses(tier) { 1e-4 } else { 0.0 };
+            let magnitude = magnitudes[i % magnitudes.len()];
+            assert!(
+                (a - e).abs() <= bound * magnitude,
+                "{what}: {a:e}, not {e:e}"
+            );
+        }
     }
 }
 

@@ -3,9 +3,12 @@
 //! What the tiers share is generic over [`simd::Simd`]; a tier's folder has its vectors
 //! (`lanes.rs`), its integer products, and its functions compiled for its features.
 
+mod attention;
 mod features;
+mod gemm_f32;
 mod math;
 mod quantized;
+mod rowwise;
 mod simd;
 
 pub(crate) mod avx2;
@@ -26,7 +29,7 @@ macro_rules! row_block {
     ([$($size:literal),*], $rows:expr, $i:ident, $r:ident, $call:expr) => {{
         let rows: std::ops::Range<usize> = $rows;
         let mut $i = rows.start;
-        $(while $i + $size <= rows.end {
+        $(while rows.end - $i >= $size {
             const $r: usize = $size;
             $call;
             $i += $size;
@@ -37,10 +40,12 @@ use row_block;
 
 /// A function for a row of the table: safe to call by its type, compiled for a tier's features.
 macro_rules! entry {
-    ($features:literal, |$($arg:ident: $ty:ty),*| $(-> $result:ty)? $body:block) => {{
+    ($features:literal, $path:path, ($($fixed:expr)?), ($($arg:ident: $ty:ty),*) $(-> $result:ty)?) => {{
         fn entry($($arg: $ty),*) $(-> $result)? {
             #[target_feature(enable = $features)]
-            fn run($($arg: $ty),*) $(-> $result)? $body
+            fn run($($arg: $ty),*) $(-> $result)? {
+                $path($($fixed,)? $($arg),*)
+            }
             // SAFETY: this function is named in its tier's row only, and `Kernels` hands that row
             // out only where `supported` found these features.
             unsafe { run($($arg),*) }
@@ -48,4 +53,30 @@ macro_rules! entry {
         entry
     }};
 }
-use entry;
+
+/// A row of the table. The integer products are the tier's own, the rest the generic ones,
+/// compiled for its features and given its token.
+macro_rules! row {
+    ($isa:expr, $supported:expr, $features:literal, $token:expr) => {
+        $crate::table::Kernels {
+            isa: $isa,
+            supported: $supported,
+            quantize_u8: entry!($features, rowwise::quantize_u8, ($token), (x: &[f32], m: usize, k: usize, out: &mut [u8], params: &mut [RowQuant])),
+            quantize_i16: entry!($features, rowwise::quantize_i16, ($token), (x: &[f32], m: usize, k: usize, hi: &mut [u8], lo: &mut [u8], scales: &mut [f32])),
+            layer_norm: entry!($features, rowwise::layer_norm, ($token), (x: &mut [f32], weight: &[f32], bias: &[f32], eps: f32, m: usize, n: usize)),
+            add_layer_norm: entry!($features, rowwise::add_layer_norm, ($token), (x: &mut [f32], delta: &[f32], weight: &[f32], bias: &[f32], eps: f32, m: usize, n: usize)),
+            attention: entry!($features, attention::attention, ($token), (prefix: &[f32], rows: &[f32], heads: usize, head_dim: usize, scratch: &mut Vec<f32>, out: &mut [f32])),
+            cls_attention: entry!($features, attention::cls_attention, ($token), (t: &[f32], prefix: &[f32], rows: &[f32], heads: usize, hidden: usize, scratch: &mut Vec<f32>, out: &mut [f32])),
+            softmax: entry!($features, rowwise::softmax, ($token), (x: &mut [f32])),
+            activate: entry!($features, rowwise::activate, ($token), (act: Activation, x: &mut [f32])),
+            dot: entry!($features, rowwise::dot, ($token), (a: &[f32], b: &[f32]) -> f32),
+            add_scaled_i8: entry!($features, rowwise::add_scaled_i8, ($token), (row: &[i8], scale: f32, out: &mut [f32])),
+            widen_f16: entry!($features, rowwise::widen_f16, ($token), (src: &[f16], dst: &mut [f32])),
+            gemm_i8: entry!($features, gemm_i8::gemm_i8, (), (a: &[u8], params: &[RowQuant], m: usize, b: &PackedI8<'_>, bias: &[f32], act: Activation, out: &mut [f32])),
+            gemm_i8_a16: entry!($features, gemm_i8::gemm_i8_a16, (), (hi: &[u8], lo: &[u8], scales: &[f32], m: usize, b: &PackedI8<'_>, bias: &[f32], act: Activation, out: &mut [f32])),
+            gemm_f32: entry!($features, gemm_f32::gemm_f32, ($token), (a: &[f32], m: usize, b: &PackedF32<'_>, bias: &[f32], act: Activation, out: &mut [f32])),
+            gemm_f16: entry!($features, gemm_f32::gemm_f16, ($token), (a: &[f32], m: usize, b: &PackedF16<'_>, bias: &[f32], act: Activation, out: &mut [f32])),
+        }
+    };
+}
+use {entry, row};

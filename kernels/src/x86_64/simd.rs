@@ -27,6 +27,9 @@ pub(super) trait Simd: Copy {
     /// 16 integers; additions and products wrap.
     type I32: Copy + Add<Output = Self::I32> + Sub<Output = Self::I32> + Mul<Output = Self::I32>;
 
+    /// Vectors of 16 floats (32) or of 8 (16) that the CPU has names for.
+    const REGISTERS: usize;
+
     fn splat(self, x: f32) -> Self::F32;
     fn load(self, x: &[f32; LANES]) -> Self::F32;
     fn store(self, x: Self::F32, to: &mut [f32; LANES]);

@@ -129,6 +129,7 @@ fn to_bytes(low: __m256i, high: __m256i) -> [u8; LANES] {
 impl Simd for Avx2 {
     type F32 = F32x16;
     type I32 = I32x16;
+    const REGISTERS: usize = 16;
 
     #[inline(always)]
     fn splat(self, x: f32) -> F32x16 {

@@ -69,6 +69,7 @@ fn bytes(x: __m128i) -> [u8; LANES] {
 impl Simd for Avx512Vnni {
     type F32 = F32x16;
     type I32 = I32x16;
+    const REGISTERS: usize = 32;
 
     #[inline(always)]
     fn splat(self, x: f32) -> F32x16 {

@@ -1,0 +1,281 @@
+//! Attention: per head, keys and values are packed as panels of weights would be, and then
+//! scores and contexts are products in registers. Nothing is fused.
+
+use super::gemm_f32::tile;
+use super::row_block;
+use super::rowwise::{dot, exponentials};
+use super::simd::{LANES, Simd, padded};
+
+type Line = [f32; LANES];
+
+/// Rows of `width` floats in two parts, the first of which may be empty.
+#[derive(Clone, Copy)]
+struct Tokens<'a> {
+    prefix: &'a [f32],
+    rows: &'a [f32],
+    width: usize,
+}
+
+impl<'a> Tokens<'a> {
+    fn len(&self) -> usize {
+        (self.prefix.len() + self.rows.len()) / self.width
+    }
+
+    #[inline(always)]
+    fn row(&self, i: usize) -> &'a [f32] {
+        let start = i * self.width;
+        match start.checked_sub(self.prefix.len()) {
+            None => &self.prefix[start..][..self.width],
+            Some(start) => &self.rows[start..][..self.width],
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &'a [f32]> {
+        self.prefix
+            .chunks_exact(self.width)
+            .chain(self.rows.chunks_exact(self.width))
+    }
+}
+
+/// `x` grown to `len`: it never shrinks, so that a warm one allocates nothing.
+fn at_least(x: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if x.len() < len {
+        x.resize(len, 0.0);
+    }
+    &mut x[..len]
+}
+
+/// One head of one sequence: where its columns are, and its packed keys and values.
+struct Head<'a> {
+    tokens: Tokens<'a>,
+    /// First of the head's columns in a row's q, in its k, in its v and in an output row.
+    column: usize,
+    head_dim: usize,
+    hidden: usize,
+    /// Panels of 16 tokens: `[ceil(len / 16)][head_dim]` lines.
+    keys: &'a [Line],
+    /// Panels of 16 channels: `[ceil(head_dim / 16)][len]` lines.
+    values: &'a [Line],
+}
+
+/// Fills the panels of keys, tokens side by side; absent tokens are zeros.
+#[inline(always)]
+fn pack_keys<S: Simd>(s: S, tokens: Tokens<'_>, column: usize, head_dim: usize, keys: &mut [Line]) {
+    let len = tokens.len();
+    for (p, lines) in keys.chunks_exact_mut(head_dim).enumerate() {
+        for (c, lines) in lines.chunks_mut(LANES).enumerate() {
+            let left = column + c * LANES;
+            let mut square = [s.splat(0.0); LANES];
+            for (r, x) in square.iter_mut().enumerate() {
+                if p * LANES + r < len {
+                    let row = tokens.row(p * LANES + r);
+                    *x = s.load_part(&row[left..left + lines.len()], 0.0);
+                }
+            }
+            for (line, x) in lines.iter_mut().zip(s.transpose(square)) {
+                s.store(x, line);
+            }
+        }
+    }
+}
+
+/// Fills the panels of values, channels side by side.
+#[inline(always)]
+fn pack_values(tokens: Tokens<'_>, column: usize, head_dim: usize, values: &mut [Line]) {
+    let len = tokens.len();
+    for (j, row) in tokens.iter().enumerate() {
+        for (p, part) in row[column..][..head_dim].chunks(LANES).enumerate() {
+            values[p * len + j] = padded(part, 0.0);
+        }
+    }
+}
+
+impl Head<'_> {
+    fn stride(&self) -> usize {
+        self.tokens.len().next_multiple_of(LANES)
+    }
+
+    /// Scores of rows `i..i + R` with the P panels of tokens from `panel` on.
+    #[inline(always)]
+    fn scores<S: Simd, const R: usize, const P: usize>(
+        &self,
+        s: S,
+        i: usize,
+        panel: usize,
+        scores: &mut [f32],
+    ) {
+        let (dim, stride) = (self.head_dim, self.stride());
+        let factor = s.splat(1.0 / (dim as f32).sqrt());
+        let queries = std::array::from_fn(|r| &self.tokens.row(i + r)[self.column..][..dim]);
+        let keys = std::array::from_fn(|p| &self.keys[(panel + p) * dim..][..dim]);
+        let sums: [[S::F32; P]; R] = tile::<S, R, P, false>(s, queries, keys);
+        for (r, sums) in sums.iter().enumerate() {
+            for (p, &sum) in sums.iter().enumerate() {
+                let left = r * stride + (panel + p) * LANES;
+                s.store_part(sum * factor, &mut scores[left..]);
+            }
+        }
+    }
+
+    /// Contexts of rows `i..i + R`: the P panels of channels from `panel` on.
+    #[inline(always)]
+    fn contexts<S: Simd, const R: usize, const P: usize>(
+        &self,
+        s: S,
+        i: usize,
+        panel: usize,
+        (weights, inverses): (&[f32], &[f32; R]),
+        out: &mut [f32],
+    ) {
+        let (len, stride) = (self.tokens.len(), self.stride());
+        let weights = std::array::from_fn(|r| &weights[r * stride..][..len]);
+        let values = std::array::from_fn(|p| &self.values[(panel + p) * len..][..len]);
+        let sums: [[S::F32; P]; R] = tile::<S, R, P, false>(s, weights, values);
+        for (r, sums) in sums.iter().enumerate() {
+            let context = &mut out[(i + r) * self.hidden + self.column..][..self.head_dim];
+            for (p, &sum) in sums.iter().enumerate() {
+                s.store_part(
+                    sum * s.splat(inverses[r]),
+                    &mut context[(panel + p) * LANES..],
+                );
+            }
+        }
+    }
+
+    /// Outputs of rows `i..i + R`. `scores`: at least R rows of the padded length.
+    #[inline(always)]
+    fn block<S: Simd, const R: usize, const P: usize>(
+        &self,
+        s: S,
+        i: usize,
+        scores: &mut [f32],
+        out: &mut [f32],
+    ) {
+        let (len, stride) = (self.tokens.len(), self.stride());
+        let mut panels = 0..stride / LANES;
+        while panels.len() >= P {
+            self.scores::<S, R, P>(s, i, panels.start, scores);
+            panels.start += P;
+        }
+        for panel in panels {
+            self.scores::<S, R, 1>(s, i, panel, scores);
+        }
+        let mut inverses = [0.0; R];
+        for (r, inverse) in inverses.iter_mut().enumerate() {
+            *inverse = exponentials(s, &mut scores[r * stride..][..len]);
+        }
+        let weights = (&*scores, &inverses);
+        let mut panels = 0..self.head_dim.div_ceil(LANES);
+        while panels.len() >= P {
+            self.contexts::<S, R, P>(s, i, panels.start, weights, out);
+            panels.start += P;
+        }
+        for panel in panels {
+            self.contexts::<S, R, 1>(s, i, panel, weights, out);
+        }
+    }
+}
+
+#[inline(always)]
+pub(super) fn attention<S: Simd>(
+    s: S,
+    prefix: &[f32],
+    rows: &[f32],
+    heads: usize,
+    head_dim: usize,
+    scratch: &mut Vec<f32>,
+    out: &mut [f32],
+) {
+    let hidden = heads * head_dim;
+    let tokens = Tokens {
+        prefix,
+        rows,
+        width: 3 * hidden,
+    };
+    let len = tokens.len();
+    let stride = len.next_multiple_of(LANES);
+    let (keys_len, values_len) = (stride * head_dim, len * head_dim.next_multiple_of(LANES));
+    let scratch = at_least(scratch, keys_len + values_len + 8 * stride);
+    let (keys, scratch) = scratch.split_at_mut(keys_len);
+    let (values, scores) = scratch.split_at_mut(values_len);
+    let (keys, values) = (keys.as_chunks_mut().0, values.as_chunks_mut().0);
+    for column in (0..hidden).step_by(head_dim) {
+        pack_keys(s, tokens, hidden + column, head_dim, keys);
+        pack_values(tokens, 2 * hidden + column, head_dim, values);
+        let head = Head {
+            tokens,
+            column,
+            head_dim,
+            hidden,
+            keys,
+            values,
+        };
+        if S::REGISTERS == 32 {
+            row_block!([8, 4, 2, 1], 0..len, i, R, {
+                head.block::<S, R, 2>(s, i, scores, out);
+            });
+        } else {
+            row_block!([6, 4, 2, 1], 0..len, i, R, {
+                head.block::<S, R, 1>(s, i, scores, out);
+            });
+        }
+    }
+}
+
+/// Weighted sums of the tokens for heads `h..h + R`, 16 channels at a time.
+#[inline(always)]
+fn weighted_sums<S: Simd, const R: usize>(
+    s: S,
+    tokens: Tokens<'_>,
+    weights: &[f32],
+    inverses: &[f32],
+    h: usize,
+    out: &mut [f32],
+) {
+    let (len, hidden) = (tokens.len(), tokens.width);
+    let weights: [_; R] = std::array::from_fn(|r| &weights[(h + r) * len..][..len]);
+    for left in (0..hidden).step_by(LANES) {
+        let columns = left..hidden.min(left + LANES);
+        let mut sums = [s.splat(0.0); R];
+        for (i, x) in tokens.iter().enumerate() {
+            let x = s.load_part(&x[columns.clone()], 0.0);
+            for (sum, weights) in sums.iter_mut().zip(weights) {
+                *sum = *sum + s.splat(weights[i]) * x;
+            }
+        }
+        for (r, sum) in sums.into_iter().enumerate() {
+            let context = &mut out[(h + r) * hidden..][columns.clone()];
+            s.store_part(sum * s.splat(inverses[h + r]), context);
+        }
+    }
+}
+
+#[inline(always)]
+pub(super) fn cls_attention<S: Simd>(
+    s: S,
+    t: &[f32],
+    prefix: &[f32],
+    rows: &[f32],
+    heads: usize,
+    hidden: usize,
+    scratch: &mut Vec<f32>,
+    out: &mut [f32],
+) {
+    let tokens = Tokens {
+        prefix,
+        rows,
+        width: hidden,
+    };
+    let len = tokens.len();
+    let (weights, inverses) = at_least(scratch, heads * (len + 1)).split_at_mut(heads * len);
+    for h in 0..heads {
+        let scores = &mut weights[h * len..][..len];
+        for (score, x) in scores.iter_mut().zip(tokens.iter()) {
+            *score = dot(s, &t[h * hidden..][..hidden], x);
+        }
+        inverses[h] = exponentials(s, scores);
+    }
+    row_block!([4, 2, 1], 0..heads, h, R, {
+        weighted_sums::<S, R>(s, tokens, weights, inverses, h, out);
+    });
+}
