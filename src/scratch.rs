@@ -13,16 +13,18 @@ pub struct Quantized {
     low: Vec<u8>,
     params: Vec<RowQuant>,
     scales: Vec<f32>,
+    scaled: Vec<f32>,
 }
 
 impl Quantized {
-    /// Quantises `x[m, k]` and multiplies it.
+    /// Multiplies each row of `x[m, k]` by `input_scale[k]`, quantises it, and multiplies it with the
+    /// weights.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn multiply(
         &mut self,
         kernels: &Kernels,
         x: &[f32],
-        m: usize,
+        input_scale: Option<&[f32]>,
         precision: Precision,
         weights: &PackedI8<'_>,
         bias: &[f32],
@@ -30,6 +32,19 @@ impl Quantized {
         out: &mut [f32],
     ) {
         let k = weights.k();
+        let m = x.len() / k;
+        let x = match input_scale {
+            Some(scale) => {
+                let scaled = sized(&mut self.scaled, x.len());
+                for (scaled, x) in scaled.chunks_exact_mut(k).zip(x.chunks_exact(k)) {
+                    for ((scaled, x), scale) in scaled.iter_mut().zip(x).zip(scale) {
+                        *scaled = x * scale;
+                    }
+                }
+                scaled
+            }
+            None => x,
+        };
         let high = sized(&mut self.high, m * padded_k(k));
         match precision {
             Precision::Eight => {

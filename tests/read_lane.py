@@ -201,8 +201,9 @@ class Model:
                 qkv = np.concatenate([q, k.swapaxes(1, 2).reshape(h, h), v.reshape(h, h)])
                 self.W[at + "qkv"] = qkv, np.concatenate([q_bias, np.zeros(h), v_bias.reshape(h)])
             else:
-                self.take(at + "qkv", "linear", 3 * h, h)
-            for name, *shape in (at + "output", h, h), (ffn + "intermediate", f, h), (ffn + "output", h, f):
+                self.take(at + "qkv", "linear after norm", 3 * h, h)
+            self.take(ffn + "intermediate", "linear after norm", f, h)
+            for name, *shape in (at + "output", h, h), (ffn + "output", h, f):
                 self.take(name, "linear", *shape)
             for name in at, ffn:
                 self.take(name + "layer_norm", "norm", h)
@@ -212,13 +213,15 @@ class Model:
 
     def take(self, name, kind, *shape):
         dtypes, outputs = ((F32,), shape) if kind == "norm" else ((F32, F16, INT8), shape[:-1])
-        s = self.section(name + ".weight", dtypes, PANELS if kind == "linear" else ROWS, shape)
+        s = self.section(name + ".weight", dtypes, PANELS if kind.startswith("linear") else ROWS, shape)
         w = s.array()
         if s.dtype == INT8:
-            if kind == "linear":
+            if kind.startswith("linear"):
                 sums = self.section(name + ".sum", (I32,), ROWS, outputs).array()
                 need((sums == w.sum(-1, dtype=np.int64)).all(), f"{name}.sum")
             w = w.astype(np.float32) * self.section(name + ".scale", (F32,), ROWS, outputs).array()[..., None]
+            if kind == "linear after norm":
+                w = w * self.section(name + ".input_scale", (F32,), ROWS, shape[-1:]).array()
         bias = None if kind == "table" else self.section(name + ".bias", (F32,), ROWS, outputs).array()
         return self.W.setdefault(name, (w.astype(np.float32), bias))
 

@@ -16,6 +16,9 @@ enum Kind {
     TableWithBias,
     /// Matrices `[n, k]` one under the other, in panels.
     Linear,
+    /// The same, of the output of the layer norm with this tensor name: an int8 weight is divided by
+    /// an input scale, which evens out how wide that norm's channels are.
+    AfterNorm(String),
     /// One matrix a head: the head's rows of `[hidden, hidden]`.
     HeadRows,
     /// One matrix a head: the head's rows of `[hidden, hidden]`, transposed; its bias is left out
@@ -94,10 +97,14 @@ impl List<'_> {
     }
 
     fn linear(&mut self, name: &str, shape: &[usize; 2], tensors: Vec<String>) {
+        self.matrices(name, Kind::Linear, shape, tensors);
+    }
+
+    fn matrices(&mut self, name: &str, kind: Kind, shape: &[usize; 2], tensors: Vec<String>) {
         let rows = shape[0] / tensors.len();
         let each = [rows, shape[1]];
         let dtype = self.options.dtype;
-        self.push(name, Kind::Linear, dtype, shape, tensors, &each);
+        self.push(name, kind, dtype, shape, tensors, &each);
     }
 
     fn norm(&mut self, name: &str, hidden: usize, tensor: String) {
@@ -150,11 +157,12 @@ impl List<'_> {
             self.cls_attention(config, &own, attention);
         } else {
             let parts = ["query", "key", "value"].map(attention).to_vec();
-            self.linear(
-                &format!("{own}.attention.qkv"),
-                &[3 * hidden, hidden],
-                parts,
-            );
+            let input = match layer.checked_sub(1) {
+                Some(before) => format!("encoder.layer.{before}.output.LayerNorm"),
+                None => "embeddings.LayerNorm".into(),
+            };
+            let name = format!("{own}.attention.qkv");
+            self.matrices(&name, Kind::AfterNorm(input), &[3 * hidden, hidden], parts);
         }
         let dense = |part: &str| vec![format!("{theirs}.{part}.dense")];
         let square = [hidden, hidden];
@@ -164,11 +172,11 @@ impl List<'_> {
             dense("attention.output"),
         );
         let norm = format!("{theirs}.attention.output.LayerNorm");
-        self.norm(&format!("{own}.attention.layer_norm"), hidden, norm);
-        let up = [inner, hidden];
-        self.linear(
+        self.norm(&format!("{own}.attention.layer_norm"), hidden, norm.clone());
+        self.matrices(
             &format!("{own}.ffn.intermediate"),
-            &up,
+            Kind::AfterNorm(norm),
+            &[inner, hidden],
             dense("intermediate"),
         );
         let down = [hidden, inner];
@@ -269,11 +277,14 @@ impl Weight {
                     _ => Ok(()),
                 }
             }
-            Kind::Linear | Kind::HeadRows | Kind::HeadRowsTransposed => {
+            Kind::Linear | Kind::AfterNorm(_) | Kind::HeadRows | Kind::HeadRowsTransposed => {
                 plan.add(section("weight"), self.dtype, Layout::Panels, &self.shape)?;
                 if self.dtype == Dtype::I8 {
                     f32_rows(plan, "scale", rows)?;
                     plan.add(section("sum"), Dtype::I32, Layout::Rows, rows)?;
+                    if let (Kind::AfterNorm(_), &[_, k]) = (&self.kind, &self.shape[..]) {
+                        f32_rows(plan, "input_scale", &[k])?;
+                    }
                 }
                 f32_rows(plan, "bias", rows)
             }
@@ -297,6 +308,14 @@ impl Weight {
             }
             (Kind::Table | Kind::TableWithBias, &[rows, width]) => {
                 write_rows(draft, &self.name, self.dtype, &values, rows, width)?;
+            }
+            (Kind::AfterNorm(norm), &[n, k]) => {
+                if self.dtype == Dtype::I8 {
+                    let scale = input_scale(source, norm, k)?;
+                    divide_columns(&mut values, &scale);
+                    write_part(draft, &format!("{}.input_scale", self.name), 0, &scale)?;
+                }
+                write_panels(draft, &self.name, self.dtype, 0, &values, n, k)?;
             }
             (Kind::Linear, &[n, k]) => {
                 write_panels(draft, &self.name, self.dtype, 0, &values, n, k)?;
@@ -340,6 +359,38 @@ impl Weight {
             write_part(draft, &name, part, &bias)?;
         }
         Ok(())
+    }
+}
+
+/// What a layer norm's outputs are multiplied by before they are rounded to 8 bits in one range a row.
+///
+/// A normalised value is rarely beyond 3, so channel `j` reaches about `3 |weight_j| + |bias_j|`. In
+/// BERT a few channels reach several times as far as the rest and would take the range for themselves.
+/// Those are brought down to the median; the weights that meet them, divided by the same factor, grow,
+/// but hardly beyond the largest of their row. (Xiao et al., "SmoothQuant", arXiv:2211.10438, with the
+/// norm's own numbers in place of a calibration run.)
+fn input_scale(source: &mut dyn TensorSource, norm: &str, k: usize) -> Result<Vec<f32>, Error> {
+    let weight = read(source, &format!("{norm}.weight"), k)?;
+    let bias = read(source, &format!("{norm}.bias"), k)?;
+    let reach = |(w, b): (&f32, &f32)| 3.0 * w.abs() + b.abs();
+    let reach: Vec<f32> = weight.iter().zip(&bias).map(reach).collect();
+    let mut sorted = reach.clone();
+    sorted.sort_by(f32::total_cmp);
+    let median = sorted[k / 2];
+    // Half-dead norms have a median of 0, from which nothing can be learnt.
+    let factor = |&reach: &f32| match reach > median && median > 0.0 {
+        true => (median / reach).max(MIN_INPUT_SCALE),
+        false => 1.0,
+    };
+    Ok(reach.iter().map(factor).collect())
+}
+
+/// Keeps a broken norm from blowing weights up.
+const MIN_INPUT_SCALE: f32 = 1.0 / 64.0;
+
+fn divide_columns(values: &mut [f32], scale: &[f32]) {
+    for row in values.chunks_exact_mut(scale.len()) {
+        row.iter_mut().zip(scale).for_each(|(w, s)| *w /= s);
     }
 }
 

@@ -39,7 +39,7 @@ impl Attention {
     ) -> Result<Self, Error> {
         let hidden = config.hidden_size;
         Ok(Attention {
-            qkv: Linear::load(sections, &format!("{name}.qkv"), &[3 * hidden, hidden])?,
+            qkv: Linear::load_after_norm(sections, &format!("{name}.qkv"), &[3 * hidden, hidden])?,
             output: Linear::load(sections, &format!("{name}.output"), &[hidden, hidden])?,
             norm: LayerNorm::load(
                 sections,

@@ -25,7 +25,7 @@ impl FeedForward {
     ) -> Result<Self, Error> {
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
         Ok(FeedForward {
-            intermediate: Linear::load(
+            intermediate: Linear::load_after_norm(
                 sections,
                 &format!("{name}.intermediate"),
                 &[inner, hidden],

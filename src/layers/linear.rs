@@ -26,6 +26,10 @@ enum Weights {
         values: View<i8>,
         scales: View<f32>,
         sums: View<i32>,
+        /// `[k]`: what inputs are multiplied by before they are quantised, where the input is a layer
+        /// norm's output, some channels of which are far wider than others. The weights are stored
+        /// divided by it.
+        input_scale: Option<View<f32>>,
     },
 }
 
@@ -46,6 +50,25 @@ impl Linear {
         name: &str,
         shape: &[usize],
     ) -> Result<Self, Error> {
+        Self::load_with(sections, name, shape, false)
+    }
+
+    /// [`Linear::load`] of a layer whose input is a layer norm's output: for int8 it has an
+    /// `{name}.input_scale` as well.
+    pub(crate) fn load_after_norm(
+        sections: &mut Sections<'_>,
+        name: &str,
+        shape: &[usize],
+    ) -> Result<Self, Error> {
+        Self::load_with(sections, name, shape, true)
+    }
+
+    fn load_with(
+        sections: &mut Sections<'_>,
+        name: &str,
+        shape: &[usize],
+        after_norm: bool,
+    ) -> Result<Self, Error> {
         let (&k, rows) = shape.split_last().unwrap_or((&0, &[]));
         let weight = format!("{name}.weight");
         let dtype = sections.dtype(&weight)?;
@@ -57,6 +80,10 @@ impl Linear {
                 values: sections.view(&weight, dtype, panels, shape)?,
                 scales: sections.finite(&format!("{name}.scale"), rows)?,
                 sums: sections.view(&format!("{name}.sum"), Dtype::I32, Layout::Rows, rows)?,
+                input_scale: match after_norm {
+                    true => Some(sections.finite(&format!("{name}.input_scale"), &[k])?),
+                    false => None,
+                },
             },
             _ => return Err(field(format!("section {weight}"), "not a matrix's dtype")),
         };
@@ -82,6 +109,7 @@ impl Linear {
                 values,
                 scales,
                 sums,
+                ..
             } => self.packed_i8(values, scales, sums, part).map(drop),
         })
     }
@@ -142,9 +170,11 @@ impl Linear {
                 values,
                 scales,
                 sums,
+                input_scale,
             } => {
                 let weights = self.packed_i8(values, scales, sums, part).expect(LOADED);
-                quantized.multiply(kernels, x, m, precision, &weights, bias, act, out);
+                let scale = input_scale.as_deref();
+                quantized.multiply(kernels, x, scale, precision, &weights, bias, act, out);
             }
         }
     }
