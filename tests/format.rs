@@ -324,6 +324,24 @@ fn checksums_are_verified() {
 }
 
 #[test]
+fn a_vocabulary_that_lost_a_piece_is_found() {
+    let whole = small();
+    let lookup = section(&whole, "tokenizer.lookup");
+    // The slots stand at the end of the section, three bytes each, and one spare byte.
+    for slot in (lookup.end - 61..lookup.end - 1).step_by(3) {
+        let mut bytes = whole.clone();
+        if bytes[slot..slot + 3] == [0xff; 3] {
+            continue;
+        }
+        bytes[slot] ^= 1;
+        reseal_all(&mut bytes);
+        let model = Model::from_bytes(&bytes).unwrap();
+        let error = model.check(Kernels::best()).unwrap_err().to_string();
+        assert!(error.contains("is not found"), "{error}");
+    }
+}
+
+#[test]
 fn a_wrong_self_test_is_found() {
     let mut bytes = small();
     let range = section(&bytes, "self_test");

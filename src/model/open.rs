@@ -170,8 +170,8 @@ impl Model {
         &self.0.bert
     }
 
-    /// Verifies everything that can be verified: all checksums, that no weight is NaN or infinite,
-    /// and that the self-test's logits come out: the same bits from an int8 file, within 1e-4 of
+    /// Verifies everything that can be verified: all checksums, that no weight is NaN or infinite, that
+    /// every piece of the vocabulary is found, and that the self-test's logits come out: the same bits from an int8 file, within 1e-4 of
     /// their size from others, whose last bits may differ from tier to tier.
     ///
     /// # Errors
@@ -181,6 +181,7 @@ impl Model {
         for section in &self.0.sections {
             verify_finite(&self.0.file, section)?;
         }
+        self.0.tokenizer.check()?;
         let computed = self.self_test_logits(kernels)?;
         let mut max_difference = 0f32;
         for (i, (row, &logit)) in self.0.self_test.iter().zip(&computed).enumerate() {

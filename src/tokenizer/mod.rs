@@ -157,6 +157,20 @@ impl Tokenizer {
         self.shared.record.vocab_size()
     }
 
+    /// Looks every piece up, which opening leaves out because only wrong ids would come of it.
+    ///
+    /// # Errors
+    /// Names the first piece that is not UTF-8 or is not found.
+    pub fn check(&self) -> Result<(), TokenizerError> {
+        match self.shared.vocab.view().first_lost() {
+            None => Ok(()),
+            Some(id) => Err(TokenizerError::Section {
+                section: "tokenizer.lookup",
+                reason: format!("piece {id} is not text or is not found"),
+            }),
+        }
+    }
+
     /// The text of a token; `None` where there is no such id.
     pub fn token(&self, id: u32) -> Option<&str> {
         self.shared.added.token(id).or_else(|| {

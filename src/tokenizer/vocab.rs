@@ -166,6 +166,19 @@ impl<'a> VocabView<'a> {
         self.lookup.find(key, |id, key| self.is_piece(id, key))
     }
 
+    /// The first piece that is not UTF-8 or is not found by its bytes; where several have the same
+    /// bytes, one of them is found, and the empty piece never is.
+    pub fn first_lost(&self) -> Option<u32> {
+        let found = |piece: &[u8]| {
+            self.find(Key::new(piece, piece.len()))
+                .and_then(|id| self.piece(id))
+        };
+        let whole = |piece: &[u8]| {
+            std::str::from_utf8(piece).is_ok() && (piece.is_empty() || found(piece) == Some(piece))
+        };
+        (0..self.pieces).find(|&id| !self.piece(id).is_some_and(whole))
+    }
+
     /// Id and length of the longest piece, of `min` bytes or more, that `key` starts with.
     #[inline]
     pub fn find_longest(&self, key: Key, min: usize) -> Option<(u32, usize)> {
