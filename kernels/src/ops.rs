@@ -132,7 +132,8 @@ impl Kernels {
     }
 
     /// Product in f32: `out[i][j] = act(sum_d a[i][d] * w[j][d] + bias_j)`, the sum with one
-    /// accumulator from 0, `d` ascending.
+    /// accumulator from 0, `d` ascending. The x86-64 tiers round each step of the sum once (fused),
+    /// the others its product and its sum: they agree within 1e-4 of the sum of the magnitudes.
     ///
     /// `a`: `m * k`. `bias`: `n`. `out`: `m * n`.
     ///

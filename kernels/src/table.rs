@@ -2,12 +2,14 @@
 //!
 //! # How to add a tier
 //!
-//! 1. A folder: `src/x86_64/avx2/`, with `gemm_i8.rs`, `gemm_f32.rs`, `attention.rs` and
-//!    `rowwise.rs` as in `src/portable/`. Its functions have the types below and may rely on
-//!    the shapes, which `ops.rs` has checked.
+//! 1. A folder: `src/x86_64/avx2/`, `src/aarch64/..`. On x86-64 it has the tier's vectors
+//!    (`lanes.rs`: an implementation of `x86_64::simd::Simd`, whose token proves the features),
+//!    what it does in its own way (`gemm_i8.rs`), and its row (`mod.rs`: the macro
+//!    `x86_64::row!` compiles everything else, which is generic over `Simd`, for its features).
+//!    Its functions have the types below and may rely on the shapes, which `ops.rs` has checked.
 //! 2. A variant of [`Isa`], with its name.
-//! 3. A row below. A field may be another tier's function while there is no better one.
-//!    `supported` asks the CPU (and, where it must, the operating system) once per process.
+//! 3. The row's `supported`: a method of `x86_64::features::Features`, tested there on made-up
+//!    answers. A field of the row may be another tier's function while there is no better one.
 //! 4. Its place in [`TIERS`], slowest first.
 //! 5. `LANERANK_REQUIRE_ISA=<name> cargo test -p lanerank-kernels`: the tests run on every tier
 //!    in the table without being told.
@@ -15,7 +17,8 @@
 //! # How to add an operation
 //!
 //! One function type and one field here, one checked method in `ops.rs`, one function in
-//! `reference.rs`, one per tier (or the reference's, in the row), one property in `tests/`.
+//! `reference.rs`, one in `portable/`, one generic in `x86_64/` with its line in the macro `row!`
+//! (a tier may use the reference's meanwhile), one property in `tests/`.
 
 use crate::layout::{PackedF16, PackedF32, PackedI8};
 use crate::ops::RowQuant;

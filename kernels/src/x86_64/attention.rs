@@ -162,7 +162,10 @@ impl Head<'_> {
         }
         let mut inverses = [0.0; R];
         for (r, inverse) in inverses.iter_mut().enumerate() {
-            *inverse = exponentials(s, &mut scores[r * stride..][..len]);
+            let row = &mut scores[r * stride..][..stride];
+            // Absent tokens: they change neither the maximum nor, as e^-inf = 0, the sum.
+            row[len..].fill(f32::NEG_INFINITY);
+            *inverse = exponentials(s, row);
         }
         let weights = (&*scores, &inverses);
         let mut panels = 0..self.head_dim.div_ceil(LANES);

@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use super::math;
+use super::rowwise;
 use super::simd::{LANES, Simd};
 use super::{row_block, row_blocks};
 use crate::Activation;
@@ -84,13 +84,16 @@ impl<L: Line> Product<'_, L> {
         let rows = std::array::from_fn(|r| &a[(i + r) * k..][..k]);
         let panels = std::array::from_fn(|p| &lines[(channel / LANES + p) * k..][..k]);
         let sums: [[S::F32; P]; R] = tile::<S, R, P, true>(s, rows, panels);
-        for p in 0..P {
-            let left = channel + p * LANES;
-            let bias = s.load_part(&self.bias[left..], 0.0);
-            for (r, sums) in sums.iter().enumerate() {
-                let value = math::apply(s, self.act, sums[p] + bias);
-                let row = &mut out[(i + r) * n..][..n];
-                s.store_part(value, &mut row[left..]);
+        let right = n.min(channel + P * LANES);
+        for (r, sums) in sums.iter().enumerate() {
+            let row = &mut out[(i + r) * n..][..right];
+            for (p, &sum) in sums.iter().enumerate() {
+                let left = channel + p * LANES;
+                let bias = s.load_part(&self.bias[left..], 0.0);
+                s.store_part(sum + bias, &mut row[left..]);
+            }
+            if self.act != Activation::None {
+                rowwise::activate(s, self.act, &mut row[channel..]);
             }
         }
     }

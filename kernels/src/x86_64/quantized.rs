@@ -1,7 +1,7 @@
 //! What the int8 products of all tiers share: the two kinds of activations, and what happens to
 //! the integer sums.
 
-use super::math;
+use super::rowwise;
 use super::simd::{LANES, Simd, padded};
 use crate::layout::PackedI8;
 use crate::{Activation, RowQuant};
@@ -83,6 +83,7 @@ impl Epilogue<'_> {
         out: &mut [f32],
     ) {
         let n = self.b.n();
+        let right = n.min(channel + P * LANES);
         for p in 0..P {
             let left = channel + p * LANES;
             let columns = s.load_i32(&padded(&self.b.sums()[left..], 0));
@@ -95,8 +96,12 @@ impl Epilogue<'_> {
                 }
                 let sum = a.sum(s, i + r, planes, columns);
                 let value = sum * (s.splat(a.scale(i + r)) * scales) + bias;
-                let row = &mut out[(i + r) * n..][..n];
-                s.store_part(math::apply(s, self.act, value), &mut row[left..]);
+                s.store_part(value, &mut out[(i + r) * n..][left..right]);
+            }
+        }
+        if self.act != Activation::None {
+            for r in 0..R {
+                rowwise::activate(s, self.act, &mut out[(i + r) * n..][channel..right]);
             }
         }
     }

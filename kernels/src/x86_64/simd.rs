@@ -66,16 +66,15 @@ pub(super) trait Simd: Copy {
     fn scale(self, x: Self::F32, n: Self::F32) -> Self::F32;
     /// Lanes 8 apart are added, then 4, 2 and 1 apart.
     fn sum(self, x: Self::F32) -> f32;
+    /// The largest lane; none is NaN.
+    fn largest(self, x: Self::F32) -> f32;
     /// Columns of a square.
     fn transpose(self, rows: [Self::F32; LANES]) -> [Self::F32; LANES];
 
     /// The first 16 values, or all there are and then `fill`.
     #[inline(always)]
     fn load_part(self, x: &[f32], fill: f32) -> Self::F32 {
-        match x.first_chunk() {
-            Some(chunk) => self.load(chunk),
-            None => self.load(&padded(x, fill)),
-        }
+        self.load(&padded(x, fill))
     }
 
     /// Stores as many of the 16 values as `to` takes.
@@ -90,23 +89,17 @@ pub(super) trait Simd: Copy {
             }
         }
     }
-
-    /// The largest lane; none is NaN.
-    #[inline(always)]
-    fn largest(self, x: Self::F32) -> f32 {
-        let mut lanes = [0.0; LANES];
-        self.store(x, &mut lanes);
-        lanes
-            .into_iter()
-            .fold(lanes[0], |a, b| if b > a { b } else { a })
-    }
 }
 
 /// The first 16 values, or all there are and then `fill`.
 #[inline(always)]
 pub(super) fn padded<T: Copy>(x: &[T], fill: T) -> [T; LANES] {
-    let mut padded = [fill; LANES];
-    let len = x.len().min(LANES);
-    padded[..len].copy_from_slice(&x[..len]);
-    padded
+    match x.first_chunk() {
+        Some(chunk) => *chunk,
+        None => {
+            let mut padded = [fill; LANES];
+            padded[..x.len()].copy_from_slice(x);
+            padded
+        }
+    }
 }

@@ -4,16 +4,12 @@
 //! Of each group of 4 inputs the even two and the odd two make a pair each: an i16 lane of
 //! weights or activations holds two bytes, and shifts take them apart.
 
-use std::arch::x86_64::*;
-
-use super::lanes::{Avx2, I32x16};
+use super::lanes::{Avx2, I32x16, Line};
 use crate::layout::{PackedI8, padded_k};
 use crate::x86_64::quantized::{Eight, Epilogue, Planes, Sixteen};
 use crate::x86_64::row_block;
+use crate::x86_64::simd::Simd;
 use crate::{Activation, RowQuant};
-
-/// 8 channels by 4 inputs, twice.
-type Line = [[i8; 32]; 2];
 
 /// Groups of 4 inputs that are widened at a time: 12 KB of activations for 6 rows.
 const GROUPS: usize = 256;
@@ -21,14 +17,7 @@ const GROUPS: usize = 256;
 /// The even and the odd bytes of a row's groups, each as two u16.
 type Widened = [[u32; GROUPS]; 2];
 
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn load(half: &[i8; 32]) -> __m256i {
-    // SAFETY: the reference is to 32 bytes, and the load asks for no alignment.
-    unsafe { _mm256_loadu_si256(half.as_ptr().cast()) }
-}
-
-#[target_feature(enable = "avx2,fma,f16c")]
+#[inline(always)]
 fn widen(groups: &[[u8; 4]], [even, odd]: &mut Widened) {
     for (group, (even, odd)) in groups.iter().zip(even.iter_mut().zip(odd)) {
         let group = u32::from_le_bytes(*group);
@@ -38,51 +27,42 @@ fn widen(groups: &[[u8; 4]], [even, odd]: &mut Widened) {
 }
 
 /// Adds the products of R widened rows with a panel.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
+#[inline(always)]
 fn tile<const R: usize>(
+    s: Avx2,
     rows: &[Widened; R],
     lines: &[Line],
-    mut sums: [[__m256i; 2]; R],
-) -> [[__m256i; 2]; R] {
+    mut sums: [[I32x16; 1]; R],
+) -> [[I32x16; 1]; R] {
     for (g, line) in lines.iter().take(GROUPS).enumerate() {
-        let even = line
-            .each_ref()
-            .map(|half| _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(load(half))));
-        for r in 0..R {
-            let pair = _mm256_set1_epi32(rows[r][0][g] as i32);
-            for p in 0..2 {
-                sums[r][p] = _mm256_add_epi32(sums[r][p], _mm256_madd_epi16(pair, even[p]));
-            }
+        let even = s.load_even(line);
+        for ([row, _], sums) in rows.iter().zip(&mut sums) {
+            sums[0] = sums[0].add_dot(s.splat_i32(row[g] as i32), even);
         }
-        let odd = line
-            .each_ref()
-            .map(|half| _mm256_srai_epi16::<8>(load(half)));
-        for r in 0..R {
-            let pair = _mm256_set1_epi32(rows[r][1][g] as i32);
-            for p in 0..2 {
-                sums[r][p] = _mm256_add_epi32(sums[r][p], _mm256_madd_epi16(pair, odd[p]));
-            }
+        let odd = s.load_odd(line);
+        for ([_, row], sums) in rows.iter().zip(&mut sums) {
+            sums[0] = sums[0].add_dot(s.splat_i32(row[g] as i32), odd);
         }
     }
     sums
 }
 
 /// All outputs of rows `i..i + R`.
-#[target_feature(enable = "avx2,fma,f16c")]
+#[inline(always)]
 fn block<const N: usize, const R: usize>(
+    s: Avx2,
     a: &impl Planes<N>,
     epilogue: &Epilogue<'_>,
     i: usize,
     out: &mut [f32],
 ) {
     let groups = padded_k(epilogue.b.k()) / 4;
-    let lines: &[Line] = epilogue.b.data().as_chunks().0.as_chunks().0;
+    let lines: &[Line] = epilogue.b.data().as_chunks().0;
     let planes = a.planes().map(|plane| plane.as_chunks().0);
     let mut widened = [[[[0; GROUPS]; 2]; R]; N];
     for channel in (0..epilogue.b.n()).step_by(16) {
         let panel = &lines[channel / 16 * groups..][..groups];
-        let mut sums = [[[_mm256_setzero_si256(); 2]; R]; N];
+        let mut sums = [[[s.splat_i32(0)]; R]; N];
         for (part, lines) in panel.chunks(GROUPS).enumerate() {
             for ((plane, widened), sums) in planes.iter().zip(&mut widened).zip(&mut sums) {
                 // Rows of one part stay widened from the first panel on.
@@ -92,11 +72,10 @@ fn block<const N: usize, const R: usize>(
                         widen(&plane[start..][..lines.len()], row);
                     }
                 }
-                *sums = tile(widened, lines, *sums);
+                *sums = tile(s, widened, lines, *sums);
             }
         }
-        let sums = sums.map(|plane| plane.map(|row| [I32x16::new(row)]));
-        epilogue.finish(Avx2::new(), a, &sums, i, channel, out);
+        epilogue.finish(s, a, &sums, i, channel, out);
     }
 }
 
@@ -110,13 +89,14 @@ pub(super) fn gemm_i8(
     act: Activation,
     out: &mut [f32],
 ) {
+    let s = Avx2::new();
     let (a, epilogue) = (Eight { a, params }, Epilogue { b, bias, act });
     row_block!(
         [6, 4, 2, 1],
         0..m,
         i,
         R,
-        block::<1, R>(&a, &epilogue, i, out)
+        block::<1, R>(s, &a, &epilogue, i, out)
     );
 }
 
@@ -131,6 +111,7 @@ pub(super) fn gemm_i8_a16(
     act: Activation,
     out: &mut [f32],
 ) {
+    let s = Avx2::new();
     let a = Sixteen { high, low, scales };
     let epilogue = Epilogue { b, bias, act };
     row_block!(
@@ -138,6 +119,6 @@ pub(super) fn gemm_i8_a16(
         0..m,
         i,
         R,
-        block::<2, R>(&a, &epilogue, i, out)
+        block::<2, R>(s, &a, &epilogue, i, out)
     );
 }

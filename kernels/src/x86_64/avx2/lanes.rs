@@ -27,19 +27,10 @@ pub(super) struct F32x16(__m256, __m256);
 #[derive(Clone, Copy)]
 pub(super) struct I32x16(__m256i, __m256i);
 
-impl I32x16 {
-    /// Two accumulators of `gemm_i8.rs`.
-    #[inline]
-    #[target_feature(enable = "avx2,fma,f16c")]
-    pub(super) fn new([low, high]: [__m256i; 2]) -> Self {
-        Self(low, high)
-    }
-}
-
 macro_rules! intrinsics {
     ($call:expr) => {
         // SAFETY: the features: this is a method of the token or of a vector, and those come only
-        // from functions compiled for the tier's features (`Avx2::new`, `I32x16::new`).
+        // from functions compiled for the tier's features (`Avx2::new`).
         // Pointers: they come from references to arrays of exactly what the intrinsic reads or
         // writes, and the intrinsic asks for no alignment.
         unsafe { $call }
@@ -67,6 +58,56 @@ operator!(I32x16: Add add _mm256_add_epi32, Sub sub _mm256_sub_epi32, Mul mul _m
 fn halves<T>(x: &[T; LANES]) -> (&[T; 8], &[T; 8]) {
     let (halves, _) = x.as_chunks();
     (&halves[0], &halves[1])
+}
+
+/// int8 weights of 16 channels for 4 inputs.
+pub(super) type Line = [i8; 64];
+
+impl Avx2 {
+    /// Of each channel the weights for inputs 0 and 2, widened to 16 bits.
+    #[inline(always)]
+    pub(super) fn load_even(self, line: &Line) -> I32x16 {
+        let x = self.load_line(line);
+        high_bytes(intrinsics!(I32x16(
+            _mm256_slli_epi16::<8>(x.0),
+            _mm256_slli_epi16::<8>(x.1)
+        )))
+    }
+
+    /// Of each channel the weights for inputs 1 and 3, widened to 16 bits.
+    #[inline(always)]
+    pub(super) fn load_odd(self, line: &Line) -> I32x16 {
+        high_bytes(self.load_line(line))
+    }
+
+    #[inline(always)]
+    fn load_line(self, line: &Line) -> I32x16 {
+        let (halves, _) = line.as_chunks::<32>();
+        intrinsics!(I32x16(
+            _mm256_loadu_si256(halves[0].as_ptr().cast()),
+            _mm256_loadu_si256(halves[1].as_ptr().cast())
+        ))
+    }
+}
+
+/// The higher byte of each i16, as an i16.
+#[inline(always)]
+fn high_bytes(x: I32x16) -> I32x16 {
+    intrinsics!(I32x16(
+        _mm256_srai_epi16::<8>(x.0),
+        _mm256_srai_epi16::<8>(x.1)
+    ))
+}
+
+impl I32x16 {
+    /// Adds to each lane the two products of i16 of `a` and `b`.
+    #[inline(always)]
+    pub(super) fn add_dot(self, a: Self, b: Self) -> Self {
+        intrinsics!(Self(
+            _mm256_add_epi32(self.0, _mm256_madd_epi16(a.0, b.0)),
+            _mm256_add_epi32(self.1, _mm256_madd_epi16(a.1, b.1))
+        ))
+    }
 }
 
 /// Columns of a square of 8 by 8.
@@ -285,6 +326,16 @@ impl Simd for Avx2 {
             let x = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
             let x = _mm_add_ps(x, _mm_movehl_ps(x, x));
             _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)))
+        })
+    }
+
+    #[inline(always)]
+    fn largest(self, x: F32x16) -> f32 {
+        intrinsics!({
+            let x = _mm256_max_ps(x.0, x.1);
+            let x = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+            let x = _mm_max_ps(x, _mm_movehl_ps(x, x));
+            _mm_cvtss_f32(_mm_max_ss(x, _mm_movehdup_ps(x)))
         })
     }
 

@@ -1,50 +1,44 @@
 //! Products with int8 weights: `vpdpbusd`, which adds four products of bytes to an i32 without
 //! saturating; a line of packed weights is its operand as it lies.
 
-use std::arch::x86_64::*;
-
-use super::lanes::{Avx512Vnni, I32x16};
+use super::lanes::{Avx512Vnni, I32x16, Line};
 use crate::layout::{PackedI8, padded_k};
 use crate::x86_64::quantized::{Eight, Epilogue, Planes, Sixteen};
+use crate::x86_64::simd::Simd;
 use crate::x86_64::{row_block, row_blocks};
 use crate::{Activation, RowQuant};
 
-/// 16 channels by 4 inputs.
-type Line = [i8; 64];
-
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-fn load(line: &Line) -> __m512i {
-    // SAFETY: the reference is to 64 bytes, and the load asks for no alignment.
-    unsafe { _mm512_loadu_si512(line.as_ptr().cast()) }
-}
-
 /// Sums of products of R rows with P panels.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+#[inline(always)]
 fn tile<const R: usize, const P: usize>(
+    s: Avx512Vnni,
     rows: [&[[u8; 4]]; R],
     panels: [&[Line]; P],
 ) -> [[I32x16; P]; R] {
     // Of one length, so that the loop needs no bounds checks.
     let groups = panels[0].len();
     let (rows, panels) = (rows.map(|x| &x[..groups]), panels.map(|x| &x[..groups]));
-    let mut sums = [[_mm512_setzero_si512(); P]; R];
+    let zero = s.splat_i32(0);
+    let mut sums = [[zero; P]; R];
     for g in 0..groups {
-        let weights = panels.map(|panel| load(&panel[g]));
-        for r in 0..R {
-            let four = _mm512_set1_epi32(i32::from_ne_bytes(rows[r][g]));
-            for p in 0..P {
-                sums[r][p] = _mm512_dpbusd_epi32(sums[r][p], four, weights[p]);
+        let mut weights = [zero; P];
+        for (weights, panel) in weights.iter_mut().zip(panels) {
+            *weights = s.load_line(&panel[g]);
+        }
+        for (row, sums) in rows.iter().zip(&mut sums) {
+            let four = s.splat_i32(i32::from_ne_bytes(row[g]));
+            for (sum, &weights) in sums.iter_mut().zip(&weights) {
+                *sum = sum.add_dot(four, weights);
             }
         }
     }
-    sums.map(|row| row.map(|sum| I32x16::new(sum)))
+    sums
 }
 
 /// Rows `i..i + R` of the P panels from `channel` on.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+#[inline(always)]
 fn block<const N: usize, const R: usize, const P: usize>(
+    s: Avx512Vnni,
     a: &impl Planes<N>,
     epilogue: &Epilogue<'_>,
     i: usize,
@@ -54,19 +48,18 @@ fn block<const N: usize, const R: usize, const P: usize>(
     let groups = padded_k(epilogue.b.k()) / 4;
     let lines = epilogue.b.data().as_chunks().0;
     let panels = std::array::from_fn(|p| &lines[(channel / 16 + p) * groups..][..groups]);
-    let sums = a.planes().map(|plane| {
+    let mut sums = [[[s.splat_i32(0); P]; R]; N];
+    for (plane, sums) in a.planes().iter().zip(&mut sums) {
         let plane = plane.as_chunks().0;
-        tile::<R, P>(
-            std::array::from_fn(|r| &plane[(i + r) * groups..][..groups]),
-            panels,
-        )
-    });
-    epilogue.finish(Avx512Vnni::new(), a, &sums, i, channel, out);
+        let rows = std::array::from_fn(|r| &plane[(i + r) * groups..][..groups]);
+        *sums = tile(s, rows, panels);
+    }
+    epilogue.finish(s, a, &sums, i, channel, out);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 fn product<const N: usize>(a: &impl Planes<N>, m: usize, epilogue: &Epilogue<'_>, out: &mut [f32]) {
-    let n = epilogue.b.n();
+    let (s, n) = (Avx512Vnni::new(), epilogue.b.n());
     for rows in row_blocks(m, padded_k(epilogue.b.k())) {
         for channel in (0..n).step_by(32) {
             if channel + 16 < n {
@@ -75,7 +68,7 @@ fn product<const N: usize>(a: &impl Planes<N>, m: usize, epilogue: &Epilogue<'_>
                     rows.clone(),
                     i,
                     R,
-                    block::<N, R, 2>(a, epilogue, i, channel, out)
+                    block::<N, R, 2>(s, a, epilogue, i, channel, out)
                 );
             } else {
                 row_block!(
@@ -83,7 +76,7 @@ fn product<const N: usize>(a: &impl Planes<N>, m: usize, epilogue: &Epilogue<'_>
                     rows.clone(),
                     i,
                     R,
-                    block::<N, R, 1>(a, epilogue, i, channel, out)
+                    block::<N, R, 1>(s, a, epilogue, i, channel, out)
                 );
             }
         }

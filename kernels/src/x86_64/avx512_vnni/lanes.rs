@@ -25,19 +25,10 @@ pub(super) struct F32x16(__m512);
 #[derive(Clone, Copy)]
 pub(super) struct I32x16(__m512i);
 
-impl I32x16 {
-    /// An accumulator of `gemm_i8.rs`.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-    pub(super) fn new(x: __m512i) -> Self {
-        Self(x)
-    }
-}
-
 macro_rules! intrinsics {
     ($call:expr) => {
         // SAFETY: the features: this is a method of the token or of a vector, and those come only
-        // from functions compiled for the tier's features (`Avx512Vnni::new`, `I32x16::new`).
+        // from functions compiled for the tier's features (`Avx512Vnni::new`).
         // Pointers: they come from references to arrays of exactly what the intrinsic reads or
         // writes, and the intrinsic asks for no alignment.
         unsafe { $call }
@@ -64,6 +55,24 @@ operator!(I32x16: Add add _mm512_add_epi32, Sub sub _mm512_sub_epi32, Mul mul _m
 #[inline(always)]
 fn bytes(x: __m128i) -> [u8; LANES] {
     bytemuck::cast(x)
+}
+
+/// int8 weights of 16 channels for 4 inputs.
+pub(super) type Line = [i8; 64];
+
+impl Avx512Vnni {
+    #[inline(always)]
+    pub(super) fn load_line(self, line: &Line) -> I32x16 {
+        I32x16(intrinsics!(_mm512_loadu_si512(line.as_ptr().cast())))
+    }
+}
+
+impl I32x16 {
+    /// Adds to each lane the four products of unsigned bytes of `a` and signed bytes of `b`.
+    #[inline(always)]
+    pub(super) fn add_dot(self, a: Self, b: Self) -> Self {
+        Self(intrinsics!(_mm512_dpbusd_epi32(self.0, a.0, b.0)))
+    }
 }
 
 impl Simd for Avx512Vnni {
@@ -197,6 +206,19 @@ impl Simd for Avx512Vnni {
             let x = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
             let x = _mm_add_ps(x, _mm_movehl_ps(x, x));
             _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)))
+        })
+    }
+
+    #[inline(always)]
+    fn largest(self, x: F32x16) -> f32 {
+        intrinsics!({
+            let x = _mm256_max_ps(
+                _mm512_castps512_ps256(x.0),
+                _mm512_extractf32x8_ps::<1>(x.0),
+            );
+            let x = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+            let x = _mm_max_ps(x, _mm_movehl_ps(x, x));
+            _mm_cvtss_f32(_mm_max_ss(x, _mm_movehdup_ps(x)))
         })
     }
 
