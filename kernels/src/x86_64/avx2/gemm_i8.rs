@@ -11,7 +11,7 @@ use crate::x86_64::row_block;
 use crate::x86_64::simd::Simd;
 use crate::{Activation, RowQuant};
 
-/// Groups of 4 inputs that are widened at a time: 12 KB of activations for 6 rows.
+/// Groups of 4 inputs that are widened at a time: 8 KB of activations for 4 rows.
 const GROUPS: usize = 256;
 
 /// The even and the odd bytes of a row's groups, each as two u16.
@@ -92,7 +92,7 @@ pub(super) fn gemm_i8(
     let s = Avx2::new();
     let (a, epilogue) = (Eight { a, params }, Epilogue { b, bias, act });
     row_block!(
-        [6, 4, 2, 1],
+        [4, 2, 1],
         0..m,
         i,
         R,
@@ -115,7 +115,7 @@ pub(super) fn gemm_i8_a16(
     let a = Sixteen { high, low, scales };
     let epilogue = Epilogue { b, bias, act };
     row_block!(
-        [6, 4, 2, 1],
+        [4, 2, 1],
         0..m,
         i,
         R,
