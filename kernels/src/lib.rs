@@ -17,6 +17,7 @@ mod ops;
 mod portable;
 mod reference;
 mod table;
+mod tokens;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 

@@ -7,43 +7,7 @@ use super::gemm_f32::{Line, tile};
 use super::rowwise::{dot_lanes, exponentials};
 use super::{load, row_blocks, store};
 use crate::layout::PANEL;
-
-/// Rows of `width` floats in two parts, the first of which may be empty.
-#[derive(Clone, Copy)]
-struct Tokens<'a> {
-    prefix: &'a [f32],
-    rows: &'a [f32],
-    width: usize,
-}
-
-impl<'a> Tokens<'a> {
-    fn len(&self) -> usize {
-        (self.prefix.len() + self.rows.len()) / self.width
-    }
-
-    #[inline(always)]
-    fn row(&self, i: usize) -> &'a [f32] {
-        let start = i * self.width;
-        match start.checked_sub(self.prefix.len()) {
-            None => &self.prefix[start..][..self.width],
-            Some(start) => &self.rows[start..][..self.width],
-        }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &'a [f32]> {
-        self.prefix
-            .chunks_exact(self.width)
-            .chain(self.rows.chunks_exact(self.width))
-    }
-}
-
-/// `x` grown to `len`: it never shrinks, so that a warm one allocates nothing.
-fn at_least(x: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    if x.len() < len {
-        x.resize(len, 0.0);
-    }
-    &mut x[..len]
-}
+use crate::tokens::{Tokens, at_least};
 
 /// One head of one sequence: where its columns are, and its packed keys and values.
 struct Head<'a> {
