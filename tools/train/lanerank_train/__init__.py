@@ -1,0 +1,1 @@
+"""Trains lanerank's default model; see README.md."""

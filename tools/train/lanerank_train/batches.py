@@ -1,0 +1,84 @@
+"""Groups of candidates for a step of training, as tensors."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .teacher import Teachers
+
+CLS, SEP = 101, 102
+POSITIONS = 512
+
+
+class Pool:
+    """The pool's texts as WordPiece ids."""
+
+    def __init__(self, folder: Path):
+        arrays = np.load(folder / "pool.npz")
+        self.__dict__.update({name: arrays[name] for name in arrays.files})
+        self.definitions = list(json.loads((folder / "sources.json").read_text())).index("wordnet")
+        self.teachers = Teachers(folder)
+
+    def query(self, number: int, longest: int) -> np.ndarray:
+        start, end = self.query_starts[number : number + 2]
+        return self.query_ids[start:end][:longest]
+
+    def passage(self, number: int, longest: int) -> np.ndarray:
+        start, end = self.passage_starts[number : number + 2]
+        return self.passage_ids[start:end][:longest]
+
+
+def choose(pool: Pool, query: int, size: int, rng: np.random.Generator) -> np.ndarray:
+    """A group: the label where there is one, some of the search engine's first ten, some of the
+    rest, one at random; all different."""
+    label = int(pool.label[query])
+    found = pool.candidates[query]
+    picked = [label] if label >= 0 else []
+    top = rng.permutation(found[:10])[: size // 2]
+    rest = rng.permutation(found[10:])
+    for passage in [int(rng.integers(len(pool.passage_starts) - 1)), *top, *rest, *found]:
+        if len(picked) == size:
+            break
+        if int(passage) not in picked:
+            picked.append(int(passage))
+    return np.array(picked)
+
+
+def target(pool: Pool, query: int, group: np.ndarray, lexical: float) -> np.ndarray:
+    """The teachers' score of each: cosine over its temperature, and a share of BM25's."""
+    return 20 * pool.teachers.cosines(query, group) + lexical * pool.teachers.bm25(query, group)
+
+
+def chunks(pairs: list[tuple[np.ndarray, np.ndarray]], tokens: int, shifts: np.ndarray | None):
+    """Pairs of (query ids, passage ids), sorted by length and cut so that a chunk has about so many
+    tokens: yields (indices, arguments of the model). `shifts` moves passages to later positions, so
+    that all positions are learned from short passages."""
+    lengths = np.array([len(q) + len(p) + 3 for q, p in pairs])
+    order = np.argsort(lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        end = start + 1
+        while end < len(order) and lengths[order[end]] * (end + 1 - start) <= tokens:
+            end += 1
+        yield order[start:end], tensors(pairs, order[start:end], lengths, shifts)
+        start = end
+
+
+def tensors(pairs, rows, lengths, shifts):
+    longest = int(lengths[rows].max())
+    ids, segments = (np.zeros((len(rows), longest), np.int64) for _ in range(2))
+    positions = np.tile(np.arange(longest), (len(rows), 1))
+    for row, pair in enumerate(rows):
+        query, passage = pairs[pair]
+        begin, length = len(query) + 2, lengths[pair]
+        ids[row, 0] = CLS
+        ids[row, 1 : begin - 1] = query
+        ids[row, begin - 1] = SEP
+        ids[row, begin : length - 1] = passage
+        ids[row, length - 1] = SEP
+        segments[row, begin:length] = 1
+        if shifts is not None:
+            positions[row, begin:] += min(shifts[pair], POSITIONS - longest)
+    return tuple(map(torch.from_numpy, (ids, segments, positions, lengths[rows])))

@@ -1,0 +1,82 @@
+"""From a checkpoint to a model file: calibration, Hugging Face's layout, conversion."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from .batches import Pool
+from .model import HEADS, HIDDEN, INNER, LAYERS, POSITIONS, VOCABULARY, CrossEncoder, state_for_hugging_face
+from .train import held_out_lists, score_lists
+
+DEPTH = 20
+TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+
+
+def calibrate(model: CrossEncoder, pool: Pool) -> dict[str, float]:
+    """Scales and shifts the logit, so that its sigmoid is the share of labels among held-out
+    candidates with that score: logistic regression (Platt) on one half of the held-out queries, the
+    expected calibration error (15 equal bins) on the other. Rankings stay as they are."""
+    lists = held_out_lists(pool, 4000, DEPTH)
+    logits = [torch.from_numpy(s).double() for s in score_lists(model, pool, lists, longest=256)]
+    truths = [torch.from_numpy(c == pool.label[q]).double() for q, c in lists]
+    fit, check = slice(0, None, 2), slice(1, None, 2)
+    scale, shift = torch.ones((), dtype=torch.double), torch.zeros((), dtype=torch.double)
+    x, y = torch.cat(logits[fit]), torch.cat(truths[fit])
+    optimizer = torch.optim.LBFGS([scale.requires_grad_(), shift.requires_grad_()], max_iter=100)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(scale * x + shift, y)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    scale, shift = scale.item(), shift.item()
+    if scale <= 0:
+        raise ValueError("calibration turned the ranking round: the model has learned nothing")
+    with torch.no_grad():
+        model.classifier.weight.mul_(scale)
+        model.classifier.bias.mul_(scale).add_(shift)
+    x, y = torch.cat(logits[check]), torch.cat(truths[check])
+    before = expected_calibration_error(torch.sigmoid(x).numpy(), y.numpy())
+    after = expected_calibration_error(torch.sigmoid(scale * x + shift).numpy(), y.numpy())
+    return {"scale": scale, "shift": shift, "queries": len(lists), "error_before": before,
+            "error": after, "labels": float(y.mean())}
+
+
+def expected_calibration_error(scores: np.ndarray, truths: np.ndarray, bins: int = 15) -> float:
+    """Mean distance between score and share of truths over equal bins, by their size (Guo et al.
+    2017, https://arxiv.org/abs/1706.04599)."""
+    which = np.minimum((scores * bins).astype(int), bins - 1)
+    error = 0.0
+    for bin_ in range(bins):
+        inside = which == bin_
+        if inside.any():
+            error += inside.mean() * abs(scores[inside].mean() - truths[inside].mean())
+    return float(error)
+
+
+def export(model: CrossEncoder, encoder: Path, folder: Path) -> None:
+    """A folder as Hugging Face's transformers writes it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {
+        "architectures": ["BertForSequenceClassification"], "model_type": "bert",
+        "vocab_size": VOCABULARY, "hidden_size": HIDDEN, "num_hidden_layers": LAYERS,
+        "num_attention_heads": HEADS, "intermediate_size": INNER, "hidden_act": "gelu",
+        "max_position_embeddings": POSITIONS, "type_vocab_size": 2, "layer_norm_eps": 1e-12,
+        "pad_token_id": 0, "id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0},
+    }
+    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+    save_file(state_for_hugging_face(model), folder / "model.safetensors", {"format": "pt"})
+    for name in TOKENIZER_FILES:
+        if (encoder / name).exists():
+            shutil.copyfile(encoder / name, folder / name)
+
+
+def convert(binary: Path, folder: Path, out: Path, dtype: str) -> None:
+    subprocess.run([binary, "convert", folder, "-o", out, "--dtype", dtype], check=True)

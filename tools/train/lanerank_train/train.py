@@ -1,0 +1,191 @@
+"""Training: lists of candidates, and the teachers' and the labels' order of them."""
+
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from .batches import Pool, choose, chunks, target
+from .initial import initialise
+from .model import CrossEncoder
+
+QUERIES_A_STEP, GROUP = 32, 8
+TOKENS_A_CHUNK = 8192
+LONGEST_QUERY = 32
+WARM_UP = 200
+
+
+@dataclass
+class Settings:
+    steps: int
+    seed: int = 0
+    rate: float = 1.5e-3
+    words: str = "halves"  # or "input": what word embeddings begin as
+    words_rate: float = 0.3  # of `rate`
+    lexical: float = 4.0  # weight of BM25 in the teachers' score
+    labels: float = 0.3  # weight of the labels beside the teachers
+    pointwise: float = 0.05  # weight of the loss that makes a sigmoid of the logit mean something
+    average: float = 0.998  # of the moving average of weights that is measured and kept
+    definitions: float = 0.5  # how often a definition's turn comes, against 1 for the others
+
+
+def longest_passage(done: float) -> int:
+    """Short passages first: twice the pairs in the same time."""
+    return 64 if done < 0.5 else 128 if done < 0.85 else 256
+
+
+def rate(settings: Settings, step: int) -> float:
+    warm = min(1.0, (step + 1) / WARM_UP)
+    return settings.rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / settings.steps)))
+
+
+class Training:
+    def __init__(self, pool: Pool, settings: Settings, encoder: Path, cache: Path, out: Path):
+        self.pool, self.settings, self.out = pool, settings, out
+        self.model, self.kept = CrossEncoder(), CrossEncoder()
+        initialise(self.model, encoder, cache, settings.seed, settings.words)
+        self.kept.load_state_dict(self.model.state_dict())
+        words = [self.model.word.weight]
+        matrices = [p for n, p in self.model.named_parameters() if p.ndim > 1 and n != "word.weight"]
+        vectors = [p for p in self.model.parameters() if p.ndim == 1]
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": words, "share": settings.words_rate, "weight_decay": 0.0},
+                {"params": matrices, "share": 1.0, "weight_decay": 0.01},
+                {"params": vectors, "share": 1.0, "weight_decay": 0.0},
+            ],
+            lr=settings.rate, betas=(0.9, 0.98), fused=True,
+        )
+        self.step = 0
+        self.log = []
+        out.mkdir(parents=True, exist_ok=True)
+
+    def order(self) -> np.ndarray:
+        """Which queries come when: the same whenever it is asked."""
+        rng = np.random.default_rng(self.settings.seed)
+        queries = np.flatnonzero(~self.pool.held_out)
+        definition = self.pool.origin[queries] == self.pool.definitions
+        turns = rng.random(len(queries)) < np.where(definition, self.settings.definitions, 1.0)
+        queries = queries[turns]
+        needed = self.settings.steps * QUERIES_A_STEP
+        rounds = [rng.permutation(queries) for _ in range(needed // len(queries) + 1)]
+        return np.concatenate(rounds)[:needed]
+
+    def run(self) -> None:
+        order = self.order()
+        started, begun = time.monotonic(), self.step
+        sums = np.zeros(3)
+        while self.step < self.settings.steps:
+            now = rate(self.settings, self.step)
+            for group in self.optimizer.param_groups:
+                group["lr"] = now * group["share"]
+            start = self.step * QUERIES_A_STEP
+            sums += self.take_step(order[start : start + QUERIES_A_STEP])
+            self.step += 1
+            if self.step % 100 == 0:
+                seconds = (time.monotonic() - started) / (self.step - begun)
+                self.note(sums / 100, seconds)
+                sums[:] = 0
+            if self.step % 500 == 0 or self.step == self.settings.steps:
+                self.save()
+
+    def take_step(self, queries: np.ndarray) -> np.ndarray:
+        rng = np.random.default_rng([self.settings.seed, self.step])
+        longest = longest_passage(self.step / self.settings.steps)
+        pool = self.pool
+        groups = [choose(pool, q, GROUP, rng) for q in queries]
+        pairs = [
+            (pool.query(q, LONGEST_QUERY), pool.passage(p, longest))
+            for q, group in zip(queries, groups, strict=True) for p in group
+        ]
+        goal = np.stack([target(pool, q, g, self.settings.lexical)
+                         for q, g in zip(queries, groups, strict=True)])
+        shifts = np.where(rng.random(len(pairs)) < 0.3, rng.integers(0, 400, len(pairs)), 0)
+        logits = torch.zeros(len(pairs))
+        for rows, arguments in chunks(pairs, TOKENS_A_CHUNK, shifts):
+            logits = logits.index_copy(0, torch.from_numpy(rows), self.model(*arguments))
+        logits = logits.view(len(queries), GROUP)
+        loss, parts = self.loss(logits, torch.from_numpy(goal), torch.from_numpy(pool.label[queries] >= 0))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.average()
+        return parts
+
+    def loss(self, logits, goal, labelled):
+        """The label is the first of its group. Returns the loss, and (loss of the teachers, loss of
+        the labels, share of labels ranked first) for the log."""
+        taught = F.kl_div(logits.log_softmax(-1), goal.softmax(-1), reduction="batchmean")
+        first = torch.zeros(int(labelled.sum()), dtype=torch.long)
+        chosen = F.cross_entropy(logits[labelled], first)
+        truth = torch.zeros_like(logits[labelled])
+        truth[:, 0] = 1.0
+        certain = F.binary_cross_entropy_with_logits(logits[labelled], truth)
+        share = self.settings
+        total = taught + share.labels * chosen + share.pointwise * certain
+        right = (logits[labelled].argmax(-1) == 0).float().mean()
+        return total, np.array([taught.item(), chosen.item(), right.item()])
+
+    @torch.no_grad()
+    def average(self) -> None:
+        keep = min(self.settings.average, (self.step + 1) / (self.step + 10))
+        kept, new = list(self.kept.parameters()), list(self.model.parameters())
+        torch._foreach_lerp_(kept, new, 1 - keep)
+
+    def note(self, sums: np.ndarray, seconds: float) -> None:
+        row = {"step": self.step, "taught": sums[0], "chosen": sums[1], "right": sums[2],
+               "seconds_a_step": seconds}
+        if self.step % 500 == 0:
+            row["held_out"] = measure(self.kept, self.pool, 400)
+        self.log.append(row)
+        print(json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}), flush=True)
+
+    def save(self) -> None:
+        """A checkpoint that replaces the last one whole."""
+        scratch = self.out / "checkpoint.tmp"
+        torch.save({"model": self.model.state_dict(), "kept": self.kept.state_dict(),
+                    "optimizer": self.optimizer.state_dict(), "step": self.step, "log": self.log}, scratch)
+        scratch.rename(self.out / "checkpoint.pt")
+
+    def resume(self) -> None:
+        file = self.out / "checkpoint.pt"
+        if file.exists():
+            saved = torch.load(file, weights_only=False)
+            self.model.load_state_dict(saved["model"])
+            self.kept.load_state_dict(saved["kept"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+            self.step, self.log = saved["step"], saved["log"]
+            print(f"resumed at step {self.step}", flush=True)
+
+
+def held_out_lists(pool: Pool, count: int, depth: int = 20):
+    """Held-out queries with a label among the search engine's first `depth`: (query, candidates)."""
+    chosen = np.flatnonzero(pool.held_out & (pool.label >= 0))
+    chosen = np.random.default_rng(1).permutation(chosen)
+    lists = ((q, pool.candidates[q][:depth]) for q in chosen)
+    return [pair for pair, _ in zip((l for l in lists if pool.label[l[0]] in l[1]), range(count))]
+
+
+@torch.inference_mode()
+def score_lists(model: CrossEncoder, pool: Pool, lists, longest: int = 160) -> list[np.ndarray]:
+    pairs = [(pool.query(q, LONGEST_QUERY), pool.passage(p, longest)) for q, c in lists for p in c]
+    logits = np.zeros(len(pairs), np.float32)
+    for rows, arguments in chunks(pairs, TOKENS_A_CHUNK, None):
+        logits[rows] = model(*arguments).numpy()
+    return np.split(logits, np.cumsum([len(c) for _, c in lists])[:-1])
+
+
+def measure(model: CrossEncoder, pool: Pool, count: int) -> float:
+    """Mean reciprocal rank of the label among the candidates."""
+    lists = held_out_lists(pool, count)
+    ranks = []
+    for (query, candidates), logits in zip(lists, score_lists(model, pool, lists), strict=True):
+        label = logits[candidates == pool.label[query]][0]
+        ranks.append(1 / (1 + np.sum(logits > label)))
+    return float(np.mean(ranks))
