@@ -31,7 +31,7 @@ SHORTEST_TO_ASK_ABOUT = 25
 
 def build(pairs: Path, debian: Path, out: Path, tokenizer: Path) -> None:
     random.seed(0)
-    passages, queries = {}, []
+    passages, queries, counts = {}, [], {}
     sources = read_all(pairs, debian)
     for origin, (name, rows) in enumerate(sources.items()):
         seen = set()
@@ -42,6 +42,7 @@ def build(pairs: Path, debian: Path, out: Path, tokenizer: Path) -> None:
                 seen.add((query, passage))
                 number = passages.setdefault(passage, len(passages))
                 queries.append((query, number, number, origin))
+        counts[name] = len(seen)
         print(f"{name}: {len(seen)} pairs", flush=True)
     passages = list(passages)
     queries += made_up(passages, len(sources))
@@ -66,7 +67,7 @@ def build(pairs: Path, debian: Path, out: Path, tokenizer: Path) -> None:
         origin=np.array([origin for *_, origin in queries], np.int8),
         held_out=held_out, candidates=candidates, scores=scores,
     )
-    (out / "sources.json").write_text(json.dumps({n: len(r) for n, r in sources.items()}, indent=1))
+    (out / "sources.json").write_text(json.dumps(counts, indent=1) + "\n")
 
 
 def is_held_out(passage: str) -> bool:
