@@ -11,12 +11,12 @@ use crate::threads::Threads;
 use crate::{Encoder, Error, Ranker};
 
 enum Source {
-    None,
+    Embedded,
     Path(PathBuf),
     Opened(Model),
 }
 
-/// Choices for a [`Ranker`] or an [`Encoder`]; each has a default but the model.
+/// Choices for a [`Ranker`] or an [`Encoder`]. Each has a default, the model of an encoder excepted.
 pub struct Builder<T> {
     source: Source,
     max_length: Option<usize>,
@@ -29,7 +29,7 @@ pub struct Builder<T> {
 impl<T> Default for Builder<T> {
     fn default() -> Self {
         Builder {
-            source: Source::None,
+            source: Source::Embedded,
             max_length: None,
             threads: None,
             isa: None,
@@ -40,7 +40,8 @@ impl<T> Default for Builder<T> {
 }
 
 impl<T> Builder<T> {
-    /// The model file to read.
+    /// The model file to read. Default for a [`Ranker`]: [`Model::embedded`]. An [`Encoder`] has no
+    /// default, because the embedded model is a cross-encoder.
     pub fn model(mut self, path: impl Into<PathBuf>) -> Self {
         self.source = Source::Path(path.into());
         self
@@ -81,7 +82,7 @@ impl<T> Builder<T> {
 
     fn engine(self) -> Result<Engine, Error> {
         let model = match self.source {
-            Source::None => return Err(Error::Argument("no model was named".into())),
+            Source::Embedded => Model::embedded()?,
             Source::Path(path) => Model::open(path)?,
             Source::Opened(model) => model,
         };
@@ -114,7 +115,8 @@ impl Builder<Ranker> {
     /// Opens the model and makes the ranker.
     ///
     /// # Errors
-    /// What is wrong with the model file, or which choice cannot be met here.
+    /// What is wrong with the model file, or which choice cannot be met here: no model in a build
+    /// without the feature `embedded-model`, for one.
     pub fn build(self) -> Result<Ranker, Error> {
         Ok(Ranker::from_engine(self.engine()?))
     }
@@ -124,9 +126,16 @@ impl Builder<Encoder> {
     /// Opens the model and makes the encoder.
     ///
     /// # Errors
-    /// What is wrong with the model file, which choice cannot be met here, or that the model is a
-    /// cross-encoder, whose vectors mean nothing on their own.
+    /// What is wrong with the model file, which choice cannot be met here, that no model was named,
+    /// or that it is a cross-encoder, whose vectors mean nothing on their own.
     pub fn build(self) -> Result<Encoder, Error> {
+        if let Source::Embedded = self.source {
+            return Err(Error::Argument(
+                "no model was named: an encoder needs a sentence encoder's file, and the embedded \
+                 model is a cross-encoder"
+                    .into(),
+            ));
+        }
         let engine = self.engine()?;
         match engine.model.config().head {
             Head::Encoder { .. } => Ok(Encoder::from_engine(engine)),

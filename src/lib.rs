@@ -4,22 +4,27 @@
 //! A cross-encoder reads a query and a passage together and says how well the passage answers the
 //! query. It is far better at this than the word counts or vector distances that found the passage,
 //! and far slower; this crate makes it fast. A model is one `.lane` file with its tokenizer inside,
-//! mapped and used as it lies on disk; the arithmetic is in [`kernels`]; there is
-//! no framework below.
+//! mapped and used as it lies on disk; a small one, the [`default_model`], is in the crate. The
+//! arithmetic is in [`kernels`]; there is no framework below.
 //!
-//! ```no_run
+#![cfg_attr(feature = "embedded-model", doc = "```")]
+#![cfg_attr(not(feature = "embedded-model"), doc = "```no_run")]
 //! use lanerank::Ranker;
 //!
-//! let ranker = Ranker::builder().model("model.lane").build()?;
+//! let ranker = Ranker::new()?;
 //! let passages = [
-//!     "The refrigerator dries bread out; a paper bag in a closed box keeps it longest.",
 //!     "The lighthouse was built in 1847.",
+//!     "The refrigerator dries bread out; a paper bag in a closed box keeps it longest.",
 //! ];
-//! for hit in ranker.rerank("how do I keep bread fresh", &passages)? {
+//! let hits = ranker.rerank("how do I keep bread fresh", &passages)?;
+//! for hit in &hits {
 //!     println!("{:.3}  {}", hit.score, passages[hit.index]);
 //! }
+//! assert_eq!(hits[0].index, 1);
 //! # Ok::<(), lanerank::Error>(())
 //! ```
+//!
+//! Other models: `Ranker::builder().model("model.lane").build()`.
 //!
 //! # What a score depends on
 //!
@@ -50,7 +55,11 @@
 //!
 //! # Features
 //!
-//! - `rayon` (default): a persistent thread pool, so that one request can use several cores.
+//! Both are on by default.
+//!
+//! - `embedded-model`: the [`default_model`] inside the program, at most 5 MB of it. Without it
+//!   [`Ranker::new`] and [`Model::embedded`] give an error that names the feature.
+//! - `rayon`: a persistent thread pool, so that one request can use several cores.
 //!
 //! # Safety and hostile input
 //!
@@ -61,6 +70,7 @@
 mod batch;
 mod builder;
 pub mod convert;
+pub mod default_model;
 mod encoder;
 mod error;
 pub mod format;
@@ -82,7 +92,7 @@ pub use model::{CheckReport, Model, Verify};
 pub use ranker::{Hit, Ranker, Ranking, RerankOptions};
 pub use tokenizer::{Tokenizer, Truncation};
 
-/// Compiles the README's example.
-#[cfg(doctest)]
+/// Runs the README's example.
+#[cfg(all(doctest, feature = "embedded-model"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

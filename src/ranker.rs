@@ -45,15 +45,19 @@ pub struct Ranking {
 
 /// What a request may ask for beside its texts.
 ///
-/// ```
-/// use lanerank::{Fusion, RerankOptions};
+#[cfg_attr(feature = "embedded-model", doc = "```")]
+#[cfg_attr(not(feature = "embedded-model"), doc = "```no_run")]
+/// use lanerank::{Fusion, Ranker, RerankOptions};
 /// let options = RerankOptions {
-///     top_k: Some(10),
+///     top_k: Some(1),
 ///     first_stage: Some(&[12.1, 11.7]),
 ///     fusion: Fusion::ZScore { weight: 0.5 },
 ///     ..RerankOptions::default()
 /// };
-/// # let _ = options;
+/// let passages = ["Bread dries out in the refrigerator.", "The lamp is lit at dusk."];
+/// let ranking = Ranker::new()?.rerank_with("how to keep bread fresh", &passages, &options)?;
+/// assert_eq!(ranking.hits.len(), 1);
+/// # Ok::<(), lanerank::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct RerankOptions<'a> {
@@ -86,20 +90,35 @@ impl Default for RerankOptions<'_> {
 /// the query and that passage alone, bit for bit: not on the other passages, their order or the
 /// number of threads.
 ///
-/// ```no_run
+/// What a score of 0.5 means is a property of the model; for the embedded one its card says it:
+/// [`default_model`](crate::default_model).
+///
+#[cfg_attr(feature = "embedded-model", doc = "```")]
+#[cfg_attr(not(feature = "embedded-model"), doc = "```no_run")]
 /// use lanerank::Ranker;
-/// let ranker = Ranker::builder().model("model.lane").build()?;
-/// let passages = ["Bread dries out in the refrigerator.", "The lamp is lit at dusk."];
-/// for hit in ranker.rerank("how to keep bread fresh", &passages)? {
-///     println!("{:.3}  {}", hit.score, passages[hit.index]);
-/// }
+/// let ranker = Ranker::new()?;
+/// let passages = ["The lamp is lit at dusk.", "Bread dries out in the refrigerator."];
+/// let hits = ranker.rerank("how to keep bread fresh", &passages)?;
+/// assert_eq!(hits[0].index, 1);
 /// # Ok::<(), lanerank::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct Ranker(Arc<Engine>);
 
 impl Ranker {
-    /// Sets up a ranker.
+    /// A ranker on the [`default_model`](crate::default_model) inside this crate: no file, no
+    /// network. The same as `Ranker::builder().build()`.
+    ///
+    /// There is no `Default`, because this can fail.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where this build lacks the feature `embedded-model`, [`Error::Isa`] where
+    /// `LANERANK_ISA` names a tier that this CPU lacks.
+    pub fn new() -> Result<Ranker, Error> {
+        Ranker::builder().build()
+    }
+
+    /// Sets up a ranker with another model or other choices.
     pub fn builder() -> Builder<Ranker> {
         Builder::default()
     }

@@ -1,10 +1,11 @@
 //! Memory: what opening a file may allocate, whatever the file says.
 //!
-//! One test in a process of its own, because the allocator counts for all threads.
+//! In a process of its own, its tests one at a time, because the allocator counts for all threads.
 
 mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{Random, classifier, file};
@@ -41,17 +42,35 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The most that opening these bytes in place allocates.
-fn peak_of_opening(bytes: &[u8]) -> (usize, bool) {
-    let blob = Blob::copy_from(bytes);
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// The most that `open` allocates, and its result.
+fn peak_of<T>(open: impl FnOnce() -> T) -> (usize, T) {
     let before = LIVE.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);
-    let opened = Model::from_blob(blob, Verify::Structure).is_ok();
+    let opened = open();
     (PEAK.load(Ordering::Relaxed) - before, opened)
+}
+
+/// The most that opening these bytes in place allocates, and whether that succeeded.
+fn peak_of_opening(bytes: &[u8]) -> (usize, bool) {
+    let blob = Blob::copy_from(bytes);
+    peak_of(|| Model::from_blob(blob, Verify::Structure).is_ok())
+}
+
+/// The tables that opening makes hold names and places, never weights or vocabulary.
+#[cfg(feature = "embedded-model")]
+#[test]
+fn the_embedded_model_is_used_where_it_lies() {
+    let _alone = ONE_AT_A_TIME.lock();
+    let (peak, model) = peak_of(|| Model::embedded().unwrap());
+    assert!(model.file_len() > 4_000_000);
+    assert!(peak < 64 << 10, "{peak}");
 }
 
 #[test]
 fn opening_never_allocates_more_than_the_file_is_long() {
+    let _alone = ONE_AT_A_TIME.lock();
     let whole = file(&classifier(1), WeightDtype::Int8, 7);
     let (peak, opened) = peak_of_opening(&whole);
     assert!(opened);

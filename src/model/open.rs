@@ -11,6 +11,7 @@ use lanerank_kernels::Kernels;
 use super::bert::Bert;
 use super::{Head, ModelConfig};
 use crate::Error;
+use crate::default_model;
 use crate::format::directory::{self, Dtype, Section};
 use crate::format::header::{Header, field};
 use crate::format::sections::Sections;
@@ -55,15 +56,36 @@ struct Inner {
 
 /// An opened model file. Cloning is cheap.
 ///
-/// ```no_run
-/// let model = lanerank::Model::open("model.lane")?;
-/// println!("{} layers", model.config().num_hidden_layers);
+#[cfg_attr(feature = "embedded-model", doc = "```")]
+#[cfg_attr(not(feature = "embedded-model"), doc = "```no_run")]
+/// let model = lanerank::Model::embedded()?;
+/// assert_eq!(model.config().num_hidden_layers, 2);
 /// # Ok::<(), lanerank::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct Model(Arc<Inner>);
 
 impl Model {
+    /// Opens the model inside this crate, the [`default_model`](crate::default_model). It is used
+    /// where it lies in the program: nothing is read, copied or unpacked.
+    ///
+    /// Its structure is verified, its checksums are not: the bytes are part of the program, which
+    /// nobody checks either, and reading all of them would cost several times what the rest of
+    /// opening does. [`Model::check`] verifies them all.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where this build lacks the feature `embedded-model`.
+    pub fn embedded() -> Result<Model, Error> {
+        match default_model::FILE {
+            Some(file) => Self::from_static(file, Verify::Structure),
+            None => Err(Error::Argument(
+                "no model was named, and the embedded one needs the feature `embedded-model`, \
+                 which this build lacks"
+                    .into(),
+            )),
+        }
+    }
+
     /// Reads a file into memory and opens it, all checksums verified.
     ///
     /// # Errors
