@@ -1,4 +1,5 @@
-//! End to end: strings in, sorted hits out, on seeded random weights of the published models' shapes.
+//! End to end: strings in, sorted hits out, on the embedded model and on seeded random weights of the
+//! published models' shapes; and opening the embedded model.
 //!
 //!     cargo bench --bench rerank
 //!     LANERANK_BENCH_WORKLOAD=../shared/peers/workload.json cargo bench --bench rerank
@@ -71,27 +72,41 @@ fn ranker(config: &ModelConfig, dtype: WeightDtype, threads: usize) -> Ranker {
     builder.threads(threads).build().unwrap()
 }
 
+fn bench_requests(
+    c: &mut Criterion,
+    name: &str,
+    ranker: &Ranker,
+    requests: &BTreeMap<String, Request>,
+) {
+    let mut group = c.benchmark_group(format!("rerank/{name}/{}", ranker.kernels().isa()));
+    group.sample_size(10);
+    for (label, request) in requests {
+        group.throughput(Throughput::Elements(request.passages.len() as u64));
+        group.bench_function(label, |b| {
+            b.iter(|| ranker.rerank(black_box(&request.query), &request.passages));
+        });
+    }
+    group.finish();
+}
+
 fn rerank(c: &mut Criterion) {
     let tinybert = shape(2, 128, 2, 512);
     let minilm12 = shape(12, 384, 12, 1536);
     let all = [WeightDtype::Int8, WeightDtype::F16, WeightDtype::F32];
     let requests = requests();
+    #[cfg(feature = "embedded-model")]
+    {
+        c.bench_function("open/embedded", |b| b.iter(Model::embedded));
+        let ranker = Ranker::builder().threads(1).build().unwrap();
+        bench_requests(c, "embedded", &ranker, &requests);
+    }
     for (name, config, dtypes) in [
         ("tinybert", &tinybert, &all[..]),
         ("minilm12", &minilm12, &all[..1]),
     ] {
         for &dtype in dtypes {
             let ranker = ranker(config, dtype, 1);
-            let isa = ranker.kernels().isa();
-            let mut group = c.benchmark_group(format!("rerank/{name}/{dtype}/{isa}"));
-            group.sample_size(10);
-            for (label, request) in &requests {
-                group.throughput(Throughput::Elements(request.passages.len() as u64));
-                group.bench_function(label, |b| {
-                    b.iter(|| ranker.rerank(black_box(&request.query), &request.passages));
-                });
-            }
-            group.finish();
+            bench_requests(c, &format!("{name}/{dtype}"), &ranker, &requests);
         }
     }
 }

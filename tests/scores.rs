@@ -17,6 +17,11 @@ fn ranker(config: &ModelConfig, dtype: WeightDtype) -> Ranker {
     ranker_of(model(config, dtype), 1)
 }
 
+/// `count`, or the one thread of a build without the thread pool.
+fn threads(count: usize) -> usize {
+    if cfg!(feature = "rayon") { count } else { 1 }
+}
+
 fn ranker_of(model: Model, threads: usize) -> Ranker {
     Ranker::builder()
         .opened(model)
@@ -65,7 +70,7 @@ fn a_score_depends_on_its_pair_alone() {
             let mut reversed = ranker.scores(QUERY, &backwards).unwrap();
             reversed.reverse();
             assert_eq!(bits(&together), bits(&reversed), "{dtype}: order");
-            for threads in [2, 3, 8] {
+            for threads in [2, 3, 8].map(threads) {
                 let many = ranker_of(ranker.model().clone(), threads);
                 let scores = many.scores(QUERY, &texts).unwrap();
                 assert_eq!(bits(&together), bits(&scores), "{dtype}: {threads} threads");
@@ -340,7 +345,11 @@ fn encoders_rank_by_the_cosine_of_their_vectors() {
     for pooling in [Pooling::Mean, Pooling::Cls] {
         let model = model(&encoder(pooling), WeightDtype::F32);
         let ranker = ranker_of(model.clone(), 1);
-        let encoder = Encoder::builder().opened(model).threads(2).build().unwrap();
+        let encoder = Encoder::builder()
+            .opened(model)
+            .threads(threads(2))
+            .build()
+            .unwrap();
         let texts = passages(20, 12);
         let query = encoder.encode(&[QUERY]).unwrap().remove(0);
         let vectors = encoder.encode(&texts).unwrap();
@@ -358,7 +367,7 @@ fn encoders_rank_by_the_cosine_of_their_vectors() {
 
 #[test]
 fn one_ranker_serves_many_threads() {
-    let ranker = ranker_of(model(&classifier(1), WeightDtype::Int8), 2);
+    let ranker = ranker_of(model(&classifier(1), WeightDtype::Int8), threads(2));
     let texts = passages(20, 13);
     let expected = ranker.scores(QUERY, &texts).unwrap();
     std::thread::scope(|scope| {

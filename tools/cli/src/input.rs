@@ -1,12 +1,13 @@
 //! Reading text: files or standard input, plain or gzip, line by line or whole, always within limits.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
 use crate::failure::{Failure, Place};
+use crate::output;
 
 /// No line of any input is longer; what is, is not text that somebody meant to pass.
 pub const MAX_LINE: u64 = 64 << 20;
@@ -22,7 +23,8 @@ pub struct Input {
 
 impl Input {
     /// Opens a file, or standard input where there is none or it is `-`. Gzip is recognised by its
-    /// first bytes.
+    /// first bytes. Where nobody asked for standard input and it is a terminal, a notice says that
+    /// text is awaited there.
     ///
     /// # Errors
     /// When the file cannot be opened or read.
@@ -33,7 +35,14 @@ impl Input {
                 let file = File::open(path).map_err(|e| Failure::input(&place, e))?;
                 Self::new(place, file)
             }
-            _ => Self::new(Place::named("standard input"), io::stdin()),
+            _ => {
+                if path.is_none() && io::stdin().is_terminal() {
+                    output::notice(
+                        "no file named: reading what is typed here, until its end (Ctrl-D)",
+                    );
+                }
+                Self::new(Place::named("standard input"), io::stdin())
+            }
         }
     }
 

@@ -11,7 +11,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from lanerank_train import pool, sources
 from lanerank_train.batches import chunks
-from lanerank_train.finish import expected_calibration_error
+from lanerank_train.finish import balance, expected_calibration_error
 from lanerank_train.model import CrossEncoder, state_for_hugging_face
 
 
@@ -84,8 +84,13 @@ def test_made_up_queries_come_from_their_passage():
 def test_calibration_error():
     scores = np.repeat([0.25, 0.75], 400)
     truths = np.concatenate([np.arange(400) % 4 == 0, np.arange(400) % 4 != 0]).astype(float)
-    assert expected_calibration_error(scores, truths) < 1e-9
-    assert expected_calibration_error(scores, 1 - truths) == pytest.approx(0.5)
+    even = np.ones(800)
+    assert expected_calibration_error(scores, truths, even) < 1e-9
+    assert expected_calibration_error(scores, 1 - truths, even) == pytest.approx(0.5)
+    # Of the upper half alone, whose scores are all .75, the truths weigh as much as the rest.
+    weights = balance(torch.from_numpy(truths[400:])).numpy()
+    error = expected_calibration_error(scores[400:], truths[400:], weights)
+    assert error == pytest.approx(0.25)
 
 
 def test_the_command_line_starts():

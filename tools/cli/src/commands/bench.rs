@@ -86,7 +86,7 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     }
     bar.finish_and_clear();
     let report = Report {
-        model: args.ranker.model.path()?.display().to_string(),
+        model: args.ranker.model.name(),
         kernels: ranker.kernels().isa().to_string(),
         threads: args.ranker.threads,
         max_length: ranker.max_length(),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use lanerank::Encoder;
 
-use super::model::RankerArgs;
+use super::model::{NO_DEFAULT_HELP, RankerArgs};
 use crate::failure::Failure;
 use crate::input::Input;
 
@@ -15,6 +15,7 @@ const LINES: usize = 256;
 
 /// Turn texts into vectors with a sentence encoder: a JSON string a line in, a JSON array a line out
 #[derive(Debug, Args)]
+#[command(mut_arg("model", |arg| arg.help(NO_DEFAULT_HELP)))]
 pub struct EmbedArgs {
     /// The texts; standard input without it
     file: Option<PathBuf>,
@@ -28,6 +29,14 @@ pub struct EmbedArgs {
 /// # Errors
 /// When the model is not an encoder, a line is wrong, or the answer cannot be written.
 pub fn run(args: &EmbedArgs) -> Result<(), Failure> {
+    if args.encoder.model.model.is_none() {
+        return Err(Failure::Usage(
+            "no sentence encoder: give --model FILE or set LANERANK_MODEL (the embedded model is a \
+             cross-encoder, whose vectors mean nothing on their own); `lanerank convert FOLDER -o \
+             FILE` makes one, of all-MiniLM-L6-v2 for instance"
+                .into(),
+        ));
+    }
     let encoder: Encoder = args.encoder.builder::<Encoder>()?.build()?;
     let mut lines = Input::open(args.file.as_deref())?.lines();
     let mut out = BufWriter::with_capacity(1 << 18, std::io::stdout().lock());

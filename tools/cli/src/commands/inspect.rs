@@ -10,16 +10,22 @@ use lanerank::{Error, Model};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::model::map;
+use super::model::{EMBEDDED, embedded, map};
 use crate::failure::Failure;
 use crate::output;
 use crate::table::Table;
 
+const FILE_HELP: &str = if cfg!(feature = "embedded-model") {
+    "The model file [default: the embedded model]"
+} else {
+    "The model file"
+};
+
 /// Show what is in a model file
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The model file
-    file: PathBuf,
+    #[arg(env = "LANERANK_MODEL", hide_env_values = true, help = FILE_HELP)]
+    file: Option<PathBuf>,
 
     /// Verify checksums and weights, and compute the self-test anew
     #[arg(long)]
@@ -46,13 +52,15 @@ struct SectionFacts<'a> {
 /// # Errors
 /// When the file is not a model; exit code 1 when it is one, but fails its check.
 pub fn run(args: &InspectArgs) -> Result<(), Failure> {
-    let model = map(&args.file, Verify::Structure)?;
+    let (model, name) = match &args.file {
+        Some(path) => (map(path, Verify::Structure)?, path.display().to_string()),
+        None => (embedded()?, EMBEDDED.to_owned()),
+    };
     let report = match args.check {
         true => {
             let kernels = Kernels::from_env().map_err(Error::from)?;
-            let report = model.check(kernels).map_err(|e| {
-                Failure::Failed(format!("{}: check failed: {e}", args.file.display()))
-            })?;
+            let failed = |e| Failure::Failed(format!("{name}: check failed: {e}"));
+            let report = model.check(kernels).map_err(failed)?;
             Some((kernels, report))
         }
         false => None,

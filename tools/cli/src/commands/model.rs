@@ -7,42 +7,66 @@ use lanerank::{Builder, Model, Ranker, Verify};
 
 use crate::failure::Failure;
 
+/// What the model that no file names is called.
+pub const EMBEDDED: &str = "embedded model";
+
+const HELP: &str = if cfg!(feature = "embedded-model") {
+    "Model file [default: the embedded model]. Do not change it in place while it is in use; \
+     replacing it is fine"
+} else {
+    NO_DEFAULT_HELP
+};
+
+/// Help on `--model` where it has no default.
+pub const NO_DEFAULT_HELP: &str =
+    "Model file. Do not change it in place while it is in use; replacing it is fine";
+
 /// The model.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// Model file. Do not change it in place while it is in use; replacing it is fine
     #[arg(
         long,
         short,
         value_name = "FILE",
         env = "LANERANK_MODEL",
-        hide_env_values = true
+        hide_env_values = true,
+        help = HELP
     )]
     pub model: Option<PathBuf>,
 }
 
 impl ModelArgs {
-    /// The path given.
-    ///
-    /// # Errors
-    /// When there is none, with the way to a model.
-    pub fn path(&self) -> Result<&Path, Failure> {
-        self.model.as_deref().ok_or_else(|| {
-            Failure::Usage(
-                "no model: give --model FILE or set LANERANK_MODEL; `lanerank convert FOLDER -o \
-                 FILE` makes one from a BERT cross-encoder in Hugging Face's layout"
-                    .into(),
-            )
-        })
+    /// What reports call the model.
+    pub fn name(&self) -> String {
+        match &self.model {
+            Some(path) => path.display().to_string(),
+            None => EMBEDDED.into(),
+        }
     }
 
-    /// Maps the file, its checksums verified.
+    /// Maps the file, its checksums verified; without one, the embedded model.
     ///
     /// # Errors
-    /// When no model was named or the file is not one.
+    /// When the file is not a model, or none was named and this build has none.
     pub fn open(&self) -> Result<Model, Failure> {
-        map(self.path()?, Verify::All)
+        match &self.model {
+            Some(path) => map(path, Verify::All),
+            None => embedded(),
+        }
     }
+}
+
+/// Opens the embedded model.
+///
+/// # Errors
+/// When this build has none, with the way to a model.
+pub fn embedded() -> Result<Model, Failure> {
+    Model::embedded().map_err(|e| {
+        Failure::Usage(format!(
+            "{e}; give a model file (or set LANERANK_MODEL), `lanerank convert FOLDER -o FILE` makes \
+             one from a BERT cross-encoder in Hugging Face's layout"
+        ))
+    })
 }
 
 /// Maps a model file.

@@ -102,7 +102,6 @@ fn what_is_missing_is_named() {
     let tiny = Tiny::new();
     let empty = text(tiny.folder.path());
     lanerank(&["eval", "--dataset", &empty, "--first-stage-only"]).refused("no qrels.tsv");
-    lanerank(&["eval", "--dataset", &golden()]).refused("lanerank convert");
     lanerank(&["eval"]).refused("--dataset");
     let run = tiny.write("bad.trec", "q1 Q0 d1 1 nan t\n");
     let args = [

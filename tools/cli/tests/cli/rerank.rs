@@ -177,6 +177,7 @@ fn bad_input_is_named_by_line() {
     rerank(&model, &["-q", "x", &binary], "").refused("binary:2: not UTF-8");
 }
 
+#[cfg(feature = "rayon")]
 #[test]
 fn threads_do_not_change_a_score() {
     let tiny = Tiny::new();

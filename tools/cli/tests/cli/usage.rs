@@ -28,10 +28,7 @@ fn help_and_version() {
 }
 
 #[test]
-fn without_a_model_the_way_to_one_is_shown() {
-    for command in [&["rerank", "-q", "x"][..], &["bench"], &["tokenize"]] {
-        lanerank(command).refused("lanerank convert");
-    }
+fn bad_models_are_named() {
     lanerank(&["rerank", "-q", "x", "-m", "/no/such.lane"]).refused("/no/such.lane");
     let tiny = Tiny::new();
     let bytes = tiny.write("garbage.lane", "garbage");
