@@ -65,6 +65,8 @@ mod encoder;
 mod error;
 pub mod format;
 mod fuse;
+#[cfg(feature = "hub")]
+pub mod hub;
 mod layers;
 pub mod model;
 mod ranker;
