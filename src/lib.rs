@@ -45,12 +45,13 @@
 //!
 //! # Making a model file
 //!
-//! `lanerank convert` (crate `lanerank-cli`) reads a Hugging Face folder; a program of your own
-//! gives its tensors to [`convert::convert`]. The bytes of the file are described in [`mod@format`].
+//! `lanerank convert` (crate `lanerank-cli`) reads models as others keep them, and so does a program
+//! of your own with feature `import`; or it gives tensors to [`convert::convert`]. The bytes of the file are described in [`mod@format`].
 //!
 //! # Features
 //!
 //! - `rayon` (default): a persistent thread pool, so that one request can use several cores.
+//! - `import`: readers of models as others keep them, for [`convert`].
 //!
 //! # Safety and hostile input
 //!
@@ -65,6 +66,8 @@ mod encoder;
 mod error;
 pub mod format;
 mod fuse;
+#[cfg(feature = "import")]
+pub mod import;
 mod layers;
 pub mod model;
 mod ranker;

@@ -3,10 +3,8 @@
 
 pub mod bench;
 pub mod commands;
-pub mod entries;
 pub mod eval;
 pub mod failure;
-pub mod huggingface;
 pub mod input;
 pub mod output;
 pub mod passages;
