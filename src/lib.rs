@@ -45,12 +45,15 @@
 //!
 //! # Making a model file
 //!
-//! `lanerank convert` (crate `lanerank-cli`) reads a Hugging Face folder; a program of your own
-//! gives its tensors to [`convert::convert`]. The bytes of the file are described in [`mod@format`].
+//! `lanerank convert` (crate `lanerank-cli`) reads models as others keep them, and so does a program
+//! of your own with feature `import`; or it gives tensors to [`convert::convert`]. The bytes of the file are described in [`mod@format`].
 //!
 //! # Features
 //!
 //! - `rayon` (default): a persistent thread pool, so that one request can use several cores.
+//! - `import`: readers of models as others keep them, for [`convert`].
+//! - `hub` (with `import`): models by name, from the Hugging Face hub and its cache
+//!   (`Ranker::from_pretrained`). Without it there is no network code in the library.
 //!
 //! # Safety and hostile input
 //!
@@ -67,6 +70,8 @@ pub mod format;
 mod fuse;
 #[cfg(feature = "hub")]
 pub mod hub;
+#[cfg(feature = "import")]
+pub mod import;
 mod layers;
 pub mod model;
 mod ranker;

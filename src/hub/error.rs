@@ -5,6 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::Error;
+use crate::import::ImportError;
+
 /// Why a model could not be had from the hub or its cache. Addresses are the hub's own, never the
 /// signed ones it redirects to.
 #[derive(Debug)]
@@ -23,11 +26,6 @@ pub enum HubError {
         name: &'static str,
         /// What is wrong with it.
         reason: String,
-    },
-    /// The model is not in the cache, and nobody asked for the network.
-    NotPulled {
-        /// The model.
-        model: String,
     },
     /// The model is not in the cache, and `HF_HUB_OFFLINE` forbids the network.
     Offline {
@@ -112,6 +110,10 @@ pub enum HubError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The files are not those of a model that lanerank runs.
+    Import(ImportError),
+    /// The model could not be converted, or the result not be written.
+    Library(Box<Error>),
 }
 
 impl HubError {
@@ -141,7 +143,6 @@ impl fmt::Display for HubError {
         match self {
             HubError::Id { id, reason } => write!(f, "model {id:?}: {reason}"),
             HubError::Setting { name, reason } => write!(f, "{name}: {reason}"),
-            HubError::NotPulled { model } => write!(f, "{model} is not in the cache of models"),
             HubError::Offline { model } => write!(
                 f,
                 "{model} is not in the cache of models, and HF_HUB_OFFLINE forbids the network"
@@ -185,6 +186,8 @@ impl fmt::Display for HubError {
             HubError::Protocol { url, reason } => write!(f, "{url}: {reason}"),
             HubError::NoModel { model, reason } => write!(f, "{model}: {reason}"),
             HubError::Disk { path, source } => write!(f, "{}: {source}", path.display()),
+            HubError::Import(e) => write!(f, "{e}"),
+            HubError::Library(e) => write!(f, "{e}"),
         }
     }
 }
@@ -193,7 +196,21 @@ impl std::error::Error for HubError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             HubError::Disk { source, .. } => Some(source),
+            HubError::Import(e) => Some(e),
+            HubError::Library(e) => Some(e),
             _ => None,
         }
+    }
+}
+
+impl From<ImportError> for HubError {
+    fn from(e: ImportError) -> Self {
+        HubError::Import(e)
+    }
+}
+
+impl From<Error> for HubError {
+    fn from(e: Error) -> Self {
+        HubError::Library(Box::new(e))
     }
 }

@@ -7,10 +7,13 @@
 //! cache whole or not at all; a lock makes a second process wait instead of fetching as well.
 //!
 //! ```no_run
+//! use lanerank::convert::WeightDtype;
 //! use lanerank::hub::Hub;
+//!
 //! let hub = Hub::from_env()?;
 //! let snapshot = hub.pull(&"ms-marco-TinyBERT-L-2-v2".parse()?, &mut |_| {})?;
-//! println!("{}", snapshot.folder().display());
+//! let file = hub.lane(&snapshot, WeightDtype::F16, &mut |_, _| {})?;
+//! println!("{}", file.display());
 //! # Ok::<(), lanerank::hub::HubError>(())
 //! ```
 
@@ -21,6 +24,7 @@ mod download;
 mod error;
 mod files;
 mod id;
+mod lane;
 pub mod registry;
 mod settings;
 
@@ -54,6 +58,7 @@ pub struct Progress<'a> {
 /// A model's files as the cache has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
+    repository: String,
     folder: PathBuf,
     commit: String,
     files: Vec<String>,
@@ -138,6 +143,7 @@ impl Hub {
             let whole = (has("tokenizer.json") || known("tokenizer_config.json"))
                 && (!has("modules.json") || known("1_Pooling/config.json"));
             whole.then_some(Snapshot {
+                repository: name.to_owned(),
                 folder,
                 commit,
                 files,
@@ -217,6 +223,7 @@ impl Hub {
         // Last, so that a branch never points to a snapshot that is not whole.
         repository.set_commit(id.revision(), &commit)?;
         Ok(Snapshot {
+            repository: id.repository().to_owned(),
             folder: repository.snapshot(&commit),
             commit,
             files: selected,

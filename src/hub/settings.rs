@@ -73,9 +73,11 @@ impl Settings {
                 reason: "not set; HF_HOME and LANERANK_CACHE say where models are kept".into(),
             })
         };
-        let home = || match var("HF_HOME") {
-            Some(home) => Ok(home),
-            None => Ok(user_cache()?.join("huggingface")),
+        let home = || -> Result<PathBuf, HubError> {
+            match var("HF_HOME") {
+                Some(home) => Ok(home),
+                None => Ok(user_cache()?.join("huggingface")),
+            }
         };
         let cache = match var("HF_HUB_CACHE") {
             Some(cache) => cache,

@@ -2,6 +2,7 @@
 
 mod cache;
 mod faults;
+mod pretrained;
 mod server;
 
 use std::fs;

@@ -68,7 +68,10 @@ pub(crate) struct Server {
 
 impl Server {
     /// Serves these files as `org/name`.
-    pub(crate) fn start(repository: &str, files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Server {
+    pub(crate) fn start(
+        repository: &str,
+        files: impl IntoIterator<Item = (String, Vec<u8>)>,
+    ) -> Server {
         let hub = TcpListener::bind("127.0.0.1:0").unwrap();
         let store = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use lanerank::{Builder, Model, Ranker, Verify};
 
+use super::models;
 use crate::failure::Failure;
 
 /// The model.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// Model file. Do not change it in place while it is in use; replacing it is fine
+    /// Model file, or a name from `lanerank models list` or org/name[@revision] that was pulled. Do not
+    /// change a file in place while it is in use; replacing it is fine
     #[arg(
         long,
         short,
@@ -41,7 +43,7 @@ impl ModelArgs {
     /// # Errors
     /// When no model was named or the file is not one.
     pub fn open(&self) -> Result<Model, Failure> {
-        map(self.path()?, Verify::All)
+        map(&models::resolve(self.path()?)?, Verify::All)
     }
 }
 
