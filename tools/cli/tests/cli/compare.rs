@@ -1,11 +1,36 @@
-use std::path::Path;
+use std::fmt::Write;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::support::*;
 
-fn golden() -> String {
-    text(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/metrics"))
+/// A collection whose texts the tiny model tells apart: 4 queries, 12 documents.
+fn collection(tiny: &Tiny) -> String {
+    let words = ["bread", "fresh", "lamp", "the", "is", "stone", "river"];
+    let text_of = |i: usize| {
+        (0..=i % 5)
+            .map(|j| words[(i * 3 + j * (i + 1)) % 7])
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let line = |id: String, i| json!({"_id": id, "text": text_of(i)}).to_string() + "\n";
+    let lines = |prefix: &str, count| {
+        (0..count)
+            .map(|i| line(format!("{prefix}{i}"), i))
+            .collect::<String>()
+    };
+    tiny.write("data/corpus.jsonl", lines("d", 12));
+    tiny.write("data/queries.jsonl", lines("q", 4));
+    let (mut qrels, mut run) = (String::new(), String::new());
+    for query in 0..4 {
+        writeln!(qrels, "q{query}\td{}\t1", query * 2).unwrap();
+        for document in 0..12 {
+            writeln!(run, "q{query} Q0 d{document} 0 {} t", 12 - document).unwrap();
+        }
+    }
+    tiny.write("data/qrels.tsv", qrels);
+    tiny.write("data/run.bm25.trec", run);
+    text(&tiny.path("data"))
 }
 
 /// The tiny model in two dtypes.
@@ -16,9 +41,9 @@ fn models(tiny: &Tiny) -> (String, String) {
     (f32, tiny.model())
 }
 
-fn compare(a: &str, b: &str, more: &[&str]) -> Outcome {
-    let golden = golden();
-    let args = ["compare", a, b, "--on", &golden, "--depth", "20"];
+fn compare(tiny: &Tiny, a: &str, b: &str, more: &[&str]) -> Outcome {
+    let data = collection(tiny);
+    let args = ["compare", a, b, "--on", &data];
     lanerank(&[&args[..], more].concat())
 }
 
@@ -26,7 +51,7 @@ fn compare(a: &str, b: &str, more: &[&str]) -> Outcome {
 fn a_model_does_not_differ_from_itself() {
     let tiny = Tiny::new();
     let (f32, _) = models(&tiny);
-    let report = compare(&f32, &f32, &["--json"]).json();
+    let report = compare(&tiny, &f32, &f32, &["--json"]).json();
     assert_eq!(report["mean_tau"], 1.0);
     assert_eq!(report["max_logit_difference"], 0.0);
     assert_eq!(report["a"]["metrics"], report["b"]["metrics"]);
@@ -44,7 +69,7 @@ fn a_model_does_not_differ_from_itself() {
 fn int8_differs_a_little() {
     let tiny = Tiny::new();
     let (f32, int8) = models(&tiny);
-    let report = compare(&f32, &int8, &["--json"]).json();
+    let report = compare(&tiny, &f32, &int8, &["--json"]).json();
     let number = |value: &Value| value.as_f64().unwrap();
     let difference = number(&report["max_logit_difference"]);
     assert!(difference > 0.0 && difference < 0.1, "{difference}");
@@ -63,20 +88,11 @@ fn int8_differs_a_little() {
         assert_eq!(report[side]["bytes"], bytes);
         assert!(number(&report[side]["median_ms_per_query"]) > 0.0);
         // What `eval` says of the same file.
-        let golden = golden();
-        let args = [
-            "eval",
-            "--dataset",
-            &golden,
-            "--depth",
-            "20",
-            "--json",
-            "--model",
-            file,
-        ];
+        let data = collection(&tiny);
+        let args = ["eval", "--dataset", &data, "--json", "--model", file];
         assert_eq!(report[side]["metrics"], lanerank(&args).json()["after"]);
     }
-    let table = compare(&f32, &int8, &["--limit", "2"]);
+    let table = compare(&tiny, &f32, &int8, &["--limit", "2"]);
     for words in [
         "nDCG@10",
         "Kendall tau",
@@ -95,13 +111,13 @@ fn layers_of_other_shapes_are_not_compared() {
     let short = tiny.convert(&["--force", "--max-length", "16"]);
     short.ok();
     let other = text(&tiny.path("out.lane"));
-    let report = compare(&f32, &other, &["--json"]).json();
+    let report = compare(&tiny, &f32, &other, &["--json"]).json();
     assert_eq!(report["layers_snr_db"], Value::Null);
     assert!(
-        compare(&f32, &other, &[])
+        compare(&tiny, &f32, &other, &[])
             .ok()
             .contains("activations are not compared")
     );
-    compare(&f32, "no/such.lane", &[]).refused("no/such.lane");
+    compare(&tiny, &f32, "no/such.lane", &[]).refused("no/such.lane");
     lanerank(&["compare", &f32, &f32]).refused("--dataset");
 }
