@@ -8,7 +8,7 @@ use ureq::http::header::CONTENT_RANGE;
 
 use super::HubError;
 use super::cache::{Repository, create_parent};
-use super::client::{Client, protocol};
+use super::client::{Answer, Client, protocol};
 use super::digest::Digest;
 
 const CHUNK: usize = 1 << 16;
@@ -146,9 +146,42 @@ fn receive(
     if part.len > file.size {
         part.restart()?;
     }
-    if part.len == file.size && file.size > 0 {
+    if part.len == file.size {
         return Ok(());
     }
+    let answer = request(client, url, file, part)?;
+    // One byte more than is right, to see that it is too much.
+    let left = (file.size - part.len).saturating_add(1);
+    let mut body = answer.response.into_body().into_reader().take(left);
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        progress(part.len.min(file.size));
+        let read = body.read(&mut buffer).map_err(|e| HubError::Network {
+            url: url.to_owned(),
+            reason: format!("broke off after {} of {} bytes: {e}", part.len, file.size),
+        })?;
+        if read == 0 {
+            break;
+        }
+        part.write(&buffer[..read])?;
+    }
+    match part.len {
+        len if len < file.size => Err(HubError::Truncated {
+            url: url.to_owned(),
+            received: len,
+            expected: file.size,
+        }),
+        len if len > file.size => {
+            part.restart()?;
+            let reason = format!("more than the {} bytes listed", file.size);
+            Err(protocol(url, &reason))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Asks for what is missing; the answer's body goes on where the part ends.
+fn request(client: &Client, url: &str, file: &Listed, part: &mut Part) -> Result<Answer, HubError> {
     let answer = match client.get(url, part.len) {
         // What is there cannot be gone on with.
         Err(HubError::Status { status: 416, .. }) => {
@@ -170,39 +203,7 @@ fn receive(
         }
         part.restart()?;
     }
-    // One byte more than is right, to see that it is too much.
-    let mut body = answer
-        .response
-        .into_body()
-        .into_reader()
-        .take(file.size - part.len + 1);
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        progress(part.len.min(file.size));
-        let read = body.read(&mut buffer).map_err(|e| HubError::Network {
-            url: url.to_owned(),
-            reason: format!("broke off after {} of {} bytes: {e}", part.len, file.size),
-        })?;
-        if read == 0 {
-            break;
-        }
-        part.write(&buffer[..read])?;
-    }
-    match part.len {
-        len if len < file.size => Err(HubError::Truncated {
-            url: url.to_owned(),
-            received: len,
-            expected: file.size,
-        }),
-        len if len > file.size => {
-            part.restart()?;
-            Err(protocol(
-                url,
-                &format!("more than the {} bytes listed", file.size),
-            ))
-        }
-        _ => Ok(()),
-    }
+    Ok(answer)
 }
 
 /// Whether the answer is the rest from byte `start` on.

@@ -196,27 +196,7 @@ impl Hub {
             .collect();
         check_known(id, &wanted)?;
         let repository = Repository::new(&self.settings.cache, id.repository());
-        let total = wanted
-            .iter()
-            .map(|file| file.size)
-            .fold(0, u64::saturating_add);
-        let mut before = 0;
-        for file in wanted {
-            let url = self.client.url(&format!(
-                "{}/resolve/{commit}/{}",
-                id.repository(),
-                file.path
-            ));
-            download::fetch(&self.client, &url, file, &repository, &mut |done| {
-                progress(Progress {
-                    file: &file.path,
-                    done: before + done,
-                    total,
-                });
-            })?;
-            repository.link(&commit, &file.path, &file.digest)?;
-            before = before.saturating_add(file.size);
-        }
+        self.fetch(id, &commit, &wanted, &repository, progress)?;
         for name in files::absent(&paths) {
             repository.mark_absent(&commit, name)?;
         }
@@ -228,6 +208,35 @@ impl Hub {
             commit,
             files: selected,
         })
+    }
+
+    /// Fetches what the cache lacks of these files, and links all of them into the snapshot.
+    fn fetch(
+        &self,
+        id: &ModelId,
+        commit: &str,
+        files: &[&Listed],
+        repository: &Repository,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<(), HubError> {
+        let sizes = files.iter().map(|file| file.size);
+        let total = sizes.fold(0, u64::saturating_add);
+        let mut before: u64 = 0;
+        for file in files {
+            let path = format!("{}/resolve/{commit}/{}", id.repository(), file.path);
+            let mut report = |done| {
+                progress(Progress {
+                    file: &file.path,
+                    done: before.saturating_add(done),
+                    total,
+                });
+            };
+            let url = self.client.url(&path);
+            download::fetch(&self.client, &url, file, repository, &mut report)?;
+            repository.link(commit, &file.path, &file.digest)?;
+            before = before.saturating_add(file.size);
+        }
+        Ok(())
     }
 
     /// The commit that the hub has for the model's revision.
