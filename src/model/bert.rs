@@ -103,6 +103,18 @@ impl Bert {
     /// Computes `scratch.batch` into `scratch.out`, `[sequences, out_width]`. Every sequence's
     /// result depends on its own tokens alone, bit for bit.
     pub fn run(&self, kernels: &Kernels, prefix: &Prefix, scratch: &mut Scratch) {
+        self.run_watched(kernels, prefix, scratch, |_| ());
+    }
+
+    /// As [`Bert::run`]; `watch` is given the residual stream after each layer: all rows, after a
+    /// last layer that computes first tokens only one row a sequence.
+    pub(crate) fn run_watched(
+        &self,
+        kernels: &Kernels,
+        prefix: &Prefix,
+        scratch: &mut Scratch,
+        mut watch: impl FnMut(&[f32]),
+    ) {
         let Scratch {
             batch,
             out,
@@ -120,12 +132,14 @@ impl Bert {
                     .attend(kernels, batch.sequences(), Some(prefix), s);
                 self.join_prefix(batch, prefix, s);
                 first.finish(kernels, s);
+                watch(&s.x);
                 for layer in rest {
                     layer
                         .attention
                         .project(kernels, &s.x, &mut s.quantized, &mut s.qkv);
                     layer.attention.attend(kernels, batch.sequences(), None, s);
                     layer.finish(kernels, s);
+                    watch(&s.x);
                 }
             }
             None => self.join_prefix(batch, prefix, s),
@@ -133,6 +147,7 @@ impl Bert {
         if let Some(last) = &self.last {
             last.attention.apply(kernels, batch.sequences(), s);
             last.feed_forward.apply(kernels, Precision::Sixteen, s);
+            watch(&s.x);
         }
         self.head(kernels, batch, s, out);
     }

@@ -2,6 +2,7 @@
 
 pub mod bert;
 pub mod config;
+mod layer_outputs;
 mod open;
 
 pub use config::{Activation, Head, ModelConfig, Pooling};

@@ -4,6 +4,9 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use lanerank::hub::HubError;
+use lanerank::import::ImportError;
+
 /// Where in the input something is wrong: a file, and the line where one is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
@@ -138,6 +141,38 @@ impl std::error::Error for Failure {}
 impl From<lanerank::Error> for Failure {
     fn from(source: lanerank::Error) -> Self {
         Failure::Library { path: None, source }
+    }
+}
+
+impl From<ImportError> for Failure {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Library { path, source } => Failure::Library {
+                path: Some(path),
+                source: *source,
+            },
+            // As the command line spells it.
+            ImportError::Option { name, reason } => {
+                Failure::Usage(format!("--{}: {reason}", name.replace('_', "-")))
+            }
+            ImportError::Input { path, line, reason } => {
+                let place = Place::file(&path);
+                let place = line.map_or(place.clone(), |line| place.at_line(line));
+                Failure::input(&place, reason)
+            }
+            other => Failure::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<HubError> for Failure {
+    fn from(error: HubError) -> Self {
+        match error {
+            HubError::Import(e) => e.into(),
+            HubError::Library(e) => (*e).into(),
+            HubError::Id { .. } | HubError::Setting { .. } => Failure::Usage(error.to_string()),
+            other => Failure::Failed(other.to_string()),
+        }
     }
 }
 

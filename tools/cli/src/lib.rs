@@ -3,10 +3,8 @@
 
 pub mod bench;
 pub mod commands;
-pub mod entries;
 pub mod eval;
 pub mod failure;
-pub mod huggingface;
 pub mod input;
 pub mod output;
 pub mod passages;
@@ -18,7 +16,8 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use commands::{
-    bench as bench_command, convert, embed, eval as eval_command, inspect, rerank, tokenize,
+    bench as bench_command, compare, convert, embed, eval as eval_command, inspect, models, rerank,
+    tokenize,
 };
 use failure::Failure;
 
@@ -38,6 +37,8 @@ enum Command {
     Tokenize(tokenize::TokenizeArgs),
     Embed(embed::EmbedArgs),
     Eval(eval_command::EvalArgs),
+    Compare(compare::CompareArgs),
+    Models(models::ModelsArgs),
     Bench(bench_command::BenchArgs),
 }
 
@@ -68,6 +69,8 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Tokenize(args) => tokenize::run(args),
         Command::Embed(args) => embed::run(args),
         Command::Eval(args) => eval_command::run(args),
+        Command::Compare(args) => compare::run(args),
+        Command::Models(args) => models::run(args),
         Command::Bench(args) => bench_command::run(args),
     }
 }

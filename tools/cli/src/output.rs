@@ -71,6 +71,13 @@ pub fn progress(total: u64, unit: &str) -> ProgressBar {
     ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
+/// The same for a download: bytes, speed and the file on its way.
+pub fn bytes_progress() -> ProgressBar {
+    let template = "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}";
+    let style = ProgressStyle::with_template(template);
+    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

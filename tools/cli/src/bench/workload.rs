@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use lanerank::import::Entries;
 use serde::Deserialize;
 
-use crate::entries::Entries;
 use crate::failure::Failure;
 use crate::input::{Input, MAX_WHOLE};
 

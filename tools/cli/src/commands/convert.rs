@@ -5,14 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use lanerank::convert::{ConvertOptions, Keep, WeightDtype};
 use lanerank::format::write::write_file;
+use lanerank::import::{self, Kind, Options};
 use lanerank::model::Pooling;
 
 use crate::failure::{Failure, Place};
-use crate::huggingface::{self, Choices};
 use crate::output;
-
-/// Unknown tensors that are named one by one.
-const NAMED: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum SourceKind {
@@ -69,16 +66,17 @@ pub struct ConvertArgs {
 /// When the source cannot be converted or the output cannot be written; then no output is left.
 pub fn run(args: &ConvertArgs) -> Result<(), Failure> {
     check_output(&args.output, args.force)?;
-    let choices = Choices {
+    let options = Options {
+        kind: Some(match args.from {
+            SourceKind::Huggingface => Kind::Huggingface,
+        }),
         pooling: args.pooling.map(|choice| match choice {
             PoolingChoice::Mean => Pooling::Mean,
             PoolingChoice::Cls => Pooling::Cls,
         }),
         max_length: args.max_length,
     };
-    let mut source = match args.from {
-        SourceKind::Huggingface => huggingface::open(&args.source, &choices)?,
-    };
+    let mut source = import::open(&args.source, &options)?;
     let options = ConvertOptions {
         dtype: args.dtype,
         keep: args.keep.clone(),
@@ -95,7 +93,7 @@ pub fn run(args: &ConvertArgs) -> Result<(), Failure> {
     let file = lanerank::convert::convert(
         &source.config,
         &source.tokenizer,
-        &mut source.tensors,
+        &mut *source.tensors,
         &options,
         &mut progress,
     );
@@ -103,7 +101,9 @@ pub fn run(args: &ConvertArgs) -> Result<(), Failure> {
     let file = file.map_err(|e| Failure::library(&args.source, e))?;
     write_file(&args.output, &file).map_err(|e| Failure::Failed(e.to_string()))?;
     // Only now: a refusal is one line.
-    warn_unknown(&source.unknown);
+    for note in &source.notes {
+        output::notice(format!("warning: {note}"));
+    }
     output::notice(format!(
         "wrote {} ({} bytes)",
         args.output.display(),
@@ -128,17 +128,4 @@ fn check_output(path: &Path, force: bool) -> Result<(), Failure> {
         return wrong("exists already; --force replaces it");
     }
     Ok(())
-}
-
-fn warn_unknown(names: &[String]) {
-    if names.is_empty() {
-        return;
-    }
-    let mut list = names[..names.len().min(NAMED)].join(", ");
-    if names.len() > NAMED {
-        list.push_str(&format!(" and {} more", names.len() - NAMED));
-    }
-    output::notice(format!(
-        "warning: tensors that BERT does not have were left out: {list}"
-    ));
 }

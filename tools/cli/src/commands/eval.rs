@@ -8,9 +8,9 @@ use lanerank::format::write::write_file;
 use lanerank::{Fusion, Ranker, RerankOptions};
 use serde::Serialize;
 
+use super::collection::CollectionArgs;
 use super::fusion::FusionArgs;
 use super::model::RankerArgs;
-use crate::eval::collection::Paths;
 use crate::eval::run::{Candidate, append_trec, sort};
 use crate::eval::{Collection, Gain, Metrics, metrics};
 use crate::failure::Failure;
@@ -18,21 +18,12 @@ use crate::output;
 use crate::table::Table;
 
 /// Rerank a test collection's candidates and measure nDCG@10, MRR@10, MAP and Recall@100 before and
-/// after, averaged over all judged queries as `trec_eval -c` does
+/// after, averaged over all judged queries as `trec_eval -c` does; p is that of Fisher's paired
+/// randomisation test
 #[derive(Debug, Args)]
 pub struct EvalArgs {
-    /// Folder with corpus.jsonl, queries.jsonl, qrels.tsv (or qrels/test.tsv) and run.bm25.trec, each
-    /// perhaps gzipped
-    #[arg(long, value_name = "DIR")]
-    dataset: PathBuf,
-
-    /// First stage to rerank, in TREC format [default: the folder's]
-    #[arg(long, value_name = "RUN")]
-    run: Option<PathBuf>,
-
-    /// Judgements, BEIR's three columns or TREC's four [default: the folder's]
-    #[arg(long, value_name = "QRELS")]
-    qrels: Option<PathBuf>,
+    #[command(flatten)]
+    collection: CollectionArgs,
 
     #[command(flatten)]
     ranker: RankerArgs,
@@ -41,20 +32,8 @@ pub struct EvalArgs {
     #[arg(long, conflicts_with_all = ["fuse", "write_run"])]
     first_stage_only: bool,
 
-    /// Candidates a query, before and after
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    depth: usize,
-
-    /// Only the first N queries
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
-
     #[command(flatten)]
     fusion: FusionArgs,
-
-    /// nDCG with the gain 2^score - 1 instead of the score itself
-    #[arg(long)]
-    exponential_gain: bool,
 
     /// Write the reranked run in TREC format, best first by logit or blend
     #[arg(long, value_name = "OUT.trec")]
@@ -78,6 +57,8 @@ struct Report {
     averaged_over: &'static str,
     before: Metrics,
     after: Option<Metrics>,
+    /// Of each measure's change, by Fisher's randomisation test.
+    p_value: Option<Metrics>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     per_query: Vec<QueryReport>,
 }
@@ -99,21 +80,13 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
         true => None,
         false => Some(args.ranker.ranker()?),
     };
-    let paths = Paths {
-        folder: args.dataset.clone(),
-        run: args.run.clone(),
-        qrels: args.qrels.clone(),
-    };
-    let collection = Collection::open(&paths, args.depth, args.limit)?;
-    let gain = match args.exponential_gain {
-        true => Gain::Exponential,
-        false => Gain::Linear,
-    };
+    let collection = args.collection.open()?;
+    let (depth, gain) = (args.collection.depth, args.collection.gain());
     let mut run = String::new();
     let bar = output::progress(collection.queries.len() as u64, "queries");
     let mut reports = Vec::with_capacity(collection.queries.len());
     for (id, query) in &collection.queries {
-        let before = collection.run.top(id, args.depth);
+        let before = collection.run.top(id, depth);
         let after = match &ranker {
             Some(ranker) => Some(rerank(ranker, query, before, &collection, fusion)?),
             None => None,
@@ -173,7 +146,12 @@ fn rerank(
     Ok(reranked)
 }
 
-fn measure(collection: &Collection, query: &str, list: &[Candidate], gain: Gain) -> Metrics {
+pub(super) fn measure(
+    collection: &Collection,
+    query: &str,
+    list: &[Candidate],
+    gain: Gain,
+) -> Metrics {
     let ranking = list.iter().map(|c| c.document.as_str());
     match collection.qrels.judgements(query) {
         Some(judgements) => metrics::measure(ranking, judgements, gain),
@@ -185,25 +163,20 @@ fn summarise(args: &EvalArgs, gain: Gain, reports: Vec<QueryReport>) -> Report {
     let before: Vec<Metrics> = reports.iter().map(|r| r.before).collect();
     let after: Vec<Metrics> = reports.iter().filter_map(|r| r.after).collect();
     Report {
-        dataset: args.dataset.display().to_string(),
+        dataset: args.collection.dataset.display().to_string(),
         queries: reports.len(),
-        depth: args.depth,
+        depth: args.collection.depth,
         gain,
-        averaged_over: match args.limit {
-            None => "all judged queries, as trec_eval -c",
-            Some(_) => "the first judged queries",
-        },
+        averaged_over: args.collection.averaged_over(),
         before: Metrics::mean(&before),
         after: (!args.first_stage_only).then(|| Metrics::mean(&after)),
+        p_value: (!args.first_stage_only).then(|| Metrics::p_values(&before, &after)),
         per_query: if args.verbose { reports } else { Vec::new() },
     }
 }
 
 fn print_text(report: &Report) -> Result<(), Failure> {
-    let gain = match report.gain {
-        Gain::Linear => "the score",
-        Gain::Exponential => "2^score - 1",
-    };
+    let gain = report.gain.formula();
     let mut heading = String::new();
     // Writing to a string cannot fail.
     let _ = write!(
@@ -225,13 +198,14 @@ fn print_text(report: &Report) -> Result<(), Failure> {
 }
 
 fn summary_table(report: &Report) -> Table {
-    let after = report.after;
-    let headings = ["measure", ">before", ">after", ">change"];
-    let mut table = Table::new(&headings[..if after.is_some() { 4 } else { 2 }]);
+    let after = report.after.zip(report.p_value);
+    let headings = ["measure", ">before", ">after", ">change", ">p"];
+    let mut table = Table::new(&headings[..if after.is_some() { 5 } else { 2 }]);
     for (i, (name, before)) in report.before.named().into_iter().enumerate() {
         let mut row = vec![name.to_owned(), format!("{before:.4}")];
-        if let Some(after) = after.map(|m| m.named()[i].1) {
-            row.extend([format!("{after:.4}"), format!("{:+.4}", after - before)]);
+        if let Some((after, p)) = after.map(|(m, p)| (m.named()[i].1, p.named()[i].1)) {
+            let change = format!("{:+.4}", after - before);
+            row.extend([format!("{after:.4}"), change, format!("{p:.4}")]);
         }
         table.row(row);
     }

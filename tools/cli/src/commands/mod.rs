@@ -1,12 +1,15 @@
 //! The commands, one module each: its arguments and what it does with them.
 
 pub mod bench;
+pub mod compare;
 pub mod convert;
 pub mod embed;
 pub mod eval;
 pub mod inspect;
+pub mod models;
 pub mod rerank;
 pub mod tokenize;
 
+mod collection;
 mod fusion;
 mod model;

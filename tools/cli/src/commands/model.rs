@@ -5,21 +5,22 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use lanerank::{Builder, Model, Ranker, Verify};
 
+use super::models;
 use crate::failure::Failure;
 
 /// What the model that no file names is called.
 pub const EMBEDDED: &str = "embedded model";
 
 const HELP: &str = if cfg!(feature = "embedded-model") {
-    "Model file [default: the embedded model]. Do not change it in place while it is in use; \
-     replacing it is fine"
+    "Model file, or a name from `lanerank models list` or org/name that was pulled [default: the \
+     embedded model]. Do not change a file in place while it is in use; replacing it is fine"
 } else {
     NO_DEFAULT_HELP
 };
 
 /// Help on `--model` where it has no default.
-pub const NO_DEFAULT_HELP: &str =
-    "Model file. Do not change it in place while it is in use; replacing it is fine";
+pub const NO_DEFAULT_HELP: &str = "Model file, or a name from `lanerank models list` or org/name that was pulled. Do not change a \
+     file in place while it is in use; replacing it is fine";
 
 /// The model.
 #[derive(Debug, Args)]
@@ -50,7 +51,7 @@ impl ModelArgs {
     /// When the file is not a model, or none was named and this build has none.
     pub fn open(&self) -> Result<Model, Failure> {
         match &self.model {
-            Some(path) => map(path, Verify::All),
+            Some(name) => map(&models::resolve(name)?, Verify::All),
             None => embedded(),
         }
     }

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use lanerank::Tokenizer;
+use lanerank::import;
 use serde::{Deserialize, Serialize};
 
 use super::model::ModelArgs;
 use crate::failure::Failure;
-use crate::huggingface;
 use crate::input::Input;
 
 /// Turn texts into token ids: JSON lines in, a string or a pair ["a","b"] each; JSON lines out
@@ -78,8 +78,8 @@ pub fn run(args: &TokenizeArgs) -> Result<(), Failure> {
 
 fn tokenizer(args: &TokenizeArgs) -> Result<Tokenizer, Failure> {
     match (&args.vocab, &args.tokenizer) {
-        (Some(path), _) => huggingface::from_vocab_txt(path, args.cased),
-        (_, Some(path)) => huggingface::from_tokenizer_json(path),
+        (Some(path), _) => Ok(import::vocab_txt(path, args.cased)?),
+        (_, Some(path)) => Ok(import::tokenizer_json(path)?),
         _ => Ok(args.model.open()?.tokenizer().clone()),
     }
 }

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::significance::p_value;
+
 /// What a relevant document is worth to nDCG.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -19,6 +21,14 @@ pub enum Gain {
 }
 
 impl Gain {
+    /// For people.
+    pub fn formula(self) -> &'static str {
+        match self {
+            Gain::Linear => "the score",
+            Gain::Exponential => "2^score - 1",
+        }
+    }
+
     fn of(self, relevance: i32) -> f64 {
         match (self, relevance) {
             (_, ..=0) => 0.0,
@@ -64,6 +74,23 @@ impl Metrics {
             mrr_at_10: mean(|m| m.mrr_at_10),
             map: mean(|m| m.map),
             recall_at_100: mean(|m| m.recall_at_100),
+        }
+    }
+}
+
+impl Metrics {
+    /// The p value of each measure's difference between two systems, query by query.
+    pub fn p_values(before: &[Metrics], after: &[Metrics]) -> Metrics {
+        let p = |value: fn(&Metrics) -> f64| {
+            let pairs = before.iter().zip(after);
+            let differences: Vec<f64> = pairs.map(|(b, a)| value(a) - value(b)).collect();
+            p_value(&differences)
+        };
+        Metrics {
+            ndcg_at_10: p(|m| m.ndcg_at_10),
+            mrr_at_10: p(|m| m.mrr_at_10),
+            map: p(|m| m.map),
+            recall_at_100: p(|m| m.recall_at_100),
         }
     }
 }

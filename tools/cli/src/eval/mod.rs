@@ -4,6 +4,7 @@ pub mod collection;
 pub mod metrics;
 pub mod qrels;
 pub mod run;
+pub mod significance;
 
 pub use collection::Collection;
 pub use metrics::{Gain, Metrics};

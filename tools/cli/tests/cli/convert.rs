@@ -228,7 +228,7 @@ fn lengths_beyond_the_positions_are_refused() {
     tiny.convert(&["--max-length", "0"]).refused("max_length");
     tiny.convert(&["--max-length", "40"]).ok();
     tiny.convert(&["--pooling", "cls", "--force"])
-        .refused("--pooling is for encoders");
+        .refused("--pooling: is for encoders");
 }
 
 /// A trained model from outside the repository, where it is at hand.

@@ -67,7 +67,18 @@ fn a_written_run_measures_as_the_report_says() {
     assert_eq!(report["per_query"].as_array().unwrap().len(), 3);
     let again = lanerank(&[&args[..], &["--run", &run, "--first-stage-only"]].concat()).json();
     assert_eq!(report["after"], again["before"]);
-    assert_eq!(again["after"], Value::Null);
+    assert_eq!(
+        (&again["after"], &again["p_value"]),
+        (&Value::Null, &Value::Null)
+    );
+    for (measure, p) in report["p_value"].as_object().unwrap() {
+        let p = p.as_f64().unwrap();
+        // Three queries have eight choices of signs.
+        assert!(
+            (0.25..=1.0).contains(&p) && (p * 8.0).fract() == 0.0,
+            "{measure}: {p}"
+        );
+    }
     // With no weight for the model the order is the first stage's.
     let fused = ["--model", &model, "--fuse", "minmax", "--weight", "0"];
     let fused = lanerank(&[&args[..], &fused].concat()).json();

@@ -1,10 +1,16 @@
 //! The binary as its users see it: arguments, standard input, output and exit codes.
 
+mod compare;
 mod convert;
 mod embedded;
 mod eval;
 mod goldens;
+// The library's own tests use the rest of it.
+#[allow(dead_code)]
+#[path = "../../../../tests/hub/server.rs"]
+mod hub_server;
 mod inspect_bench;
+mod models;
 mod rerank;
 mod support;
 mod tokenize;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use lanerank::model::{Activation, Head, ModelConfig};
+use crate::model::{Activation, Head, ModelConfig};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::refusals;
+use crate::import::refusals;
 
 /// The fields of `config.json` that bear on the arithmetic. Others are left unread.
 #[derive(Debug, Deserialize)]

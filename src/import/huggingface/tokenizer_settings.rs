@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use lanerank::tokenizer::{AddedToken, TokenizerConfig};
+use crate::tokenizer::{AddedToken, TokenizerConfig};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::json;
-use crate::failure::{Failure, Place};
+use crate::import::error::ImportError;
+use crate::import::json;
 
 /// Longest word that BERT's tokenizers look up.
 const MAX_WORD_CHARS: u32 = 100;
@@ -53,12 +53,12 @@ impl TokenizerSettings {
     ///
     /// # Errors
     /// When the file is not readable or switches BERT's own splitting of words off.
-    pub fn read(folder: &Path) -> Result<Self, Failure> {
+    pub fn read(folder: &Path) -> Result<Self, ImportError> {
         let path = folder.join("tokenizer_config.json");
         let settings: Self = json::read_if_there(&path)?.unwrap_or_default();
         match settings.check() {
             Ok(()) => Ok(settings),
-            Err(reason) => Err(Failure::input(&Place::file(&path), reason)),
+            Err(reason) => Err(ImportError::at(&path, reason)),
         }
     }
 

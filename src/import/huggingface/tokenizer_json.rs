@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use lanerank::tokenizer::{AddedToken, TokenizerConfig};
+use crate::tokenizer::{AddedToken, TokenizerConfig};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::entries::Entries;
+use crate::import::entries::Entries;
 
 /// Vocabulary and rules as a `tokenizer.json` has them.
 #[derive(Debug)]

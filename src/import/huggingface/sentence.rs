@@ -2,11 +2,11 @@
 
 use std::path::{Component, Path};
 
-use lanerank::model::{Head, Pooling};
+use crate::model::{Head, Pooling};
 use serde::Deserialize;
 
-use super::json;
-use crate::failure::{Failure, Place};
+use crate::import::error::ImportError;
+use crate::import::json;
 
 #[derive(Debug, Deserialize)]
 struct Module {
@@ -70,7 +70,7 @@ struct SentenceConfig {
 }
 
 /// The head of an encoder. `choice` overrides how the folder says to pool.
-pub fn encoder_head(folder: &Path, choice: Option<Pooling>) -> Result<Head, Failure> {
+pub fn encoder_head(folder: &Path, choice: Option<Pooling>) -> Result<Head, ImportError> {
     let path = folder.join("modules.json");
     let modules: Vec<Module> = json::read_if_there(&path)?.unwrap_or_default();
     let mut normalize = false;
@@ -87,7 +87,7 @@ pub fn encoder_head(folder: &Path, choice: Option<Pooling>) -> Result<Head, Fail
                      and Normalize",
                     module.kind, module.path
                 );
-                return Err(Failure::input(&Place::file(&path), reason));
+                return Err(ImportError::at(&path, reason));
             }
         }
     }
@@ -103,24 +103,24 @@ fn is_plain_name(path: &str) -> bool {
     matches!(components.next(), Some(Component::Normal(_))) && components.next().is_none()
 }
 
-fn read_pooling(folder: &Path, name: &str) -> Result<Pooling, Failure> {
+fn read_pooling(folder: &Path, name: &str) -> Result<Pooling, ImportError> {
     let path = folder.join(name).join("config.json");
     let config: PoolingConfig = json::read_if_there(&path)?.ok_or_else(|| {
         let reason =
             "an encoder without 1_Pooling/config.json; say --pooling mean or --pooling cls";
-        Failure::input(&Place::file(folder), reason)
+        ImportError::at(folder, reason)
     })?;
     let pooling = config.pooling();
-    pooling.map_err(|reason| Failure::input(&Place::file(&path), reason))
+    pooling.map_err(|reason| ImportError::at(&path, reason))
 }
 
 /// Longest sequence that sentence-transformers would feed the model. `lowercase` is the tokenizer's.
-pub fn max_length(folder: &Path, lowercase: bool) -> Result<Option<usize>, Failure> {
+pub fn max_length(folder: &Path, lowercase: bool) -> Result<Option<usize>, ImportError> {
     let path = folder.join("sentence_bert_config.json");
     let config: SentenceConfig = json::read_if_there(&path)?.unwrap_or_default();
     if config.do_lower_case && !lowercase {
         let reason = "do_lower_case in front of a cased tokenizer is not supported";
-        return Err(Failure::input(&Place::file(&path), reason));
+        return Err(ImportError::at(&path, reason));
     }
     Ok(config.max_seq_length)
 }

@@ -7,14 +7,14 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
-use lanerank::Error;
-use lanerank::format::source::TensorSource;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::entries::Entries;
+use super::error::ImportError;
 use super::names;
-use crate::entries::Entries;
-use crate::failure::{Failure, Place};
+use crate::Error;
+use crate::format::source::TensorSource;
 
 /// Headers of BERT models take some 10 KB.
 const MAX_HEADER: u64 = 16 << 20;
@@ -52,9 +52,8 @@ impl SafeTensors {
     ///
     /// # Errors
     /// When the file cannot be read or breaks the format, naming the tensor.
-    pub fn open(path: &Path) -> Result<Self, Failure> {
-        let place = Place::file(path);
-        let wrong = |reason: String| Failure::input(&place, reason);
+    pub fn open(path: &Path) -> Result<Self, ImportError> {
+        let wrong = |reason: String| ImportError::at(path, reason);
         let mut file = File::open(path).map_err(|e| wrong(e.to_string()))?;
         let file_len = file.metadata().map_err(|e| wrong(e.to_string()))?.len();
         let header = read_header(&mut file, file_len).map_err(wrong)?;

@@ -14,10 +14,7 @@ fn write(header: &str, data: &[u8]) -> tempfile::NamedTempFile {
 fn open(header: &str, data: &[u8]) -> Result<SafeTensors, String> {
     let file = write(header, data);
     let name = file.path().display().to_string();
-    SafeTensors::open(file.path()).map_err(|e| {
-        assert_eq!(e.exit_code(), 2);
-        e.to_string().replace(&name, "file")
-    })
+    SafeTensors::open(file.path()).map_err(|e| e.to_string().replace(&name, "file"))
 }
 
 #[test]

@@ -4,17 +4,18 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-use lanerank::Tokenizer;
+use crate::Tokenizer;
 
 use super::tokenizer_settings::TokenizerSettings;
-use super::{json, sentence, tokenizer_json};
-use crate::failure::{Failure, Place};
+use super::{sentence, tokenizer_json as parser};
+use crate::import::error::ImportError;
+use crate::import::json;
 
 /// Reads the tokenizer of a model folder, and the longest sequence that its settings name.
 ///
 /// # Errors
 /// When there is none, it is not BERT's WordPiece, or two files disagree.
-pub fn read(folder: &Path) -> Result<(Tokenizer, Option<usize>), Failure> {
+pub fn read(folder: &Path) -> Result<(Tokenizer, Option<usize>), ImportError> {
     let settings = TokenizerSettings::read(folder)?;
     let json_path = folder.join("tokenizer.json");
     let vocab_path = folder.join("vocab.txt");
@@ -24,7 +25,7 @@ pub fn read(folder: &Path) -> Result<(Tokenizer, Option<usize>), Failure> {
         (false, true) => read_vocab(&vocab_path, &settings)?,
         (false, false) => {
             let reason = "neither tokenizer.json nor vocab.txt in this folder";
-            return Err(Failure::input(&Place::file(folder), reason));
+            return Err(ImportError::at(folder, reason));
         }
     };
     let sentence = sentence::max_length(folder, tokenizer.config().lowercase)?;
@@ -36,7 +37,7 @@ pub fn read(folder: &Path) -> Result<(Tokenizer, Option<usize>), Failure> {
 ///
 /// # Errors
 /// When it is not BERT's WordPiece.
-pub fn from_tokenizer_json(path: &Path) -> Result<Tokenizer, Failure> {
+pub fn tokenizer_json(path: &Path) -> Result<Tokenizer, ImportError> {
     parse_json(path, &TokenizerSettings::default())
 }
 
@@ -44,7 +45,7 @@ pub fn from_tokenizer_json(path: &Path) -> Result<Tokenizer, Failure> {
 ///
 /// # Errors
 /// When it is not a vocabulary.
-pub fn from_vocab_txt(path: &Path, cased: bool) -> Result<Tokenizer, Failure> {
+pub fn vocab_txt(path: &Path, cased: bool) -> Result<Tokenizer, ImportError> {
     read_vocab(path, &TokenizerSettings::standard(cased))
 }
 
@@ -52,31 +53,30 @@ fn read_json(
     folder: &Path,
     path: &Path,
     settings: &TokenizerSettings,
-) -> Result<Tokenizer, Failure> {
+) -> Result<Tokenizer, ImportError> {
     let tokenizer = parse_json(path, settings)?;
     let agreement = settings.check_agreement(&tokenizer.config());
     agreement.map_err(|reason| {
         let path = folder.join("tokenizer_config.json");
-        Failure::input(&Place::file(&path), reason)
+        ImportError::at(&path, reason)
     })?;
     Ok(tokenizer)
 }
 
-fn parse_json(path: &Path, settings: &TokenizerSettings) -> Result<Tokenizer, Failure> {
+fn parse_json(path: &Path, settings: &TokenizerSettings) -> Result<Tokenizer, ImportError> {
     let text = json::read_text(path)?;
-    let file = tokenizer_json::parse(&text, settings.pad_token(), settings.mask_token())
-        .map_err(|reason| Failure::input(&Place::file(path), reason))?;
-    Tokenizer::from_pieces(&file.pieces, &file.rules).map_err(|e| Failure::library(path, e.into()))
+    let file = parser::parse(&text, settings.pad_token(), settings.mask_token())
+        .map_err(|reason| ImportError::at(path, reason))?;
+    Tokenizer::from_pieces(&file.pieces, &file.rules).map_err(|e| ImportError::library(path, e))
 }
 
-fn read_vocab(path: &Path, settings: &TokenizerSettings) -> Result<Tokenizer, Failure> {
-    let place = Place::file(path);
-    let bytes = fs::read(path).map_err(|e| Failure::input(&place, e))?;
+fn read_vocab(path: &Path, settings: &TokenizerSettings) -> Result<Tokenizer, ImportError> {
+    let bytes = fs::read(path).map_err(|e| ImportError::at(path, e))?;
     let text = String::from_utf8_lossy(&bytes);
     let pieces: HashSet<&str> = text.lines().map(str::trim_end).collect();
     let rules = settings.rules(|piece| pieces.contains(piece));
-    let rules = rules.map_err(|reason| Failure::input(&place, reason))?;
-    Tokenizer::from_vocab_txt(&bytes, &rules).map_err(|e| Failure::library(path, e.into()))
+    let rules = rules.map_err(|reason| ImportError::at(path, reason))?;
+    Tokenizer::from_vocab_txt(&bytes, &rules).map_err(|e| ImportError::library(path, e))
 }
 
 fn read_both(
@@ -84,18 +84,18 @@ fn read_both(
     json_path: &Path,
     vocab_path: &Path,
     settings: &TokenizerSettings,
-) -> Result<Tokenizer, Failure> {
+) -> Result<Tokenizer, ImportError> {
     let tokenizer = read_json(folder, json_path, settings)?;
-    let place = Place::file(vocab_path);
-    let bytes = fs::read(vocab_path).map_err(|e| Failure::input(&place, e))?;
+    let bytes = fs::read(vocab_path).map_err(|e| ImportError::at(vocab_path, e))?;
     let other = Tokenizer::from_vocab_txt(&bytes, &tokenizer.config())
-        .map_err(|e| Failure::library(vocab_path, e.into()))?;
+        .map_err(|e| ImportError::library(vocab_path, e))?;
     let (ours, theirs) = (tokenizer.vocab_size() as u32, other.vocab_size() as u32);
     let differs = |&id: &u32| tokenizer.token(id) != other.token(id);
     match (0..ours.max(theirs)).find(differs) {
         None => Ok(tokenizer),
-        Some(id) => Err(Failure::input(
-            &place.at_line(u64::from(id) + 1),
+        Some(id) => Err(ImportError::at_line(
+            vocab_path,
+            u64::from(id) + 1,
             format!(
                 "piece {id} is {:?}, but tokenizer.json has {:?}",
                 other.token(id).unwrap_or_default(),

@@ -1,55 +1,30 @@
 //! Model folders in Hugging Face's layout.
 
 mod config;
-mod json;
-mod names;
-mod refusals;
-mod safetensors;
 mod sentence;
 mod tokenizer;
 mod tokenizer_json;
 mod tokenizer_settings;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use lanerank::Tokenizer;
-use lanerank::format::source::TensorSource;
-use lanerank::model::{Head, ModelConfig, Pooling};
+use super::error::ImportError;
+use super::safetensors::SafeTensors;
+use super::{Kind, Options, Source, json, names};
+use crate::format::source::TensorSource;
+use crate::model::{Head, ModelConfig};
 
-pub use safetensors::SafeTensors;
-pub use tokenizer::{from_tokenizer_json, from_vocab_txt};
+pub use tokenizer::{tokenizer_json, vocab_txt};
 
-use crate::failure::{Failure, Place};
 use config::{Config, Task};
 
-/// What the folder may leave open or the user may overrule.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Choices {
-    /// How an encoder pools.
-    pub pooling: Option<Pooling>,
-    /// Longest sequence by default.
-    pub max_length: Option<usize>,
-}
-
-/// A model folder, read and found fit for conversion.
-pub struct Source {
-    /// Shape and rules.
-    pub config: ModelConfig,
-    /// The tokenizer.
-    pub tokenizer: Tokenizer,
-    /// The weights, still on disk.
-    pub tensors: SafeTensors,
-    /// Tensors that no part of the model asks for.
-    pub unknown: Vec<String>,
-}
+/// Unknown tensors that are named one by one.
+const NAMED: usize = 8;
 
 /// Opens a model folder.
-///
-/// # Errors
-/// When a file is missing or wrong, or the model is of a kind that lanerank does not run.
-pub fn open(folder: &Path, choices: &Choices) -> Result<Source, Failure> {
+pub fn open(folder: &Path, options: &Options) -> Result<Source, ImportError> {
     let config_path = folder.join("config.json");
-    let wrong = |reason: String| Failure::input(&Place::file(&config_path), reason);
+    let wrong = |reason: String| ImportError::at(&config_path, reason);
     let config: Config = json::read(&config_path)?;
     // Refused before the weights are looked for: the reason is better.
     config.task(false).map_err(wrong)?;
@@ -58,12 +33,13 @@ pub fn open(folder: &Path, choices: &Choices) -> Result<Source, Failure> {
     let classifier = tensors.shape("classifier.weight");
     let head = match config.task(classifier.is_some()).map_err(wrong)? {
         Task::Classification => classifier_head(&config, classifier).map_err(wrong)?,
-        Task::Encoding => sentence::encoder_head(folder, choices.pooling)?,
+        Task::Encoding => sentence::encoder_head(folder, options.pooling)?,
     };
-    if choices.pooling.is_some() && matches!(head, Head::Classifier { .. }) {
-        return Err(Failure::Usage(
-            "--pooling is for encoders; this is a cross-encoder".into(),
-        ));
+    if options.pooling.is_some() && matches!(head, Head::Classifier { .. }) {
+        return Err(ImportError::Option {
+            name: "pooling",
+            reason: "is for encoders; this is a cross-encoder".into(),
+        });
     }
     let (tokenizer, limit) = tokenizer::read(folder)?;
     if tokenizer.vocab_size() > config.vocab_size() {
@@ -73,17 +49,19 @@ pub fn open(folder: &Path, choices: &Choices) -> Result<Source, Failure> {
             tokenizer.vocab_size()
         )));
     }
-    let config = model_config(&config, head, choices, limit).map_err(wrong)?;
+    let config = model_config(&config, head, options.max_length.or(limit)).map_err(wrong)?;
+    check_max_length(&config, options)?;
     Ok(Source {
-        unknown: unknown_tensors(&tensors, &config),
+        kind: Kind::Huggingface,
+        notes: unknown_tensors(&tensors, &config).into_iter().collect(),
         config,
         tokenizer,
-        tensors,
+        tensors: Box::new(tensors),
     })
 }
 
 /// The weights file; what else may lie there is named.
-fn weights(folder: &Path) -> Result<std::path::PathBuf, Failure> {
+fn weights(folder: &Path) -> Result<PathBuf, ImportError> {
     let path = folder.join("model.safetensors");
     if path.is_file() {
         return Ok(path);
@@ -112,8 +90,8 @@ fn weights(folder: &Path) -> Result<std::path::PathBuf, Failure> {
     ];
     let found = others.iter().find(|(name, _)| folder.join(name).exists());
     Err(match found {
-        Some((name, reason)) => Failure::input(&Place::file(&folder.join(name)), reason),
-        None => Failure::input(&Place::file(folder), "no model.safetensors in this folder"),
+        Some((name, reason)) => ImportError::at(folder.join(name), reason),
+        None => ImportError::at(folder, "no model.safetensors in this folder"),
     })
 }
 
@@ -134,25 +112,39 @@ fn classifier_head(config: &Config, classifier: Option<Vec<usize>>) -> Result<He
 fn model_config(
     config: &Config,
     head: Head,
-    choices: &Choices,
-    limit: Option<usize>,
+    max_length: Option<usize>,
 ) -> Result<ModelConfig, String> {
-    let model = config.model_config(head, choices.max_length.or(limit))?;
-    if choices
-        .max_length
-        .is_some_and(|length| length > model.max_length)
-    {
-        let positions = model.max_position_embeddings;
-        return Err(format!("--max-length: the model has {positions} positions"));
-    }
+    let model = config.model_config(head, max_length)?;
     model
         .validate()
         .map_err(|(name, reason)| format!("{name}: {reason}"))?;
     Ok(model)
 }
 
-fn unknown_tensors(tensors: &SafeTensors, config: &ModelConfig) -> Vec<String> {
+fn check_max_length(config: &ModelConfig, options: &Options) -> Result<(), ImportError> {
+    let positions = config.max_position_embeddings;
+    match options.max_length {
+        Some(length) if length > positions => Err(ImportError::Option {
+            name: "max_length",
+            reason: format!("the model has {positions} positions"),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// A note on tensors that no part of the model asks for.
+fn unknown_tensors(tensors: &SafeTensors, config: &ModelConfig) -> Option<String> {
     let unknown =
         |name: &&str| !names::is_buffer(name) && !names::is_bert(name, config.num_hidden_layers);
-    tensors.names().filter(unknown).map(str::to_owned).collect()
+    let unknown: Vec<&str> = tensors.names().filter(unknown).collect();
+    if unknown.is_empty() {
+        return None;
+    }
+    let mut list = unknown[..unknown.len().min(NAMED)].join(", ");
+    if unknown.len() > NAMED {
+        list.push_str(&format!(" and {} more", unknown.len() - NAMED));
+    }
+    Some(format!(
+        "tensors that BERT does not have were left out: {list}"
+    ))
 }

@@ -1,0 +1,165 @@
+//! The models that have a name of their own: FlashRank's names, with where they come from.
+//!
+//! Each entry names the repository in which the model's author published it, not a re-upload. The
+//! figures are those of the models' pages on the hub (`cross-encoder/ms-marco-*`, table
+//! "Performance"): nDCG@10 on TREC Deep Learning 2019 and MRR@10 on the MS MARCO development set, of
+//! the f32 originals. Digests and commits stand here only where they were seen in public; what is
+//! `None` is checked against what the hub itself announces.
+
+/// A file whose content is known beforehand.
+#[derive(Debug, PartialEq, Eq)]
+pub struct KnownFile {
+    /// Its path in the repository.
+    pub path: &'static str,
+    /// Its size in bytes.
+    pub size: Option<u64>,
+    /// SHA-256 of its content, in lower-case hexadecimal digits.
+    pub sha256: Option<&'static str>,
+}
+
+/// Published figures of the f32 original, in percent.
+#[derive(Debug, PartialEq)]
+pub struct Quality {
+    /// nDCG@10 on TREC Deep Learning 2019.
+    pub trec_dl19_ndcg_at_10: f32,
+    /// MRR@10 on the development set of MS MARCO passage ranking.
+    pub ms_marco_dev_mrr_at_10: f32,
+}
+
+/// A registered model.
+#[derive(Debug, PartialEq)]
+pub struct Registered {
+    /// What it is called here.
+    pub id: &'static str,
+    /// `org/name` on the hub.
+    pub repository: &'static str,
+    /// The repository's name before it was renamed; the hub redirects, old caches have it.
+    pub former_repository: Option<&'static str>,
+    /// The commit, or `main` where none is pinned.
+    pub revision: &'static str,
+    /// Files that are known beforehand, the weights first.
+    pub files: &'static [KnownFile],
+    /// SPDX name of the weights' licence.
+    pub license: &'static str,
+    /// Languages, for people.
+    pub languages: &'static str,
+    /// Published figures, where there are any.
+    pub quality: Option<Quality>,
+}
+
+// The figures are floats that compare equal to themselves.
+impl Eq for Registered {}
+
+const fn weights(path: &'static str, sha256: Option<&'static str>) -> KnownFile {
+    KnownFile {
+        path,
+        size: None,
+        sha256,
+    }
+}
+
+const fn quality(ndcg: f32, mrr: f32) -> Option<Quality> {
+    Some(Quality {
+        trec_dl19_ndcg_at_10: ndcg,
+        ms_marco_dev_mrr_at_10: mrr,
+    })
+}
+
+/// Every registered model, the smallest first.
+pub static MODELS: [Registered; 6] = [
+    Registered {
+        id: "ms-marco-TinyBERT-L-2-v2",
+        repository: "cross-encoder/ms-marco-TinyBERT-L2-v2",
+        former_repository: Some("cross-encoder/ms-marco-TinyBERT-L-2-v2"),
+        revision: "81d1926f67cb8eee2c2be17ca9f793c7c3bd20cc",
+        files: &[weights(
+            "model.safetensors",
+            Some("a0e7364ddf91ff7028f1102e1b91ac7a72e3db4061241bd84efe45c72c9af03a"),
+        )],
+        license: "Apache-2.0",
+        languages: "English",
+        quality: quality(69.84, 32.56),
+    },
+    Registered {
+        id: "ms-marco-MiniLM-L-2-v2",
+        repository: "cross-encoder/ms-marco-MiniLM-L2-v2",
+        former_repository: Some("cross-encoder/ms-marco-MiniLM-L-2-v2"),
+        revision: "main",
+        files: &[weights("model.safetensors", None)],
+        license: "Apache-2.0",
+        languages: "English",
+        quality: quality(71.01, 34.85),
+    },
+    Registered {
+        id: "ms-marco-MiniLM-L-4-v2",
+        repository: "cross-encoder/ms-marco-MiniLM-L4-v2",
+        former_repository: Some("cross-encoder/ms-marco-MiniLM-L-4-v2"),
+        revision: "main",
+        files: &[weights("model.safetensors", None)],
+        license: "Apache-2.0",
+        languages: "English",
+        quality: quality(73.04, 37.70),
+    },
+    Registered {
+        id: "ms-marco-MiniLM-L-6-v2",
+        repository: "cross-encoder/ms-marco-MiniLM-L6-v2",
+        former_repository: Some("cross-encoder/ms-marco-MiniLM-L-6-v2"),
+        revision: "c5ee24cb16019beea0893ab7796b1df96625c6b8",
+        files: &[weights("model.safetensors", None)],
+        license: "Apache-2.0",
+        languages: "English",
+        quality: quality(74.30, 39.01),
+    },
+    Registered {
+        id: "ms-marco-MiniLM-L-12-v2",
+        repository: "cross-encoder/ms-marco-MiniLM-L12-v2",
+        former_repository: Some("cross-encoder/ms-marco-MiniLM-L-12-v2"),
+        revision: "7b0235231ca2674cb8ca8f022859a6eba2b1c968",
+        files: &[weights("model.safetensors", None)],
+        license: "Apache-2.0",
+        languages: "English",
+        quality: quality(74.31, 39.02),
+    },
+    Registered {
+        id: "ms-marco-MultiBERT-L-12",
+        repository: "amberoad/bert-multilingual-passage-reranking-msmarco",
+        former_repository: None,
+        revision: "main",
+        files: &[weights("pytorch_model.bin", None)],
+        license: "Apache-2.0",
+        languages: "102 languages",
+        quality: None,
+    },
+];
+
+/// The model of this id.
+pub fn find(id: &str) -> Option<&'static Registered> {
+    MODELS.iter().find(|model| model.id == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ModelId;
+    use super::*;
+
+    #[test]
+    fn every_entry_is_usable() {
+        for model in &MODELS {
+            let id: ModelId = model.id.parse().unwrap();
+            assert_eq!(id.registered(), Some(model));
+            for name in id.repositories() {
+                let plain: ModelId = format!("{name}@{}", model.revision).parse().unwrap();
+                assert_eq!(plain.repository(), name);
+            }
+            assert_eq!(
+                MODELS.iter().filter(|other| other.id == model.id).count(),
+                1
+            );
+            let digests = model.files.iter().filter_map(|file| file.sha256);
+            for digest in digests {
+                let is_digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+                assert!(digest.len() == 64 && digest.bytes().all(is_digit));
+            }
+        }
+    }
+}
