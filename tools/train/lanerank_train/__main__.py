@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--name", default="run", help="of this run's folder in --work")
     parser.add_argument("--collections", type=Path, help="folder of test collections to measure on")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=3600)
+    parser.add_argument("--steps", type=int, default=2700)
     for field in fields(Settings):
         if field.name != "steps":
             parser.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, default=field.default)

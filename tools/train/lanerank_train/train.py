@@ -27,7 +27,7 @@ class Settings:
     rate: float = 1.5e-3
     words: str = "halves"  # or "input": what word embeddings begin as
     words_rate: float = 0.3  # of `rate`
-    lexical: float = 4.0  # weight of BM25 in the teachers' score
+    lexical: float = 6.0  # weight of BM25 in the teachers' score
     labels: float = 0.3  # weight of the labels beside the teachers
     pointwise: float = 0.05  # weight of the loss that makes a sigmoid of the logit mean something
     average: float = 0.998  # of the moving average of weights that is measured and kept
