@@ -9,6 +9,9 @@ pub enum Activation {
     None,
     /// `x * (0.5 * (1 + erf(x / sqrt(2))))`, see [`math::gelu`](crate::math::gelu).
     Gelu,
+    /// GELU for values that are rounded to 8 or 16 bits at once: see
+    /// [`math::gelu_coarse`](crate::math::gelu_coarse).
+    GeluCoarse,
     /// GELU's tanh approximation, see [`math::gelu_tanh`](crate::math::gelu_tanh).
     GeluTanh,
     /// `0` below zero, else the value.
@@ -18,6 +21,16 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// The function to use where its values are rounded to 8 or 16 bits at once:
+    /// [`GeluCoarse`](Self::GeluCoarse) for [`Gelu`](Self::Gelu), each of the others itself.
+    #[must_use]
+    pub fn before_rounding(self) -> Self {
+        match self {
+            Self::Gelu => Self::GeluCoarse,
+            other => other,
+        }
+    }
+
     /// Applies the function to one value. NaN gives NaN.
     #[inline]
     #[must_use]
@@ -25,6 +38,7 @@ impl Activation {
         match self {
             Self::None => x,
             Self::Gelu => crate::math::gelu(x),
+            Self::GeluCoarse => crate::math::gelu_coarse(x),
             Self::GeluTanh => crate::math::gelu_tanh(x),
             Self::Relu => crate::math::relu(x),
             Self::Tanh => crate::math::tanh(x),

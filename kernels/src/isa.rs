@@ -13,17 +13,23 @@ pub enum Isa {
     Portable,
     /// x86-64 with AVX2, FMA and F16C: 256-bit vectors.
     Avx2,
+    /// x86-64 with AVX-VNNI besides: 256-bit vectors, dot products of bytes.
+    AvxVnni,
     /// x86-64 with AVX-512 (F, BW, VL, DQ) and VNNI: 512-bit vectors, dot products of bytes.
     Avx512Vnni,
+    /// x86-64 with AMX-INT8 besides: products of tiles of bytes.
+    AmxInt8,
 }
 
 impl Isa {
     /// Every tier there is, on this target or another.
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 6] = [
         Self::Reference,
         Self::Portable,
         Self::Avx2,
+        Self::AvxVnni,
         Self::Avx512Vnni,
+        Self::AmxInt8,
     ];
 
     /// The name that [`FromStr`] reads and [`fmt::Display`] writes, such as `portable`.
@@ -33,7 +39,9 @@ impl Isa {
             Self::Reference => "reference",
             Self::Portable => "portable",
             Self::Avx2 => "avx2",
+            Self::AvxVnni => "avx_vnni",
             Self::Avx512Vnni => "avx512_vnni",
+            Self::AmxInt8 => "amx_int8",
         }
     }
 }

@@ -10,6 +10,8 @@
 #![allow(clippy::too_many_arguments)]
 
 mod activation;
+mod attention_i16;
+mod generic;
 mod isa;
 pub mod layout;
 pub mod math;

@@ -1,5 +1,7 @@
 //! The public operations: shapes are checked here, once, and then the tier's function is called.
 
+use crate::attention_i16::MAX_TOKENS;
+use crate::layout::MAX_K;
 use crate::table::Kernels;
 use crate::{Activation, PackedF16, PackedF32, PackedI8, padded_k};
 
@@ -22,6 +24,33 @@ fn check(what: &str, actual: usize, shape: &[usize]) {
         expected == Some(actual),
         "{what} has {actual} elements, its shape is {shape:?}"
     );
+}
+
+/// Panics unless these are whole rows of `q | k | v` and an output row for each; returns how many.
+#[track_caller]
+fn check_attention(
+    prefix: &[f32],
+    rows: &[f32],
+    heads: usize,
+    head_dim: usize,
+    out: &[f32],
+) -> usize {
+    let hidden = heads
+        .checked_mul(head_dim)
+        .expect("heads * head_dim overflows");
+    let stride = hidden.checked_mul(3).expect("3 * hidden overflows");
+    assert!(hidden > 0, "attention over rows of no channels");
+    assert!(
+        prefix.len().is_multiple_of(stride),
+        "prefix is not rows of {stride}"
+    );
+    assert!(
+        rows.len().is_multiple_of(stride),
+        "rows are not rows of {stride}"
+    );
+    let len = prefix.len() / stride + rows.len() / stride;
+    check("out", out.len(), &[len, hidden]);
+    len
 }
 
 impl Kernels {
@@ -49,7 +78,27 @@ impl Kernels {
         check("x", x.len(), &[m, k]);
         check("out", out.len(), &[m, padded_k(k)]);
         check("params", params.len(), &[m]);
-        (self.quantize_u8)(x, m, k, out, params);
+        (self.quantize_u8)(x, None, m, k, out, params);
+    }
+
+    /// [`quantize_u8`](Self::quantize_u8) of each row's `x[d] * scale[d]`.
+    ///
+    /// # Panics
+    /// As that, or if `scale` is not `k` long.
+    pub fn quantize_scaled_u8(
+        &self,
+        x: &[f32],
+        scale: &[f32],
+        m: usize,
+        k: usize,
+        out: &mut [u8],
+        params: &mut [RowQuant],
+    ) {
+        check("x", x.len(), &[m, k]);
+        check("scale", scale.len(), &[k]);
+        check("out", out.len(), &[m, padded_k(k)]);
+        check("params", params.len(), &[m]);
+        (self.quantize_u8)(x, Some(scale), m, k, out, params);
     }
 
     /// Rounds each of `m` rows of `k` floats to 16 bits, symmetrically, in two planes of bytes.
@@ -75,7 +124,29 @@ impl Kernels {
         check("hi", hi.len(), &[m, padded_k(k)]);
         check("lo", lo.len(), &[m, padded_k(k)]);
         check("scales", scales.len(), &[m]);
-        (self.quantize_i16)(x, m, k, hi, lo, scales);
+        (self.quantize_i16)(x, None, m, k, hi, lo, scales);
+    }
+
+    /// [`quantize_i16`](Self::quantize_i16) of each row's `x[d] * scale[d]`.
+    ///
+    /// # Panics
+    /// As that, or if `scale` is not `k` long.
+    pub fn quantize_scaled_i16(
+        &self,
+        x: &[f32],
+        scale: &[f32],
+        m: usize,
+        k: usize,
+        hi: &mut [u8],
+        lo: &mut [u8],
+        scales: &mut [f32],
+    ) {
+        check("x", x.len(), &[m, k]);
+        check("scale", scale.len(), &[k]);
+        check("hi", hi.len(), &[m, padded_k(k)]);
+        check("lo", lo.len(), &[m, padded_k(k)]);
+        check("scales", scales.len(), &[m]);
+        (self.quantize_i16)(x, Some(scale), m, k, hi, lo, scales);
     }
 
     /// Product of `u8` activations and int8 weights: with the exact
@@ -241,25 +312,38 @@ impl Kernels {
         scratch: &mut Vec<f32>,
         out: &mut [f32],
     ) {
-        let hidden = heads
-            .checked_mul(head_dim)
-            .expect("heads * head_dim overflows");
-        let stride = hidden.checked_mul(3).expect("3 * hidden overflows");
-        assert!(hidden > 0, "attention over rows of no channels");
-        assert!(
-            prefix.len().is_multiple_of(stride),
-            "prefix is not rows of {stride}"
-        );
-        assert!(
-            rows.len().is_multiple_of(stride),
-            "rows are not rows of {stride}"
-        );
-        check(
-            "out",
-            out.len(),
-            &[prefix.len() / stride + rows.len() / stride, hidden],
-        );
+        check_attention(prefix, rows, heads, head_dim, out);
         (self.attention)(prefix, rows, heads, head_dim, scratch, out);
+    }
+
+    /// [`attention`](Self::attention) in integers, for int8 files: the same bits on every tier.
+    ///
+    /// Per head, queries and keys are rounded symmetrically token by token to magnitudes up to
+    /// `M = min(32767, isqrt((2^31 - 1) / head_dim))`, values channel by channel over the sequence to
+    /// magnitudes up to 4095, all as in [`quantize_i16`](Self::quantize_i16) with that number in place
+    /// of 32767. With the exact i32 products of those,
+    /// `s_j = f32(q_i . k_j) * ((q_scale_i * (log2(e) / sqrt(head_dim))) * k_scale_j)`,
+    /// `e_j = exp2_coarse(s_j - max s)` (see [`math`](crate::math)), `sum e` by 16 lanes,
+    /// `p_j = round_even(e_j * min(32767, 458752 / sum e))`, and
+    /// `out_i[d] = f32(sum_j p_j * v_j[d]) * ((1 / f32(sum_j p_j)) * v_scale_d)`, both sums exact.
+    ///
+    /// Arguments as of [`attention`](Self::attention).
+    ///
+    /// # Panics
+    /// As [`attention`](Self::attention), and for more than 65,536 tokens or channels a head.
+    pub fn attention_i16(
+        &self,
+        prefix: &[f32],
+        rows: &[f32],
+        heads: usize,
+        head_dim: usize,
+        scratch: &mut Vec<f32>,
+        out: &mut [f32],
+    ) {
+        let len = check_attention(prefix, rows, heads, head_dim, out);
+        assert!(len <= MAX_TOKENS, "attention over {len} tokens");
+        assert!(head_dim <= MAX_K, "attention of {head_dim} channels a head");
+        (self.attention_i16)(prefix, rows, heads, head_dim, scratch, out);
     }
 
     /// The attention of one token whose keys and values were multiplied out of the problem: per

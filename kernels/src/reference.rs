@@ -5,8 +5,9 @@
 
 use half::f16;
 
+use crate::attention_i16::{MAX_V, max_qk, score_factor, weight_factor};
 use crate::layout::{PackedF16, PackedF32, PackedI8, index_f32, index_i8, padded_k};
-use crate::math::{exp, round_even};
+use crate::math::{exp, exp2_coarse, round_even};
 use crate::{Activation, RowQuant};
 
 /// Sum by 16 lanes and one tree, the order of every long sum of floats.
@@ -34,19 +35,48 @@ const ZERO_ROW: RowQuant = RowQuant {
     zero: 0,
 };
 
-pub(crate) fn quantize_u8(x: &[f32], m: usize, k: usize, out: &mut [u8], params: &mut [RowQuant]) {
+/// Rounds to integers up to `most` in magnitude, symmetrically: the integers, and what one step is
+/// worth, NaN where a value is not finite.
+fn quantize_symmetric(x: impl Iterator<Item = f32> + Clone, most: i32) -> (Vec<i32>, f32) {
+    let largest = x
+        .clone()
+        .fold(0.0_f32, |a, x| if x.abs() > a { x.abs() } else { a });
+    let inverse = most as f32 / largest;
+    let finite = x.clone().all(f32::is_finite);
+    if finite && inverse.is_finite() {
+        let rounded = x.map(|x| round_even(x * inverse)).collect();
+        return (rounded, largest / most as f32);
+    }
+    (vec![0; x.count()], if finite { 1.0 } else { f32::NAN })
+}
+
+/// A row, each value times that of the scale, where there is one.
+fn scaled<'a>(row: &'a [f32], scale: Option<&'a [f32]>) -> impl Iterator<Item = f32> + Clone + 'a {
+    row.iter()
+        .enumerate()
+        .map(move |(d, &x)| scale.map_or(x, |scale| x * scale[d]))
+}
+
+pub(crate) fn quantize_u8(
+    x: &[f32],
+    scale: Option<&[f32]>,
+    m: usize,
+    k: usize,
+    out: &mut [u8],
+    params: &mut [RowQuant],
+) {
     out.fill(0);
     for i in 0..m {
-        let row = &x[i * k..(i + 1) * k];
+        let mut row = scaled(&x[i * k..(i + 1) * k], scale);
         let low = row
-            .iter()
-            .fold(0.0_f32, |low, &x| if x < low { x } else { low });
+            .clone()
+            .fold(0.0_f32, |low, x| if x < low { x } else { low });
         let high = row
-            .iter()
-            .fold(0.0_f32, |high, &x| if x > high { x } else { high });
+            .clone()
+            .fold(0.0_f32, |high, x| if x > high { x } else { high });
         let range = high - low;
         let inverse = 255.0 / range;
-        if !range.is_finite() || row.iter().any(|x| x.is_nan()) {
+        if !range.is_finite() || row.clone().any(f32::is_nan) {
             params[i] = RowQuant {
                 scale: f32::NAN,
                 zero: 0,
@@ -62,7 +92,7 @@ pub(crate) fn quantize_u8(x: &[f32], m: usize, k: usize, out: &mut [u8], params:
             scale: range / 255.0,
             zero,
         };
-        for (q, &x) in out[i * padded_k(k)..].iter_mut().zip(row) {
+        for (q, x) in out[i * padded_k(k)..].iter_mut().zip(&mut row) {
             *q = (round_even(x * inverse) + zero).clamp(0, 255) as u8;
         }
     }
@@ -70,6 +100,7 @@ pub(crate) fn quantize_u8(x: &[f32], m: usize, k: usize, out: &mut [u8], params:
 
 pub(crate) fn quantize_i16(
     x: &[f32],
+    scale: Option<&[f32]>,
     m: usize,
     k: usize,
     hi: &mut [u8],
@@ -78,27 +109,11 @@ pub(crate) fn quantize_i16(
 ) {
     let stride = padded_k(k);
     for i in 0..m {
-        let row = &x[i * k..(i + 1) * k];
-        let largest = row
-            .iter()
-            .fold(0.0_f32, |a, &x| if x.abs() > a { x.abs() } else { a });
-        let inverse = 32767.0 / largest;
-        let finite = row.iter().all(|x| x.is_finite());
-        let usable = finite && inverse.is_finite();
-        scales[i] = if !finite {
-            f32::NAN
-        } else if !usable {
-            1.0
-        } else {
-            largest / 32767.0
-        };
+        let row = scaled(&x[i * k..(i + 1) * k], scale);
+        let (rounded, step) = quantize_symmetric(row, 32767);
+        scales[i] = step;
         for d in 0..stride {
-            let q = if usable && d < k {
-                round_even(row[d] * inverse)
-            } else {
-                0
-            };
-            let bits = q + 32768;
+            let bits = rounded.get(d).unwrap_or(&0) + 32768;
             hi[i * stride + d] = (bits >> 8) as u8;
             lo[i * stride + d] = (bits & 255) as u8;
         }
@@ -227,11 +242,15 @@ pub(crate) fn add_layer_norm(
     layer_norm(x, weight, bias, eps, m, n);
 }
 
+/// The largest number; minus infinity of none.
+fn largest(x: &[f32]) -> f32 {
+    x.iter()
+        .fold(f32::NEG_INFINITY, |a, &x| if x > a { x } else { a })
+}
+
 /// Replaces scores by `e^(score - max)`; returns 1 / their sum.
 fn exponentials(x: &mut [f32]) -> f32 {
-    let largest = x
-        .iter()
-        .fold(f32::NEG_INFINITY, |a, &x| if x > a { x } else { a });
+    let largest = largest(x);
     for x in x.iter_mut() {
         *x = exp(*x - largest);
     }
@@ -277,6 +296,63 @@ pub(crate) fn attention(
                 let value = |j: usize| token(j)[2 * hidden + h * head_dim + d];
                 let context = sum_in_order((0..len).map(|j| scratch[j] * value(j)));
                 out[i * hidden + h * head_dim + d] = context * inverse;
+            }
+        }
+    }
+}
+
+/// The integers of a pair, multiplied and summed: exact, as `attention_i16.rs` shows.
+fn dot_i16(a: &[i32], b: impl Iterator<Item = i32>) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum::<i32>() as f32
+}
+
+pub(crate) fn attention_i16(
+    prefix: &[f32],
+    rows: &[f32],
+    heads: usize,
+    head_dim: usize,
+    scratch: &mut Vec<f32>,
+    out: &mut [f32],
+) {
+    let hidden = heads * head_dim;
+    let tokens: Vec<&[f32]> = prefix
+        .chunks_exact(3 * hidden)
+        .chain(rows.chunks_exact(3 * hidden))
+        .collect();
+    let most = max_qk(head_dim);
+    for column in (0..hidden).step_by(head_dim) {
+        let part = |i: usize, first: usize| tokens[i][first + column..][..head_dim].iter().copied();
+        let keys: Vec<_> = (0..tokens.len())
+            .map(|j| quantize_symmetric(part(j, hidden), most))
+            .collect();
+        let values: Vec<_> = (0..head_dim)
+            .map(|d| quantize_symmetric(tokens.iter().map(|x| x[2 * hidden + column + d]), MAX_V))
+            .collect();
+        for i in 0..tokens.len() {
+            let (q, scale) = quantize_symmetric(part(i, 0), most);
+            let scale = scale * score_factor(head_dim);
+            scratch.clear();
+            scratch
+                .extend(keys.iter().map(|(key, key_scale)| {
+                    dot_i16(&q, key.iter().copied()) * (scale * key_scale)
+                }));
+            let largest = largest(scratch);
+            for x in scratch.iter_mut() {
+                *x = exp2_coarse(*x - largest);
+            }
+            let sum = sum(scratch.iter().copied());
+            let factor = weight_factor(sum);
+            let weights: Vec<i32> = match sum.is_nan() {
+                true => vec![0; scratch.len()],
+                false => scratch.iter().map(|x| round_even(x * factor)).collect(),
+            };
+            let inverse = match sum.is_nan() {
+                true => f32::NAN,
+                false => 1.0 / weights.iter().sum::<i32>() as f32,
+            };
+            for (d, (value, value_scale)) in values.iter().enumerate() {
+                let context = dot_i16(&weights, value.iter().copied());
+                out[i * hidden + column + d] = context * (inverse * value_scale);
             }
         }
     }

@@ -12,7 +12,8 @@
 //!    answers. A field of the row may be another tier's function while there is no better one.
 //! 4. Its place in [`TIERS`], slowest first.
 //! 5. `LANERANK_REQUIRE_ISA=<name> cargo test -p lanerank-kernels`: the tests run on every tier
-//!    in the table without being told.
+//!    in the table without being told. Where the CPU lacks the instructions, `emulator/` can be
+//!    taught them.
 //!
 //! # How to add an operation
 //!
@@ -20,12 +21,15 @@
 //! `reference.rs`, one in `portable/`, one generic in `x86_64/` with its line in the macro `row!`
 //! (a tier may use the reference's meanwhile), one property in `tests/`.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use crate::layout::{PackedF16, PackedF32, PackedI8};
 use crate::ops::RowQuant;
 use crate::{Activation, Isa, IsaError, portable, reference};
 
-pub(crate) type QuantizeU8 = fn(&[f32], usize, usize, &mut [u8], &mut [RowQuant]);
-pub(crate) type QuantizeI16 = fn(&[f32], usize, usize, &mut [u8], &mut [u8], &mut [f32]);
+pub(crate) type QuantizeU8 = fn(&[f32], Option<&[f32]>, usize, usize, &mut [u8], &mut [RowQuant]);
+pub(crate) type QuantizeI16 =
+    fn(&[f32], Option<&[f32]>, usize, usize, &mut [u8], &mut [u8], &mut [f32]);
 pub(crate) type GemmI8 =
     fn(&[u8], &[RowQuant], usize, &PackedI8<'_>, &[f32], Activation, &mut [f32]);
 pub(crate) type GemmI8A16 =
@@ -53,6 +57,7 @@ pub struct Kernels {
     pub(crate) layer_norm: LayerNorm,
     pub(crate) add_layer_norm: AddLayerNorm,
     pub(crate) attention: Attention,
+    pub(crate) attention_i16: Attention,
     pub(crate) cls_attention: ClsAttention,
     pub(crate) softmax: fn(&mut [f32]),
     pub(crate) activate: fn(Activation, &mut [f32]),
@@ -73,6 +78,7 @@ static REFERENCE: Kernels = Kernels {
     layer_norm: reference::layer_norm,
     add_layer_norm: reference::add_layer_norm,
     attention: reference::attention,
+    attention_i16: reference::attention_i16,
     cls_attention: reference::cls_attention,
     softmax: reference::softmax,
     activate: reference::activate,
@@ -81,34 +87,21 @@ static REFERENCE: Kernels = Kernels {
     widen_f16: reference::widen_f16,
 };
 
-static PORTABLE: Kernels = Kernels {
-    isa: Isa::Portable,
-    supported: || true,
-    quantize_u8: portable::quantize_u8,
-    quantize_i16: portable::quantize_i16,
-    gemm_i8: portable::gemm_i8,
-    gemm_i8_a16: portable::gemm_i8_a16,
-    gemm_f32: portable::gemm_f32,
-    gemm_f16: portable::gemm_f16,
-    layer_norm: portable::layer_norm,
-    add_layer_norm: portable::add_layer_norm,
-    attention: portable::attention,
-    cls_attention: portable::cls_attention,
-    softmax: portable::softmax,
-    activate: portable::activate,
-    dot: portable::dot,
-    add_scaled_i8: portable::add_scaled_i8,
-    widen_f16: portable::widen_f16,
-};
+/// The tiers that [`Kernels::assume_available`] named, a bit for each.
+static ASSUMED: AtomicU32 = AtomicU32::new(0);
 
 /// Every tier built into this binary, slowest first.
 static TIERS: &[&Kernels] = &[
     &REFERENCE,
-    &PORTABLE,
+    &portable::KERNELS,
     #[cfg(target_arch = "x86_64")]
     &crate::x86_64::avx2::KERNELS,
     #[cfg(target_arch = "x86_64")]
+    &crate::x86_64::avx_vnni::KERNELS,
+    #[cfg(target_arch = "x86_64")]
     &crate::x86_64::avx512_vnni::KERNELS,
+    #[cfg(target_arch = "x86_64")]
+    &crate::x86_64::amx_int8::KERNELS,
 ];
 
 impl Kernels {
@@ -117,7 +110,7 @@ impl Kernels {
         TIERS
             .iter()
             .copied()
-            .filter(|kernels| (kernels.supported)())
+            .filter(|kernels| (kernels.supported)() || kernels.is_assumed())
     }
 
     /// The fastest tier that this CPU can run.
@@ -146,6 +139,21 @@ impl Kernels {
             Some(name) if !name.is_empty() => Self::for_isa(name.to_string_lossy().parse()?),
             _ => Ok(Self::best()),
         }
+    }
+
+    /// Makes a tier available that this CPU or operating system was found not to run: for tests
+    /// that emulate what is missing.
+    ///
+    /// # Safety
+    /// From now on, every instruction of the tier's, run anywhere in this process, does what its
+    /// manual says.
+    #[doc(hidden)]
+    pub unsafe fn assume_available(isa: Isa) {
+        ASSUMED.fetch_or(1 << isa as u32, Ordering::Release);
+    }
+
+    fn is_assumed(&self) -> bool {
+        ASSUMED.load(Ordering::Acquire) >> (self.isa as u32) & 1 == 1
     }
 
     /// Which tier this is.

@@ -36,3 +36,12 @@ pub(crate) fn at_least(x: &mut Vec<f32>, len: usize) -> &mut [f32] {
     }
     &mut x[..len]
 }
+
+/// `x` grown to `len` and what it takes to begin at a cache line; see [`at_least`].
+pub(crate) fn aligned(x: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    const LINE: usize = 64;
+    let x = at_least(x, len + LINE / size_of::<f32>());
+    // Not 0 only by chance of the address: whatever it is, the rest is long enough.
+    let skip = x.as_ptr().align_offset(LINE).min(LINE / size_of::<f32>());
+    &mut x[skip..][..len]
+}

@@ -1,6 +1,8 @@
 //! The functions of `math` against `f64`: the largest errors, and the ends of their domains.
 
-use lanerank_kernels::math::{erf, exp, gelu, gelu_tanh, relu, sigmoid, tanh};
+use lanerank_kernels::math::{
+    erf, exp, exp2_coarse, gelu, gelu_coarse, gelu_tanh, relu, sigmoid, tanh,
+};
 
 /// Every 257th float from `low` to `high` (same sign), and both ends.
 fn floats(low: f32, high: f32) -> impl Iterator<Item = f32> {
@@ -106,6 +108,26 @@ fn gelu_error_against_magnitude() {
     largest("gelu_tanh, relative to max(1, |x|)", 3.5e-7, errors);
 }
 
+/// Absolute, because what is rounded afterwards is rounded in steps of one size.
+#[test]
+fn gelu_coarse_absolute_error() {
+    let errors = both_signs(30.0).map(|x| {
+        let wide = f64::from(x);
+        let exact = wide * 0.5 * (1.0 + exact_erf(wide * std::f64::consts::FRAC_1_SQRT_2));
+        (x, (f64::from(gelu_coarse(x)) - exact).abs())
+    });
+    largest("gelu_coarse, absolute", 2.9e-5, errors);
+}
+
+#[test]
+fn exp2_coarse_relative_error() {
+    let errors = floats(-0.0, -100.0).map(|x| {
+        assert!(exp2_coarse(x) <= 1.0);
+        (x, relative(exp2_coarse(x), f64::from(x).exp2()))
+    });
+    largest("exp2_coarse, relative", 3e-6, errors);
+}
+
 #[test]
 fn ends_and_nan() {
     let infinity = f32::INFINITY;
@@ -126,8 +148,26 @@ fn ends_and_nan() {
     assert_eq!([gelu(-1e30), gelu(0.0), gelu(1e30)], [0.0, 0.0, 1e30]);
     assert_eq!([gelu(infinity), gelu_tanh(infinity)], [infinity; 2]);
     assert!(gelu(-infinity).is_nan() && gelu_tanh(-infinity).is_nan());
+    assert_eq!(
+        [gelu_coarse(-1e30), gelu_coarse(0.0), gelu_coarse(1e30)],
+        [0.0, 0.0, 1e30]
+    );
+    assert_eq!(gelu_coarse(infinity), infinity);
+    assert!(gelu_coarse(-infinity).is_nan());
+    assert_eq!([exp2_coarse(0.0), exp2_coarse(-3.0)], [1.0, 0.125]);
+    assert_eq!(exp2_coarse(-infinity), exp2_coarse(-100.0));
     assert_eq!([relu(-1.0), relu(2.0)], [0.0, 2.0]);
-    for f in [exp, sigmoid, tanh, erf, gelu, gelu_tanh, relu] {
+    for f in [
+        exp,
+        exp2_coarse,
+        sigmoid,
+        tanh,
+        erf,
+        gelu,
+        gelu_coarse,
+        gelu_tanh,
+        relu,
+    ] {
         assert!(f(f32::NAN).is_nan() && f(-f32::NAN).is_nan());
     }
 }

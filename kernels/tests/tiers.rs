@@ -2,16 +2,17 @@
 
 mod common;
 
-use common::{Misaligned, Random, assert_same, reference, tiers};
+use common::{Misaligned, Random, assert_same, is_emulated, reference, tiers};
 use half::f16;
 use lanerank_kernels::{
     Activation, Isa, Kernels, PackedF16, PackedF32, PackedI8, RowQuant, column_sums, pack_f16,
     pack_f32, pack_i8, padded_k,
 };
 
-const ACTIVATIONS: [Activation; 5] = [
+const ACTIVATIONS: [Activation; 6] = [
     Activation::None,
     Activation::Gelu,
+    Activation::GeluCoarse,
     Activation::GeluTanh,
     Activation::Relu,
     Activation::Tanh,
@@ -23,7 +24,8 @@ macro_rules! properties {
         $(#[test]
         fn $name() {
             for tier in tiers() {
-                for seed in 0..$seeds {
+                let seeds = if is_slow(tier) { $seeds / 5 } else { $seeds };
+                for seed in 0..seeds {
                     check::$name(tier, &mut Random::new(seed + 1), &format!("{}, seed {seed}", tier.isa()));
                 }
             }
@@ -39,9 +41,12 @@ properties! {
     gemm_float: 120,
     gemm_rows_do_not_depend_on_each_other: 30,
     layer_norm: 200,
-    attention: 120,
-    cls_attention: 120,
     elementwise: 300,
+}
+
+/// Whether every few products cost a signal.
+fn is_slow(tier: &Kernels) -> bool {
+    tier.isa() == Isa::AvxVnni && is_emulated(tier)
 }
 
 /// Shapes up to 33 rows, 70 channels, depth 200, and now and then a deep one.
@@ -98,7 +103,7 @@ impl I8 {
             weight_scales: random.floats(n),
             sums: column_sums(&w, n, k),
             bias: random.floats(n),
-            act: ACTIVATIONS[random.below(5)],
+            act: ACTIVATIONS[random.below(6)],
             shape: (m, n, k),
         }
     }
@@ -233,10 +238,14 @@ mod check {
     pub fn quantize_u8(tier: &Kernels, random: &mut Random, what: &str) {
         let (m, _, k) = shape(random);
         let x = Misaligned::new(&random.odd_floats(m * k));
+        let scale = (random.below(2) == 0).then(|| random.floats(k));
         let run = |tier: &Kernels| {
             let mut out = vec![77; m * padded_k(k)];
             let mut params = vec![RowQuant::default(); m];
-            tier.quantize_u8(x.get(), m, k, &mut out, &mut params);
+            match &scale {
+                Some(scale) => tier.quantize_scaled_u8(x.get(), scale, m, k, &mut out, &mut params),
+                None => tier.quantize_u8(x.get(), m, k, &mut out, &mut params),
+            }
             (out, params)
         };
         let ((out, params), (expected, expected_params)) = (run(tier), run(reference()));
@@ -250,10 +259,17 @@ mod check {
     pub fn quantize_i16(tier: &Kernels, random: &mut Random, what: &str) {
         let (m, _, k) = shape(random);
         let x = Misaligned::new(&random.odd_floats(m * k));
+        let scale = (random.below(2) == 0).then(|| random.floats(k));
         let run = |tier: &Kernels| {
             let len = m * padded_k(k);
             let (mut hi, mut lo, mut scales) = (vec![7; len], vec![7; len], vec![7.0; m]);
-            tier.quantize_i16(x.get(), m, k, &mut hi, &mut lo, &mut scales);
+            let (hi_lo, scales_out) = ((&mut hi, &mut lo), &mut scales);
+            match &scale {
+                Some(scale) => {
+                    tier.quantize_scaled_i16(x.get(), scale, m, k, hi_lo.0, hi_lo.1, scales_out)
+                }
+                None => tier.quantize_i16(x.get(), m, k, hi_lo.0, hi_lo.1, scales_out),
+            }
             (hi, lo, scales)
         };
         let (actual, expected) = (run(tier), run(reference()));
@@ -280,7 +296,7 @@ mod check {
     pub fn gemm_float(tier: &Kernels, random: &mut Random, what: &str) {
         let shape = shape(random);
         let case = Float::new(random, shape, !fuses(tier));
-        let act = ACTIVATIONS[random.below(5)];
+        let act = ACTIVATIONS[random.below(6)];
         let (actual, expected) = (case.products(tier, act), case.products(reference(), act));
         if !fuses(tier) {
             assert_same(&actual[0], &expected[0], what);
@@ -339,44 +355,6 @@ mod check {
         assert_same(&run(tier), &run(reference()), what);
     }
 
-    pub fn attention(tier: &Kernels, random: &mut Random, what: &str) {
-        let heads = 1 + random.below(4);
-        let head_dim = [1, 7, 26, 32, 40, 64][random.below(6)];
-        let stride = 3 * heads * head_dim;
-        let (prefix, own) = (random.below(10), 1 + random.below(40));
-        let prefix = Misaligned::new(&random.floats(prefix * stride));
-        let rows = Misaligned::new(&random.odd_floats(own * stride));
-        let mut scratch = random.odd_floats(5);
-        let mut run = |tier: &Kernels, prefix: &[f32], rows: &[f32]| {
-            let mut out = vec![f32::NAN; (prefix.len() + rows.len()) / 3];
-            tier.attention(prefix, rows, heads, head_dim, &mut scratch, &mut out);
-            out
-        };
-        let actual = run(tier, prefix.get(), rows.get());
-        assert_same(&actual, &run(reference(), prefix.get(), rows.get()), what);
-        let joined = [prefix.get(), rows.get()].concat();
-        assert_same(&run(tier, &[], &joined), &actual, what);
-        assert_same(&run(tier, &joined, &[]), &actual, what);
-    }
-
-    pub fn cls_attention(tier: &Kernels, random: &mut Random, what: &str) {
-        let (heads, hidden) = (1 + random.below(12), 1 + random.below(100));
-        let (prefix, own) = (random.below(10), 1 + random.below(60));
-        let t = random.floats(heads * hidden);
-        let prefix = Misaligned::new(&random.floats(prefix * hidden));
-        let rows = Misaligned::new(&random.odd_floats(own * hidden));
-        let mut scratch = Vec::new();
-        let mut run = |tier: &Kernels, prefix: &[f32], rows: &[f32]| {
-            let mut out = vec![f32::NAN; heads * hidden];
-            tier.cls_attention(&t, prefix, rows, heads, hidden, &mut scratch, &mut out);
-            out
-        };
-        let actual = run(tier, prefix.get(), rows.get());
-        assert_same(&actual, &run(reference(), prefix.get(), rows.get()), what);
-        let joined = [prefix.get(), rows.get()].concat();
-        assert_same(&run(tier, &[], &joined), &actual, what);
-    }
-
     pub fn elementwise(tier: &Kernels, random: &mut Random, what: &str) {
         let len = random.below(100);
         let (x, y) = (random.odd_floats(len), random.odd_floats(len));
@@ -384,7 +362,7 @@ mod check {
         let halves: Vec<f16> = (0..len)
             .map(|_| f16::from_bits(random.bits() as u16))
             .collect();
-        let (scale, act) = (random.float(), ACTIVATIONS[random.below(5)]);
+        let (scale, act) = (random.float(), ACTIVATIONS[random.below(6)]);
         let run = |tier: &Kernels| {
             let (mut soft, mut active) = (Misaligned::new(&x), Misaligned::new(&x));
             let (mut added, mut wide) = (Misaligned::new(&x), Misaligned::new(&x));
@@ -416,7 +394,9 @@ fn many_deep_rows() {
     for tier in tiers() {
         let what = tier.isa().name();
         assert_same(&case.product(tier), &eight, what);
-        assert_same(&case.product_a16(tier), &sixteen, what);
+        if !is_slow(tier) {
+            assert_same(&case.product_a16(tier), &sixteen, what);
+        }
         let actual = float.products(tier, Activation::None).concat();
         for (i, (a, e)) in actual.iter().zip(&floats.concat()).enumerate() {
             let bound = if fuses(tier) { 1e-4 } else { 0.0 };

@@ -219,48 +219,6 @@ fn layer_norm_against_f64() {
 }
 
 #[test]
-fn attention_against_f64() {
-    let (heads, head_dim, len) = (2, 5, 9);
-    let (hidden, stride) = (heads * head_dim, 3 * heads * head_dim);
-    let rows: Vec<f32> = Random::new(7)
-        .floats(len * stride)
-        .iter()
-        .map(|x| x * 3.0)
-        .collect();
-    let mut out = vec![0.0; len * hidden];
-    reference().attention(
-        &rows[..2 * stride],
-        &rows[2 * stride..],
-        heads,
-        head_dim,
-        &mut Vec::new(),
-        &mut out,
-    );
-    let at = |i: usize, column: usize| f64::from(rows[i * stride + column]);
-    for (i, h) in (0..len).flat_map(|i| (0..heads).map(move |h| (i, h))) {
-        let first = h * head_dim;
-        let score = |j| {
-            (0..head_dim)
-                .map(|d| at(i, first + d) * at(j, hidden + first + d))
-                .sum::<f64>()
-        };
-        let weights: Vec<f64> = (0..len)
-            .map(|j| (score(j) / (head_dim as f64).sqrt()).exp())
-            .collect();
-        for d in 0..head_dim {
-            let sum: f64 = (0..len)
-                .map(|j| weights[j] * at(j, 2 * hidden + first + d))
-                .sum();
-            close(
-                out[i * hidden + first + d],
-                sum / weights.iter().sum::<f64>(),
-                5e-6,
-            );
-        }
-    }
-}
-
-#[test]
 fn cls_attention_against_f64() {
     let (heads, hidden, len, mut random) = (3, 20, 11, Random::new(9));
     let (t, x) = (random.floats(heads * hidden), random.floats(len * hidden));

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+use std::sync::OnceLock;
+
+use lanerank_emulator::emulate_missing_tiers;
 use lanerank_kernels::{Isa, Kernels};
 
 /// xorshift64: enough for shapes and values, and the same everywhere.
@@ -100,20 +103,35 @@ pub fn reference() -> &'static Kernels {
     Kernels::for_isa(Isa::Reference).unwrap()
 }
 
-/// The tiers under test. Fails where `LANERANK_REQUIRE_ISA` (names, separated by commas) has one
-/// that this build or CPU lacks: a tier that is skipped in silence hides its bugs.
+/// The tiers under test: those that the CPU has, and emulated ones where they can be. Fails where
+/// `LANERANK_REQUIRE_ISA` (names, separated by commas) has one that this build or CPU lacks, or
+/// `LANERANK_REQUIRE_EMULATED_ISA` one that is neither there nor emulated: a tier that is skipped
+/// in silence hides its bugs.
 pub fn tiers() -> Vec<&'static Kernels> {
-    let tiers: Vec<_> = Kernels::available().collect();
-    let required = std::env::var("LANERANK_REQUIRE_ISA").unwrap_or_default();
+    static TIERS: OnceLock<Vec<&'static Kernels>> = OnceLock::new();
+    let tiers = TIERS.get_or_init(|| {
+        require("LANERANK_REQUIRE_ISA");
+        emulate_missing_tiers();
+        require("LANERANK_REQUIRE_EMULATED_ISA");
+        Kernels::available().collect()
+    });
+    tiers.clone()
+}
+
+pub fn is_emulated(tier: &Kernels) -> bool {
+    emulate_missing_tiers().contains(&tier.isa())
+}
+
+fn require(variable: &str) {
+    let required = std::env::var(variable).unwrap_or_default();
     for name in required
         .split(',')
         .map(str::trim)
         .filter(|name| !name.is_empty())
     {
         assert!(
-            tiers.iter().any(|tier| tier.isa().name() == name),
-            "LANERANK_REQUIRE_ISA names {name}, which cannot run here"
+            Kernels::available().any(|tier| tier.isa().name() == name),
+            "{variable} names {name}, which cannot run here"
         );
     }
-    tiers
 }

@@ -9,23 +9,23 @@ use crate::x86_64::simd::{LANES, Simd};
 
 /// Proof that the CPU has this tier's features.
 #[derive(Clone, Copy)]
-pub(super) struct Avx2(());
+pub(in crate::x86_64) struct Avx2(());
 
 impl Avx2 {
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
-    pub(super) fn new() -> Self {
+    pub(in crate::x86_64) fn new() -> Self {
         Self(())
     }
 }
 
 /// Lanes 0 to 7 and 8 to 15.
 #[derive(Clone, Copy)]
-pub(super) struct F32x16(__m256, __m256);
+pub(in crate::x86_64) struct F32x16(__m256, __m256);
 
 /// Lanes 0 to 7 and 8 to 15.
 #[derive(Clone, Copy)]
-pub(super) struct I32x16(__m256i, __m256i);
+pub(in crate::x86_64) struct I32x16(pub(in crate::x86_64) __m256i, pub(in crate::x86_64) __m256i);
 
 macro_rules! intrinsics {
     ($call:expr) => {
@@ -58,56 +58,6 @@ operator!(I32x16: Add add _mm256_add_epi32, Sub sub _mm256_sub_epi32, Mul mul _m
 fn halves<T>(x: &[T; LANES]) -> (&[T; 8], &[T; 8]) {
     let (halves, _) = x.as_chunks();
     (&halves[0], &halves[1])
-}
-
-/// int8 weights of 16 channels for 4 inputs.
-pub(super) type Line = [i8; 64];
-
-impl Avx2 {
-    /// Of each channel the weights for inputs 0 and 2, widened to 16 bits.
-    #[inline(always)]
-    pub(super) fn load_even(self, line: &Line) -> I32x16 {
-        let x = self.load_line(line);
-        high_bytes(intrinsics!(I32x16(
-            _mm256_slli_epi16::<8>(x.0),
-            _mm256_slli_epi16::<8>(x.1)
-        )))
-    }
-
-    /// Of each channel the weights for inputs 1 and 3, widened to 16 bits.
-    #[inline(always)]
-    pub(super) fn load_odd(self, line: &Line) -> I32x16 {
-        high_bytes(self.load_line(line))
-    }
-
-    #[inline(always)]
-    fn load_line(self, line: &Line) -> I32x16 {
-        let (halves, _) = line.as_chunks::<32>();
-        intrinsics!(I32x16(
-            _mm256_loadu_si256(halves[0].as_ptr().cast()),
-            _mm256_loadu_si256(halves[1].as_ptr().cast())
-        ))
-    }
-}
-
-/// The higher byte of each i16, as an i16.
-#[inline(always)]
-fn high_bytes(x: I32x16) -> I32x16 {
-    intrinsics!(I32x16(
-        _mm256_srai_epi16::<8>(x.0),
-        _mm256_srai_epi16::<8>(x.1)
-    ))
-}
-
-impl I32x16 {
-    /// Adds to each lane the two products of i16 of `a` and `b`.
-    #[inline(always)]
-    pub(super) fn add_dot(self, a: Self, b: Self) -> Self {
-        intrinsics!(Self(
-            _mm256_add_epi32(self.0, _mm256_madd_epi16(a.0, b.0)),
-            _mm256_add_epi32(self.1, _mm256_madd_epi16(a.1, b.1))
-        ))
-    }
 }
 
 /// Columns of a square of 8 by 8.
@@ -153,6 +103,16 @@ fn scale_8(x: __m256, n: __m256) -> __m256 {
     _mm256_mul_ps(x, power(_mm256_sub_epi32(n, half)))
 }
 
+/// `2^n` of `n + ROUND_MAGIC`, whose lowest bits are those of `n`.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn power_8(shifted: __m256) -> __m256 {
+    _mm256_castsi256_ps(_mm256_add_epi32(
+        _mm256_slli_epi32::<23>(_mm256_castps_si256(shifted)),
+        _mm256_set1_epi32(1.0_f32.to_bits() as i32),
+    ))
+}
+
 /// The lowest bytes of 16 lanes, each clamped to 0..=255.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
@@ -170,7 +130,7 @@ fn to_bytes(low: __m256i, high: __m256i) -> [u8; LANES] {
 impl Simd for Avx2 {
     type F32 = F32x16;
     type I32 = I32x16;
-    const REGISTERS: usize = 16;
+    const REGISTERS: usize = 8;
 
     #[inline(always)]
     fn splat(self, x: f32) -> F32x16 {
@@ -230,6 +190,24 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn load_bytes(self, x: &[i8; 4 * LANES]) -> I32x16 {
+        let (halves, _) = x.as_chunks::<32>();
+        intrinsics!(I32x16(
+            _mm256_loadu_si256(halves[0].as_ptr().cast()),
+            _mm256_loadu_si256(halves[1].as_ptr().cast())
+        ))
+    }
+
+    #[inline(always)]
+    fn store_i32(self, x: I32x16, to: &mut [i32; LANES]) {
+        let (halves, _) = to.as_chunks_mut::<8>();
+        intrinsics!({
+            _mm256_storeu_si256(halves[0].as_mut_ptr().cast(), x.0);
+            _mm256_storeu_si256(halves[1].as_mut_ptr().cast(), x.1);
+        });
+    }
+
+    #[inline(always)]
     fn to_f32(self, x: I32x16) -> F32x16 {
         intrinsics!(F32x16(_mm256_cvtepi32_ps(x.0), _mm256_cvtepi32_ps(x.1)))
     }
@@ -261,6 +239,46 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn narrow(self, x: I32x16) -> [i16; LANES] {
+        // Lanes 0-3 8-11 | 4-7 12-15, as packing works within halves.
+        bytemuck::cast(intrinsics!(_mm256_permute4x64_epi64::<0b11_01_10_00>(
+            _mm256_packs_epi32(x.0, x.1)
+        )))
+    }
+
+    #[inline(always)]
+    fn pair(self, low: I32x16, high: I32x16) -> I32x16 {
+        intrinsics!(I32x16(
+            _mm256_blend_epi16::<0b1010_1010>(low.0, _mm256_slli_epi32::<16>(high.0)),
+            _mm256_blend_epi16::<0b1010_1010>(low.1, _mm256_slli_epi32::<16>(high.1))
+        ))
+    }
+
+    #[inline(always)]
+    fn even_bytes(self, x: I32x16) -> I32x16 {
+        self.odd_bytes(intrinsics!(I32x16(
+            _mm256_slli_epi16::<8>(x.0),
+            _mm256_slli_epi16::<8>(x.1)
+        )))
+    }
+
+    #[inline(always)]
+    fn odd_bytes(self, x: I32x16) -> I32x16 {
+        intrinsics!(I32x16(
+            _mm256_srai_epi16::<8>(x.0),
+            _mm256_srai_epi16::<8>(x.1)
+        ))
+    }
+
+    #[inline(always)]
+    fn add_dot(self, sum: I32x16, a: I32x16, b: I32x16) -> I32x16 {
+        intrinsics!(I32x16(
+            _mm256_add_epi32(sum.0, _mm256_madd_epi16(a.0, b.0)),
+            _mm256_add_epi32(sum.1, _mm256_madd_epi16(a.1, b.1))
+        ))
+    }
+
+    #[inline(always)]
     fn fma(self, a: F32x16, b: F32x16, c: F32x16) -> F32x16 {
         intrinsics!(F32x16(
             _mm256_fmadd_ps(a.0, b.0, c.0),
@@ -276,6 +294,11 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn max(self, a: F32x16, b: F32x16) -> F32x16 {
         intrinsics!(F32x16(_mm256_max_ps(a.0, b.0), _mm256_max_ps(a.1, b.1)))
+    }
+
+    #[inline(always)]
+    fn sqrt(self, x: F32x16) -> F32x16 {
+        intrinsics!(F32x16(_mm256_sqrt_ps(x.0), _mm256_sqrt_ps(x.1)))
     }
 
     #[inline(always)]
@@ -320,12 +343,27 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn power_of_two(self, shifted: F32x16) -> F32x16 {
+        intrinsics!(F32x16(power_8(shifted.0), power_8(shifted.1)))
+    }
+
+    #[inline(always)]
     fn sum(self, x: F32x16) -> f32 {
         intrinsics!({
             let x = _mm256_add_ps(x.0, x.1);
             let x = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
             let x = _mm_add_ps(x, _mm_movehl_ps(x, x));
             _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)))
+        })
+    }
+
+    #[inline(always)]
+    fn sum_i32(self, x: I32x16) -> i32 {
+        intrinsics!({
+            let x = _mm256_add_epi32(x.0, x.1);
+            let x = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x));
+            let x = _mm_add_epi32(x, _mm_shuffle_epi32::<0b01_00_11_10>(x));
+            _mm_cvtsi128_si32(_mm_add_epi32(x, _mm_shuffle_epi32::<0b10_11_00_01>(x)))
         })
     }
 

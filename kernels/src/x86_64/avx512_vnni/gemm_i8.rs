@@ -1,12 +1,16 @@
 //! Products with int8 weights: `vpdpbusd`, which adds four products of bytes to an i32 without
 //! saturating; a line of packed weights is its operand as it lies.
 
-use super::lanes::{Avx512Vnni, I32x16, Line};
+use super::lanes::{Avx512Vnni, I32x16};
+use crate::generic::{cut, strips};
 use crate::layout::{PackedI8, padded_k};
 use crate::x86_64::quantized::{Eight, Epilogue, Planes, Sixteen};
 use crate::x86_64::simd::Simd;
 use crate::x86_64::{row_block, row_blocks};
 use crate::{Activation, RowQuant};
+
+/// int8 weights of 16 channels for 4 inputs.
+type Line = [i8; 64];
 
 /// Sums of products of R rows with P panels.
 #[inline(always)]
@@ -17,18 +21,18 @@ fn tile<const R: usize, const P: usize>(
 ) -> [[I32x16; P]; R] {
     // Of one length, so that the loop needs no bounds checks.
     let groups = panels[0].len();
-    let (rows, panels) = (rows.map(|x| &x[..groups]), panels.map(|x| &x[..groups]));
+    let (rows, panels) = (cut(rows, groups), cut(panels, groups));
     let zero = s.splat_i32(0);
     let mut sums = [[zero; P]; R];
     for g in 0..groups {
         let mut weights = [zero; P];
         for (weights, panel) in weights.iter_mut().zip(panels) {
-            *weights = s.load_line(&panel[g]);
+            *weights = s.load_bytes(&panel[g]);
         }
         for (row, sums) in rows.iter().zip(&mut sums) {
             let four = s.splat_i32(i32::from_ne_bytes(row[g]));
             for (sum, &weights) in sums.iter_mut().zip(&weights) {
-                *sum = sum.add_dot(four, weights);
+                *sum = sum.add_dot_bytes(four, weights);
             }
         }
     }
@@ -47,11 +51,11 @@ fn block<const N: usize, const R: usize, const P: usize>(
 ) {
     let groups = padded_k(epilogue.b.k()) / 4;
     let lines = epilogue.b.data().as_chunks().0;
-    let panels = std::array::from_fn(|p| &lines[(channel / 16 + p) * groups..][..groups]);
+    let panels = strips(lines, channel / 16 * groups, groups, groups);
     let mut sums = [[[s.splat_i32(0); P]; R]; N];
     for (plane, sums) in a.planes().iter().zip(&mut sums) {
         let plane = plane.as_chunks().0;
-        let rows = std::array::from_fn(|r| &plane[(i + r) * groups..][..groups]);
+        let rows = strips(plane, i * groups, groups, groups);
         *sums = tile(s, rows, panels);
     }
     epilogue.finish(s, a, &sums, i, channel, out);
@@ -85,6 +89,7 @@ fn product<const N: usize>(a: &impl Planes<N>, m: usize, epilogue: &Epilogue<'_>
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 pub(super) fn gemm_i8(
+    _: Avx512Vnni,
     a: &[u8],
     params: &[RowQuant],
     m: usize,
@@ -98,6 +103,7 @@ pub(super) fn gemm_i8(
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 pub(super) fn gemm_i8_a16(
+    _: Avx512Vnni,
     high: &[u8],
     low: &[u8],
     scales: &[f32],

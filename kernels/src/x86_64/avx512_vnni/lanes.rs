@@ -9,21 +9,21 @@ use crate::x86_64::simd::{LANES, Simd};
 
 /// Proof that the CPU has this tier's features.
 #[derive(Clone, Copy)]
-pub(super) struct Avx512Vnni(());
+pub(in crate::x86_64) struct Avx512Vnni(());
 
 impl Avx512Vnni {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-    pub(super) fn new() -> Self {
+    pub(in crate::x86_64) fn new() -> Self {
         Self(())
     }
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct F32x16(__m512);
+pub(in crate::x86_64) struct F32x16(__m512);
 
 #[derive(Clone, Copy)]
-pub(super) struct I32x16(__m512i);
+pub(in crate::x86_64) struct I32x16(__m512i);
 
 macro_rules! intrinsics {
     ($call:expr) => {
@@ -57,20 +57,10 @@ fn bytes(x: __m128i) -> [u8; LANES] {
     bytemuck::cast(x)
 }
 
-/// int8 weights of 16 channels for 4 inputs.
-pub(super) type Line = [i8; 64];
-
-impl Avx512Vnni {
-    #[inline(always)]
-    pub(super) fn load_line(self, line: &Line) -> I32x16 {
-        I32x16(intrinsics!(_mm512_loadu_si512(line.as_ptr().cast())))
-    }
-}
-
 impl I32x16 {
     /// Adds to each lane the four products of unsigned bytes of `a` and signed bytes of `b`.
     #[inline(always)]
-    pub(super) fn add_dot(self, a: Self, b: Self) -> Self {
+    pub(super) fn add_dot_bytes(self, a: Self, b: Self) -> Self {
         Self(intrinsics!(_mm512_dpbusd_epi32(self.0, a.0, b.0)))
     }
 }
@@ -120,6 +110,16 @@ impl Simd for Avx512Vnni {
     }
 
     #[inline(always)]
+    fn load_bytes(self, x: &[i8; 4 * LANES]) -> I32x16 {
+        I32x16(intrinsics!(_mm512_loadu_si512(x.as_ptr().cast())))
+    }
+
+    #[inline(always)]
+    fn store_i32(self, x: I32x16, to: &mut [i32; LANES]) {
+        intrinsics!(_mm512_storeu_si512(to.as_mut_ptr().cast(), x.0));
+    }
+
+    #[inline(always)]
     fn to_f32(self, x: I32x16) -> F32x16 {
         F32x16(intrinsics!(_mm512_cvtepi32_ps(x.0)))
     }
@@ -150,6 +150,35 @@ impl Simd for Avx512Vnni {
     }
 
     #[inline(always)]
+    fn narrow(self, x: I32x16) -> [i16; LANES] {
+        bytemuck::cast(intrinsics!(_mm512_cvtepi32_epi16(x.0)))
+    }
+
+    #[inline(always)]
+    fn pair(self, low: I32x16, high: I32x16) -> I32x16 {
+        I32x16(intrinsics!(_mm512_mask_blend_epi16(
+            0xAAAA_AAAA,
+            low.0,
+            _mm512_slli_epi32::<16>(high.0)
+        )))
+    }
+
+    #[inline(always)]
+    fn even_bytes(self, x: I32x16) -> I32x16 {
+        self.odd_bytes(I32x16(intrinsics!(_mm512_slli_epi16::<8>(x.0))))
+    }
+
+    #[inline(always)]
+    fn odd_bytes(self, x: I32x16) -> I32x16 {
+        I32x16(intrinsics!(_mm512_srai_epi16::<8>(x.0)))
+    }
+
+    #[inline(always)]
+    fn add_dot(self, sum: I32x16, a: I32x16, b: I32x16) -> I32x16 {
+        I32x16(intrinsics!(_mm512_dpwssd_epi32(sum.0, a.0, b.0)))
+    }
+
+    #[inline(always)]
     fn fma(self, a: F32x16, b: F32x16, c: F32x16) -> F32x16 {
         F32x16(intrinsics!(_mm512_fmadd_ps(a.0, b.0, c.0)))
     }
@@ -162,6 +191,11 @@ impl Simd for Avx512Vnni {
     #[inline(always)]
     fn max(self, a: F32x16, b: F32x16) -> F32x16 {
         F32x16(intrinsics!(_mm512_max_ps(a.0, b.0)))
+    }
+
+    #[inline(always)]
+    fn sqrt(self, x: F32x16) -> F32x16 {
+        F32x16(intrinsics!(_mm512_sqrt_ps(x.0)))
     }
 
     #[inline(always)]
@@ -197,6 +231,14 @@ impl Simd for Avx512Vnni {
     }
 
     #[inline(always)]
+    fn power_of_two(self, shifted: F32x16) -> F32x16 {
+        F32x16(intrinsics!(_mm512_castsi512_ps(_mm512_add_epi32(
+            _mm512_slli_epi32::<23>(_mm512_castps_si512(shifted.0)),
+            _mm512_set1_epi32(1.0_f32.to_bits() as i32)
+        ))))
+    }
+
+    #[inline(always)]
     fn sum(self, x: F32x16) -> f32 {
         intrinsics!({
             let x = _mm256_add_ps(
@@ -207,6 +249,11 @@ impl Simd for Avx512Vnni {
             let x = _mm_add_ps(x, _mm_movehl_ps(x, x));
             _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)))
         })
+    }
+
+    #[inline(always)]
+    fn sum_i32(self, x: I32x16) -> i32 {
+        intrinsics!(_mm512_reduce_add_epi32(x.0))
     }
 
     #[inline(always)]

@@ -1,12 +1,12 @@
 //! AVX-512 with VNNI: Cascade Lake (2019), Zen 4 (2022) and later.
 
 mod gemm_i8;
-mod lanes;
+pub(super) mod lanes;
 
 use half::f16;
 
 use super::features::Features;
-use super::{attention, entry, gemm_f32, row, rowwise};
+use super::{attention, attention_i16, entry, gemm_f32, row, rowwise};
 use crate::layout::{PackedF16, PackedF32, PackedI8};
 use crate::table::Kernels;
 use crate::{Activation, Isa, RowQuant};

@@ -10,14 +10,14 @@ use std::ops::{Add, Div, Mul, Sub};
 use half::f16;
 
 /// Elements of a vector.
-pub(super) const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// A proof that the CPU has a tier's features: a value can only be made inside a function that
 /// was compiled for them. The vectors, which come from its methods, prove the same.
 ///
 /// Operations are IEEE's on each lane, in the default rounding mode; none is fused or estimated,
 /// except [`fma`](Simd::fma).
-pub(super) trait Simd: Copy {
+pub(crate) trait Simd: Copy {
     /// 16 floats.
     type F32: Copy
         + Add<Output = Self::F32>
@@ -27,7 +27,8 @@ pub(super) trait Simd: Copy {
     /// 16 integers; additions and products wrap.
     type I32: Copy + Add<Output = Self::I32> + Sub<Output = Self::I32> + Mul<Output = Self::I32>;
 
-    /// Vectors of 16 floats (32) or of 8 (16) that the CPU has names for.
+    /// How many of these vectors fit in the CPU's registers: 32 of AVX-512, 8 of AVX (in pairs),
+    /// 4 of SSE2.
     const REGISTERS: usize;
 
     fn splat(self, x: f32) -> Self::F32;
@@ -38,9 +39,12 @@ pub(super) trait Simd: Copy {
 
     fn splat_i32(self, x: i32) -> Self::I32;
     fn load_i32(self, x: &[i32; LANES]) -> Self::I32;
+    /// 16 lanes of 4 bytes.
+    fn load_bytes(self, x: &[i8; 4 * LANES]) -> Self::I32;
+    fn store_i32(self, x: Self::I32, to: &mut [i32; LANES]);
     /// Rounded to the nearest float, ties to even.
     fn to_f32(self, x: Self::I32) -> Self::F32;
-    /// Rounded to the nearest integer, ties to even, for magnitudes below 2^31.
+    /// Rounded to the nearest integer, ties to even, for magnitudes up to 2^22; anything for others.
     fn round_even(self, x: Self::F32) -> Self::I32;
     /// Clamped to 0..=255.
     fn to_bytes(self, x: Self::I32) -> [u8; LANES];
@@ -49,12 +53,24 @@ pub(super) trait Simd: Copy {
     /// The lowest byte of each lane.
     fn low_bytes(self, x: Self::I32) -> [u8; LANES];
 
-    /// `a * b + c`, rounded once: for the float products only.
+    /// Each lane as an i16, for lanes that fit.
+    fn narrow(self, x: Self::I32) -> [i16; LANES];
+    /// Lanes of two i16: the lower half of each lane of `low`, and of `high`.
+    fn pair(self, low: Self::I32, high: Self::I32) -> Self::I32;
+    /// Bytes 0 and 2 of each lane, widened to two i16.
+    fn even_bytes(self, x: Self::I32) -> Self::I32;
+    /// Bytes 1 and 3 of each lane, widened to two i16.
+    fn odd_bytes(self, x: Self::I32) -> Self::I32;
+    /// Adds to each lane of `sum` the two products of i16 of `a` and `b`; wraps.
+    fn add_dot(self, sum: Self::I32, a: Self::I32, b: Self::I32) -> Self::I32;
+
+    /// `c + a * b`, rounded once where the CPU can: for the products of f32 and f16 files only.
     fn fma(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
     /// `a < b ? a : b`, so `b` where one is NaN.
     fn min(self, a: Self::F32, b: Self::F32) -> Self::F32;
     /// `a > b ? a : b`, so `b` where one is NaN.
     fn max(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    fn sqrt(self, x: Self::F32) -> Self::F32;
     fn abs(self, x: Self::F32) -> Self::F32;
     /// `magnitude`, which is not negative, with the sign of `x`.
     fn copysign(self, magnitude: Self::F32, x: Self::F32) -> Self::F32;
@@ -64,8 +80,12 @@ pub(super) trait Simd: Copy {
     fn any_nan(self, a: Self::F32, b: Self::F32) -> bool;
     /// `x * 2^n` rounded once, for integers `-152 <= n <= 128` (or NaN) and `0.5 < x < 2`.
     fn scale(self, x: Self::F32, n: Self::F32) -> Self::F32;
+    /// `2^n` of integers `-126 <= n <= 127`, each given as `n + ROUND_MAGIC`; anything for others.
+    fn power_of_two(self, shifted: Self::F32) -> Self::F32;
     /// Lanes 8 apart are added, then 4, 2 and 1 apart.
     fn sum(self, x: Self::F32) -> f32;
+    /// The sum of the lanes; wraps.
+    fn sum_i32(self, x: Self::I32) -> i32;
     /// The largest lane; none is NaN.
     fn largest(self, x: Self::F32) -> f32;
     /// Columns of a square.
@@ -93,7 +113,7 @@ pub(super) trait Simd: Copy {
 
 /// The first 16 values, or all there are and then `fill`.
 #[inline(always)]
-pub(super) fn padded<T: Copy>(x: &[T], fill: T) -> [T; LANES] {
+pub(crate) fn padded<T: Copy>(x: &[T], fill: T) -> [T; LANES] {
     match x.first_chunk() {
         Some(chunk) => *chunk,
         None => {

@@ -4,12 +4,12 @@ use half::f16;
 
 use super::rowwise;
 use super::simd::{LANES, Simd};
-use super::{row_block, row_blocks};
+use super::{cut, row_blocks, row_tiles, strips};
 use crate::Activation;
 use crate::layout::{PackedF16, PackedF32};
 
 /// One input's weights for the 16 channels of a panel, in the dtype of the file.
-pub(super) trait Line {
+pub(crate) trait Line {
     fn load<S: Simd>(&self, s: S) -> S::F32;
 }
 
@@ -27,17 +27,17 @@ impl Line for [f16; LANES] {
     }
 }
 
-/// `sum_d rows[r][d] * panels[p][d][c]`: one accumulator per output, `d` ascending. FUSE rounds
-/// each step once, not twice.
+/// `sum_d rows[r][d] * panels[p][d][c]`: one accumulator per output, `d` ascending,
+/// each step fused where the tier fuses.
 #[inline(always)]
-pub(super) fn tile<S: Simd, const R: usize, const P: usize, const FUSE: bool>(
+pub(crate) fn tile<S: Simd, const R: usize, const P: usize>(
     s: S,
     rows: [&[f32]; R],
     panels: [&[impl Line]; P],
 ) -> [[S::F32; P]; R] {
     // Of one length, so that the loop needs no bounds checks.
     let len = panels[0].len();
-    let (rows, panels) = (rows.map(|x| &x[..len]), panels.map(|x| &x[..len]));
+    let (rows, panels) = (cut(rows, len), cut(panels, len));
     let zero = s.splat(0.0);
     let mut sums = [[zero; P]; R];
     for d in 0..len {
@@ -48,11 +48,7 @@ pub(super) fn tile<S: Simd, const R: usize, const P: usize, const FUSE: bool>(
         for (row, sums) in rows.iter().zip(&mut sums) {
             let x = s.splat(row[d]);
             for (sum, &weights) in sums.iter_mut().zip(&weights) {
-                *sum = if FUSE {
-                    s.fma(x, weights, *sum)
-                } else {
-                    *sum + x * weights
-                };
+                *sum = s.fma(x, weights, *sum);
             }
         }
     }
@@ -81,9 +77,9 @@ impl<L: Line> Product<'_, L> {
         out: &mut [f32],
     ) {
         let &Self { a, k, n, lines, .. } = self;
-        let rows = std::array::from_fn(|r| &a[(i + r) * k..][..k]);
-        let panels = std::array::from_fn(|p| &lines[(channel / LANES + p) * k..][..k]);
-        let sums: [[S::F32; P]; R] = tile::<S, R, P, true>(s, rows, panels);
+        let rows = strips(a, i * k, k, k);
+        let panels = strips(lines, channel / LANES * k, k, k);
+        let sums: [[S::F32; P]; R] = tile::<S, R, P>(s, rows, panels);
         let right = n.min(channel + P * LANES);
         for (r, sums) in sums.iter().enumerate() {
             let row = &mut out[(i + r) * n..][..right];
@@ -121,11 +117,11 @@ impl<L: Line> Product<'_, L> {
         for rows in row_blocks(m, self.k * size_of::<f32>()) {
             for channel in (0..self.n).step_by(panels * LANES) {
                 if S::REGISTERS == 32 {
-                    row_block!([8, 4, 2, 1], rows.clone(), i, R, {
+                    row_tiles!(S, rows.clone(), i, R, {
                         self.blocks::<S, R, 2>(s, i, channel, out);
                     });
                 } else {
-                    row_block!([6, 4, 2, 1], rows.clone(), i, R, {
+                    row_tiles!(S, rows.clone(), i, R, {
                         self.blocks::<S, R, 1>(s, i, channel, out);
                     });
                 }
@@ -135,7 +131,7 @@ impl<L: Line> Product<'_, L> {
 }
 
 #[inline(always)]
-pub(super) fn gemm_f32<S: Simd>(
+pub(crate) fn gemm_f32<S: Simd>(
     s: S,
     a: &[f32],
     m: usize,
@@ -156,7 +152,7 @@ pub(super) fn gemm_f32<S: Simd>(
 }
 
 #[inline(always)]
-pub(super) fn gemm_f16<S: Simd>(
+pub(crate) fn gemm_f16<S: Simd>(
     s: S,
     a: &[f32],
     m: usize,

@@ -1,10 +1,10 @@
 //! Attention: per head, keys and values are packed as panels of weights would be, and then
-//! scores and contexts are products in registers. Nothing is fused.
+//! scores and contexts are the products of `gemm_f32.rs`.
 
 use super::gemm_f32::tile;
-use super::row_block;
 use super::rowwise::{dot, exponentials};
 use super::simd::{LANES, Simd, padded};
+use super::{row_block, row_tiles, strips};
 
 use crate::tokens::{Tokens, at_least};
 
@@ -71,9 +71,12 @@ impl Head<'_> {
     ) {
         let (dim, stride) = (self.head_dim, self.stride());
         let factor = s.splat(1.0 / (dim as f32).sqrt());
-        let queries = std::array::from_fn(|r| &self.tokens.row(i + r)[self.column..][..dim]);
-        let keys = std::array::from_fn(|p| &self.keys[(panel + p) * dim..][..dim]);
-        let sums: [[S::F32; P]; R] = tile::<S, R, P, false>(s, queries, keys);
+        let mut queries = [&[][..]; R];
+        for (r, query) in queries.iter_mut().enumerate() {
+            *query = &self.tokens.row(i + r)[self.column..][..dim];
+        }
+        let keys = strips(self.keys, panel * dim, dim, dim);
+        let sums: [[S::F32; P]; R] = tile::<S, R, P>(s, queries, keys);
         for (r, sums) in sums.iter().enumerate() {
             for (p, &sum) in sums.iter().enumerate() {
                 let left = r * stride + (panel + p) * LANES;
@@ -93,9 +96,9 @@ impl Head<'_> {
         out: &mut [f32],
     ) {
         let (len, stride) = (self.tokens.len(), self.stride());
-        let weights = std::array::from_fn(|r| &weights[r * stride..][..len]);
-        let values = std::array::from_fn(|p| &self.values[(panel + p) * len..][..len]);
-        let sums: [[S::F32; P]; R] = tile::<S, R, P, false>(s, weights, values);
+        let weights = strips(weights, 0, stride, len);
+        let values = strips(self.values, panel * len, len, len);
+        let sums: [[S::F32; P]; R] = tile::<S, R, P>(s, weights, values);
         for (r, sums) in sums.iter().enumerate() {
             let context = &mut out[(i + r) * self.hidden + self.column..][..self.head_dim];
             for (p, &sum) in sums.iter().enumerate() {
@@ -145,7 +148,7 @@ impl Head<'_> {
 }
 
 #[inline(always)]
-pub(super) fn attention<S: Simd>(
+pub(crate) fn attention<S: Simd>(
     s: S,
     prefix: &[f32],
     rows: &[f32],
@@ -179,11 +182,11 @@ pub(super) fn attention<S: Simd>(
             values,
         };
         if S::REGISTERS == 32 {
-            row_block!([8, 4, 2, 1], 0..len, i, R, {
+            row_tiles!(S, 0..len, i, R, {
                 head.block::<S, R, 2>(s, i, scores, out);
             });
         } else {
-            row_block!([6, 4, 2, 1], 0..len, i, R, {
+            row_tiles!(S, 0..len, i, R, {
                 head.block::<S, R, 1>(s, i, scores, out);
             });
         }
@@ -201,7 +204,7 @@ fn weighted_sums<S: Simd, const R: usize>(
     out: &mut [f32],
 ) {
     let (len, hidden) = (tokens.len(), tokens.width);
-    let weights: [_; R] = std::array::from_fn(|r| &weights[(h + r) * len..][..len]);
+    let weights: [_; R] = strips(weights, h * len, len, len);
     for left in (0..hidden).step_by(LANES) {
         let columns = left..hidden.min(left + LANES);
         let mut sums = [s.splat(0.0); R];
@@ -219,7 +222,7 @@ fn weighted_sums<S: Simd, const R: usize>(
 }
 
 #[inline(always)]
-pub(super) fn cls_attention<S: Simd>(
+pub(crate) fn cls_attention<S: Simd>(
     s: S,
     t: &[f32],
     prefix: &[f32],

@@ -5,8 +5,9 @@ use std::f32::consts::{FRAC_1_SQRT_2, LOG2_E};
 use super::simd::Simd;
 use crate::Activation;
 use crate::math::{
-    ERF_ONE, ERF_P, ERF_Q, EXP, EXP_MAX, EXP_MIN, GELU_CUBIC, LN2_HIGH, LN2_LOW, ROUND_MAGIC,
-    SQRT_2_OVER_PI, TANH, TANH_SMALL,
+    ERF_ONE, ERF_P, ERF_Q, EXP, EXP_MAX, EXP_MIN, EXP2, EXP2_MIN, GELU_CUBIC, GELU_EVEN,
+    GELU_MAX_SQUARE, GELU_MIDDLE, GELU_ODD, LN2_HIGH, LN2_LOW, ROUND_MAGIC, SQRT_2_OVER_PI, TANH,
+    TANH_SMALL,
 };
 
 #[inline(always)]
@@ -19,7 +20,7 @@ fn polynomial<S: Simd, const N: usize>(s: S, x: S::F32, coefficients: &[f32; N])
 }
 
 #[inline(always)]
-pub(super) fn exp<S: Simd>(s: S, x: S::F32) -> S::F32 {
+pub(crate) fn exp<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let x = s.min(s.splat(EXP_MAX), x);
     let x = s.max(s.splat(EXP_MIN), x);
     let magic = s.splat(ROUND_MAGIC);
@@ -27,6 +28,15 @@ pub(super) fn exp<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let r = (x - n * s.splat(LN2_HIGH)) - n * s.splat(LN2_LOW);
     let value = s.splat(1.0) + (r + (r * r) * polynomial(s, r, &EXP));
     s.scale(value, n)
+}
+
+#[inline(always)]
+pub(crate) fn exp2<S: Simd>(s: S, x: S::F32) -> S::F32 {
+    let x = s.max(s.splat(EXP2_MIN), x);
+    let magic = s.splat(ROUND_MAGIC);
+    let shifted = x + magic;
+    let f = x - (shifted - magic);
+    (s.splat(1.0) + f * polynomial(s, f, &EXP2)) * s.power_of_two(shifted)
 }
 
 #[inline(always)]
@@ -63,6 +73,17 @@ fn gelu<S: Simd>(s: S, x: S::F32) -> S::F32 {
 }
 
 #[inline(always)]
+pub(crate) fn gelu_coarse<S: Simd>(s: S, x: S::F32) -> S::F32 {
+    let square = s.min(s.splat(GELU_MAX_SQUARE), x * x);
+    let t = square - s.splat(GELU_MIDDLE);
+    let t2 = t * t;
+    let odd = t * polynomial(s, t2, &GELU_ODD);
+    let v = x * (polynomial(s, t2, &GELU_EVEN) + odd);
+    let v = s.max(s.splat(-0.5), s.min(s.splat(0.5), v));
+    x * (s.splat(0.5) + v)
+}
+
+#[inline(always)]
 fn gelu_tanh<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let u = s.splat(SQRT_2_OVER_PI) * (x + s.splat(GELU_CUBIC) * ((x * x) * x));
     x * sigmoid(s, u + u)
@@ -70,10 +91,11 @@ fn gelu_tanh<S: Simd>(s: S, x: S::F32) -> S::F32 {
 
 /// [`Activation::apply`] to 16 values.
 #[inline(always)]
-pub(super) fn apply<S: Simd>(s: S, act: Activation, x: S::F32) -> S::F32 {
+pub(crate) fn apply<S: Simd>(s: S, act: Activation, x: S::F32) -> S::F32 {
     match act {
         Activation::None => x,
         Activation::Gelu => gelu(s, x),
+        Activation::GeluCoarse => gelu_coarse(s, x),
         Activation::GeluTanh => gelu_tanh(s, x),
         Activation::Relu => s.if_less(x, s.splat(0.0), s.splat(0.0), x),
         Activation::Tanh => tanh(s, x),

@@ -1,0 +1,22 @@
+//! What the tests share: a small generator of numbers.
+
+/// xorshift64.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub fn bits(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 >> 8
+    }
+
+    #[allow(dead_code, reason = "each test binary uses a part")]
+    pub fn below(&mut self, end: usize) -> usize {
+        (self.bits() >> 16) as usize % end
+    }
+}

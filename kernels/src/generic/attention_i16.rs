@@ -1,0 +1,396 @@
+//! Attention in integers: per head, queries, keys and values are rounded to i16 and packed in
+//! pairs, and scores and contexts are exact products of pairs. See the reference for what is
+//! computed; here is only in which order.
+
+// Loops over the constant sizes of a tile are unrolled, and its sums stay in registers.
+#![allow(clippy::needless_range_loop)]
+
+use std::ops::Range;
+
+use super::math;
+use super::pairs::{self, Line};
+use super::rowwise::{fold_rows, halve, lanes};
+use super::simd::{LANES, Simd};
+use super::{row_tiles, strips};
+use crate::attention_i16::{MAX_V, max_qk, score_factor, weight_factor};
+use crate::tokens::{Tokens, aligned};
+
+/// One head of one sequence, rounded and packed.
+struct Head<'a> {
+    len: usize,
+    head_dim: usize,
+    /// Pairs of a token's channels, and the stride of `queries`.
+    pairs: usize,
+    query_stride: usize,
+    /// Pairs of channels, row by row.
+    queries: &'a mut [i32],
+    query_scales: &'a mut [f32],
+    /// Panels of 16 tokens: `[ceil(len / 16)][pairs]` lines.
+    keys: &'a mut [Line],
+    key_scales: &'a mut [f32],
+    /// Panels of 16 channels: `[ceil(head_dim / 16)][ceil(len / 2)]` lines of pairs of tokens.
+    values: &'a mut [Line],
+    value_scales: &'a mut [f32],
+    /// 0 where the last 16 tokens are there, minus infinity where they are not.
+    absent: [f32; LANES],
+    /// Scores of a tile's rows, `[R][len.next_multiple_of(16)]`.
+    scores: &'a mut [f32],
+    /// And their probabilities, in pairs.
+    weights: &'a mut [i32],
+}
+
+/// Most rows of a tile.
+const ROWS: usize = 8;
+
+impl<'a> Head<'a> {
+    fn new(scratch: &'a mut Vec<f32>, len: usize, head_dim: usize) -> Self {
+        let (tokens, channels) = (
+            len.next_multiple_of(LANES),
+            head_dim.next_multiple_of(LANES),
+        );
+        let (pairs, query_stride) = (head_dim.div_ceil(2), channels / 2);
+        let sizes = [
+            tokens * pairs,
+            channels * len.div_ceil(2),
+            tokens * query_stride,
+            ROWS * tokens / 2,
+            ROWS * tokens,
+            tokens,
+            tokens,
+            channels,
+        ];
+        let mut rest = aligned(scratch, sizes.iter().sum());
+        let [
+            keys,
+            values,
+            queries,
+            weights,
+            scores,
+            query_scales,
+            key_scales,
+            value_scales,
+        ] = sizes.map(|size| rest.split_off_mut(..size).unwrap_or_default());
+        let mut absent = [0.0; LANES];
+        absent[LANES - (tokens - len)..].fill(f32::NEG_INFINITY);
+        Self {
+            len,
+            head_dim,
+            absent,
+            pairs,
+            query_stride,
+            queries: bytemuck::cast_slice_mut(queries),
+            query_scales,
+            keys: bytemuck::cast_slice_mut::<_, i32>(keys).as_chunks_mut().0,
+            key_scales,
+            values: bytemuck::cast_slice_mut::<_, i32>(values).as_chunks_mut().0,
+            value_scales,
+            scores,
+            weights: bytemuck::cast_slice_mut(weights),
+        }
+    }
+
+    fn stride(&self) -> usize {
+        self.len.next_multiple_of(LANES)
+    }
+
+    /// Rounds the queries, whose first channel is `column`.
+    #[inline(always)]
+    fn pack_queries<S: Simd>(&mut self, s: S, tokens: Tokens<'_>, column: usize) {
+        let factor = s.splat(score_factor(self.head_dim));
+        for first in (0..self.len).step_by(LANES) {
+            let present = LANES.min(self.len - first);
+            let (inverses, scales) = self.row_steps(s, tokens, first..first + present, column);
+            s.store_part(scales * factor, &mut self.query_scales[first..]);
+            let inverses = lanes(s, inverses);
+            for (i, inverse) in (first..first + present).zip(inverses) {
+                let inverse = s.splat(inverse);
+                let row = &tokens.row(i)[column..][..self.head_dim];
+                let pairs = &mut self.queries[i * self.query_stride..][..self.query_stride];
+                for (x, pairs) in row.chunks(LANES).zip(pairs.as_chunks_mut::<8>().0) {
+                    let q = s.round_even(s.load_part(x, 0.0) * inverse);
+                    *pairs = bytemuck::cast(s.narrow(q));
+                }
+            }
+        }
+    }
+
+    /// Rounds the keys and packs them, tokens side by side; absent tokens are zeros.
+    #[inline(always)]
+    fn pack_keys<S: Simd>(&mut self, s: S, tokens: Tokens<'_>, column: usize) {
+        for panel in 0..self.len.div_ceil(LANES) {
+            let first = panel * LANES;
+            let present = LANES.min(self.len - first);
+            let (inverses, scales) = self.row_steps(s, tokens, first..first + present, column);
+            s.store_part(scales, &mut self.key_scales[first..]);
+            let lines = &mut self.keys[panel * self.pairs..][..self.pairs];
+            for (c, lines) in lines.chunks_mut(LANES / 2).enumerate() {
+                let left = column + c * LANES;
+                let right = left + LANES.min(self.head_dim - c * LANES);
+                let mut square = [s.splat(0.0); LANES];
+                for (r, x) in square.iter_mut().take(present).enumerate() {
+                    *x = s.load_part(&tokens.row(first + r)[left..right], 0.0);
+                }
+                let columns = s.transpose(square);
+                for (line, &[even, odd]) in lines.iter_mut().zip(columns.as_chunks().0) {
+                    let (even, odd) = (s.round_even(even * inverses), s.round_even(odd * inverses));
+                    s.store_i32(s.pair(even, odd), line);
+                }
+            }
+        }
+    }
+
+    /// The [`steps`] of up to 16 rows of queries or keys.
+    #[inline(always)]
+    fn row_steps<S: Simd>(
+        &self,
+        s: S,
+        tokens: Tokens<'_>,
+        rows: Range<usize>,
+        column: usize,
+    ) -> (S::F32, S::F32) {
+        let zero = s.splat(0.0);
+        let (mut largest, mut sum) = ([zero; LANES], zero);
+        let row = |i: usize| &tokens.row(i)[column..][..self.head_dim];
+        for (i, largest) in rows.clone().zip(&mut largest) {
+            let (chunks, tail) = row(i).as_chunks();
+            let mut most = zero;
+            for chunk in chunks {
+                let x = s.load(chunk);
+                most = s.max(s.abs(x), most);
+                sum = sum + x;
+            }
+            if !tail.is_empty() {
+                let x = s.load_part(tail, 0.0);
+                most = s.max(s.abs(x), most);
+                sum = sum + x;
+            }
+            *largest = most;
+        }
+        let largest = fold_rows!(s, largest, |a, b| s.max(a, b));
+        let mut lost = [0.0; LANES];
+        // The sum is finite only if all that it adds up is; else each row is looked at.
+        sum = sum * zero;
+        if s.any_nan(sum, sum) {
+            for (i, lost) in rows.zip(&mut lost) {
+                if !row(i).iter().all(|x| x.is_finite()) {
+                    *lost = f32::NAN;
+                }
+            }
+        }
+        let lost = s.load(&lost);
+        steps(s, largest, max_qk(self.head_dim) as f32, lost)
+    }
+
+    /// Rounds the values and packs them, channels side by side; absent ones are zeros.
+    #[inline(always)]
+    fn pack_values<S: Simd>(&mut self, s: S, tokens: Tokens<'_>, column: usize) {
+        let zero = s.splat(0.0);
+        let panels = self.values.chunks_exact_mut(self.len.div_ceil(2));
+        for (panel, lines) in panels.enumerate() {
+            let left = column + panel * LANES;
+            let right = left + LANES.min(self.head_dim - panel * LANES);
+            let columns = left..right;
+            let (mut largest, mut lost) = (zero, zero);
+            for j in 0..self.len {
+                let x = s.load_part(&tokens.row(j)[columns.clone()], 0.0);
+                largest = s.max(s.abs(x), largest);
+                lost = lost + x * zero;
+            }
+            let (inverses, scales) = steps(s, largest, MAX_V as f32, lost);
+            s.store_part(scales, &mut self.value_scales[panel * LANES..]);
+            for (g, line) in lines.iter_mut().enumerate() {
+                let (mut even, mut odd) = (zero, zero);
+                for (j, x) in [(2 * g, &mut even), (2 * g + 1, &mut odd)] {
+                    if j < self.len {
+                        *x = s.load_part(&tokens.row(j)[columns.clone()], 0.0);
+                    }
+                }
+                let even = s.round_even(even * inverses);
+                let odd = s.round_even(odd * inverses);
+                s.store_i32(s.pair(even, odd), line);
+            }
+        }
+    }
+
+    /// Scores of rows `i..i + R` with the P panels of tokens from `panel` on.
+    #[inline(always)]
+    fn scores<S: Simd, const R: usize, const P: usize>(&mut self, s: S, i: usize, panel: usize) {
+        let (pairs, stride) = (self.pairs, self.stride());
+        let queries = strips(
+            self.queries,
+            i * self.query_stride,
+            self.query_stride,
+            pairs,
+        );
+        let keys = strips(self.keys, panel * pairs, pairs, pairs);
+        let zero = [[s.splat_i32(0); P]; R];
+        let sums: [[S::I32; P]; R] = pairs::tile(s, queries, keys, zero);
+        for p in 0..P {
+            let left = (panel + p) * LANES;
+            let key_scales = s.load_part(&self.key_scales[left..], 0.0);
+            for r in 0..R {
+                let scales = s.splat(self.query_scales[i + r]) * key_scales;
+                let mut scores = s.to_f32(sums[r][p]) * scales;
+                if left + LANES == stride {
+                    scores = scores + s.load(&self.absent);
+                }
+                s.store_part(scores, &mut self.scores[r * stride + left..]);
+            }
+        }
+    }
+
+    /// Turns R rows of scores into integer weights; returns 1 / their sums. Step by step for all
+    /// rows, whose sums over lanes then overlap in time.
+    #[inline(always)]
+    fn weigh<S: Simd, const R: usize>(&mut self, s: S) -> [f32; R] {
+        let stride = self.stride();
+        let absent = s.load(&self.absent);
+        let (mut largest, mut sums, mut inverses) = ([0.0; R], [0.0; R], [0.0; R]);
+        for (scores, largest) in self.scores.chunks_exact(stride).zip(&mut largest) {
+            let mut most = s.splat(f32::NEG_INFINITY);
+            for chunk in scores.as_chunks().0 {
+                most = s.max(s.load(chunk), most);
+            }
+            *largest = s.largest(most);
+        }
+        let rows = self.scores.chunks_exact_mut(stride);
+        for ((scores, sum), largest) in rows.zip(&mut sums).zip(largest) {
+            let largest = s.splat(largest);
+            let mut all = s.splat(0.0);
+            if let Some((last, chunks)) = scores.as_chunks_mut().0.split_last_mut() {
+                for chunk in chunks {
+                    let value = math::exp2(s, s.load(chunk) - largest);
+                    s.store(value, chunk);
+                    all = all + value;
+                }
+                let value = math::exp2(s, s.load(last) - largest);
+                let value = s.if_less(absent, s.splat(0.0), s.splat(0.0), value);
+                s.store(value, last);
+                all = all + value;
+            }
+            *sum = s.sum(all);
+        }
+        let rows = self.weights.chunks_exact_mut(stride / 2);
+        let rows = rows.zip(self.scores.chunks_exact(stride));
+        for ((weights, scores), (inverse, sum)) in rows.zip(inverses.iter_mut().zip(sums)) {
+            let factor = s.splat(weight_factor(sum));
+            let mut total = s.splat_i32(0);
+            let weights = weights.as_chunks_mut::<8>().0;
+            for (chunk, weights) in scores.as_chunks().0.iter().zip(weights) {
+                let weight = s.round_even(s.load(chunk) * factor);
+                total = total + weight;
+                *weights = bytemuck::cast(s.narrow(weight));
+            }
+            *inverse = match sum.is_nan() {
+                true => f32::NAN,
+                false => 1.0 / s.sum_i32(total) as f32,
+            };
+        }
+        inverses
+    }
+
+    /// Contexts of rows `i..i + R`: the P panels of channels from `panel` on.
+    #[inline(always)]
+    fn contexts<S: Simd, const R: usize, const P: usize>(
+        &self,
+        s: S,
+        panel: usize,
+        inverses: &[f32; R],
+        rows: &mut [&mut [f32]; R],
+    ) {
+        let (len, stride) = (self.len.div_ceil(2), self.stride() / 2);
+        let weights = strips(self.weights, 0, stride, len);
+        let values = strips(self.values, panel * len, len, len);
+        let zero = [[s.splat_i32(0); P]; R];
+        let sums: [[S::I32; P]; R] = pairs::tile(s, weights, values, zero);
+        for p in 0..P {
+            let left = (panel + p) * LANES;
+            let scales = s.load_part(&self.value_scales[left..], 0.0);
+            for r in 0..R {
+                let context = s.to_f32(sums[r][p]) * (s.splat(inverses[r]) * scales);
+                s.store_part(context, &mut rows[r][left..]);
+            }
+        }
+    }
+
+    /// Outputs of rows `i..i + R`, into `out`'s rows of `hidden` from `column` on.
+    #[inline(always)]
+    fn block<S: Simd, const R: usize, const P: usize>(
+        &mut self,
+        s: S,
+        i: usize,
+        (hidden, column): (usize, usize),
+        out: &mut [f32],
+    ) {
+        let mut panels = 0..self.stride() / LANES;
+        while panels.len() >= P {
+            self.scores::<S, R, P>(s, i, panels.start);
+            panels.start += P;
+        }
+        for panel in panels {
+            self.scores::<S, R, 1>(s, i, panel);
+        }
+        let inverses = self.weigh::<S, R>(s);
+        let mut rest = out[i * hidden..].chunks_exact_mut(hidden);
+        let mut rows: [&mut [f32]; R] = std::array::from_fn(|_| {
+            let row = rest.next().unwrap_or_default();
+            &mut row[column..][..self.head_dim]
+        });
+        let mut panels = 0..self.head_dim.div_ceil(LANES);
+        while panels.len() >= P {
+            self.contexts::<S, R, P>(s, panels.start, &inverses, &mut rows);
+            panels.start += P;
+        }
+        for panel in panels {
+            self.contexts::<S, R, 1>(s, panel, &inverses, &mut rows);
+        }
+    }
+}
+
+/// Of 16 rows or channels with values up to `largest` the factors that round those to integers up to
+/// `most`, and what one step of the integers is worth: as `quantize_symmetric` of the reference.
+/// `lost`: NaN where a value is not finite, else 0.
+#[inline(always)]
+fn steps<S: Simd>(s: S, largest: S::F32, most: f32, lost: S::F32) -> (S::F32, S::F32) {
+    let most = s.splat(most);
+    let (inverse, scale) = (most / largest, largest / most);
+    // Where `inverse` is infinite; and NaN where a value was.
+    let bound = s.splat(f32::INFINITY);
+    let scale = s.if_less(inverse, bound, scale, s.splat(1.0)) + lost;
+    (s.if_less(inverse, bound, inverse, s.splat(0.0)), scale)
+}
+
+#[inline(always)]
+pub(crate) fn attention<S: Simd>(
+    s: S,
+    prefix: &[f32],
+    rows: &[f32],
+    heads: usize,
+    head_dim: usize,
+    scratch: &mut Vec<f32>,
+    out: &mut [f32],
+) {
+    let hidden = heads * head_dim;
+    let width = 3 * hidden;
+    let tokens = Tokens {
+        prefix,
+        rows,
+        width,
+    };
+    let len = tokens.len();
+    if len == 0 {
+        return;
+    }
+    let mut head = Head::new(scratch, len, head_dim);
+    for column in (0..hidden).step_by(head_dim) {
+        head.pack_queries(s, tokens, column);
+        head.pack_keys(s, tokens, hidden + column);
+        head.pack_values(s, tokens, 2 * hidden + column);
+        let place = (hidden, column);
+        if S::REGISTERS == 32 {
+            row_tiles!(S, 0..len, i, R, head.block::<S, R, 2>(s, i, place, out));
+        } else {
+            row_tiles!(S, 0..len, i, R, head.block::<S, R, 1>(s, i, place, out));
+        }
+    }
+}
