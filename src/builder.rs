@@ -60,8 +60,9 @@ impl<T> Builder<T> {
         self
     }
 
-    /// Threads that one request may use. 1 makes no thread pool. Default: as many as this process
-    /// may use, which in a container is its share and not the host's.
+    /// Threads that one request may use: the calling one, and a pool that the first request of several
+    /// passages starts; where the system refuses that, the calling thread computes alone. Default: as
+    /// many as this process may use, which in a container is its share and not the host's.
     pub fn threads(mut self, count: usize) -> Self {
         self.threads = Some(count);
         self

@@ -271,35 +271,40 @@ impl Ranker {
     ) {
         let engine = &*self.0;
         let tokenizer = &engine.tokenizer;
-        let query = engine.with_scratch(|scratch| {
-            PairQuery::new(
-                &engine.model,
-                tokenizer,
-                engine.kernels,
-                query,
-                engine.max_length,
-                scratch,
-            )
+        engine.with_query(|pair| {
+            engine.with_scratch(|scratch| {
+                let kernels = engine.kernels;
+                pair.set(
+                    &engine.model,
+                    tokenizer,
+                    kernels,
+                    query,
+                    engine.max_length,
+                    scratch,
+                );
+            });
+            let pair = &*pair;
+            engine.run(
+                passages,
+                &pair.prefix,
+                deadline,
+                |passage, scratch| pair.push(tokenizer, passage, scratch),
+                |batch, out| {
+                    let width = engine.model.bert().out_width();
+                    for (&(index, truncation), logits) in batch.iter().zip(out.chunks_exact(width))
+                    {
+                        let logit = log_odds(logits);
+                        emit(Hit {
+                            index,
+                            score: math::sigmoid(logit),
+                            logit,
+                            fused: None,
+                            truncation,
+                        });
+                    }
+                },
+            );
         });
-        engine.run(
-            passages,
-            &query.prefix,
-            deadline,
-            |passage, scratch| query.push(tokenizer, passage, scratch),
-            |batch, out| {
-                let width = engine.model.bert().out_width();
-                for (&(index, truncation), logits) in batch.iter().zip(out.chunks_exact(width)) {
-                    let logit = log_odds(logits);
-                    emit(Hit {
-                        index,
-                        score: math::sigmoid(logit),
-                        logit,
-                        fused: None,
-                        truncation,
-                    });
-                }
-            },
-        );
     }
 
     fn score_vectors<P: AsRef<str> + Sync>(
@@ -369,10 +374,11 @@ pub(crate) fn score_pair(
     match model.config().head {
         Head::Classifier { .. } => {
             let tokenizer = model.tokenizer();
-            let query = PairQuery::new(model, tokenizer, kernels, query, max_length, scratch);
+            let mut pair = PairQuery::default();
+            pair.set(model, tokenizer, kernels, query, max_length, scratch);
             scratch.batch.clear();
-            query.push(tokenizer, passage, scratch);
-            model.bert().run(kernels, &query.prefix, scratch);
+            pair.push(tokenizer, passage, scratch);
+            model.bert().run(kernels, &pair.prefix, scratch);
             log_odds(&scratch.out)
         }
         Head::Encoder { .. } => {

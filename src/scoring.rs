@@ -29,6 +29,7 @@ pub(crate) struct Engine {
     pub threads: Threads,
     pub max_length: usize,
     scratch: Mutex<Vec<Scratch>>,
+    queries: Mutex<Vec<PairQuery>>,
 }
 
 impl Engine {
@@ -46,17 +47,18 @@ impl Engine {
             threads,
             max_length,
             scratch: Mutex::default(),
+            queries: Mutex::default(),
         }
     }
 
     /// Lends a worker its memory.
     pub fn with_scratch<T>(&self, work: impl FnOnce(&mut Scratch) -> T) -> T {
-        // A poisoned lock only means that a caller's closure panicked elsewhere.
-        let lock = || self.scratch.lock().unwrap_or_else(|e| e.into_inner());
-        let mut scratch = lock().pop().unwrap_or_default();
-        let result = work(&mut scratch);
-        lock().push(scratch);
-        result
+        lend(&self.scratch, work)
+    }
+
+    /// Lends a request the memory of its query.
+    pub fn with_query<T>(&self, work: impl FnOnce(&mut PairQuery) -> T) -> T {
+        lend(&self.queries, work)
     }
 
     /// Puts every text through the model. `push` adds text `i` to the worker's batch and says what
@@ -92,7 +94,7 @@ impl Engine {
                 }
             });
         };
-        self.threads.run(work);
+        self.threads.run(texts.len(), work);
     }
 
     /// Rows to collect before a batch is computed: less than usual where that would leave some
@@ -111,7 +113,18 @@ impl Engine {
     }
 }
 
+/// Gives `work` an element of the pool, or a new one, and puts it back.
+fn lend<M: Default, T>(pool: &Mutex<Vec<M>>, work: impl FnOnce(&mut M) -> T) -> T {
+    // A poisoned lock only means that a caller's closure panicked elsewhere.
+    let lock = || pool.lock().unwrap_or_else(|e| e.into_inner());
+    let mut memory = lock().pop().unwrap_or_default();
+    let result = work(&mut memory);
+    lock().push(memory);
+    result
+}
+
 /// A query, tokenised, and what all its pairs share.
+#[derive(Default)]
 pub(crate) struct PairQuery {
     /// Its ids, as many as can be needed.
     ids: Vec<u32>,
@@ -123,27 +136,27 @@ pub(crate) struct PairQuery {
 }
 
 impl PairQuery {
-    pub fn new(
+    /// Takes a query; what was there before is gone, its memory is used again.
+    pub fn set(
+        &mut self,
         model: &Model,
         tokenizer: &Tokenizer,
         kernels: &Kernels,
         query: &str,
         max_length: usize,
         scratch: &mut Scratch,
-    ) -> Self {
-        let budget = max_length - 3;
-        let mut ids = Vec::new();
-        let count = tokenizer.tokenize_into(query, budget, &mut scratch.tokenizer, &mut ids);
-        let mut tokens: Vec<Token> = pair_tokens(tokenizer, &ids, &[]).collect();
+    ) {
+        self.budget = max_length - 3;
+        self.ids.clear();
+        let buffers = &mut scratch.tokenizer;
+        self.count = tokenizer.tokenize_into(query, self.budget, buffers, &mut self.ids);
+        let tokens = &mut self.prefix.tokens;
+        tokens.clear();
+        tokens.extend(pair_tokens(tokenizer, &self.ids, &[]));
         // The last token is the passage's [SEP].
         tokens.pop();
-        let prefix = model.bert().prefix(kernels, tokens, &mut scratch.layers);
-        PairQuery {
-            ids,
-            count,
-            budget,
-            prefix,
-        }
+        let layers = &mut scratch.layers;
+        model.bert().prefix(kernels, &mut self.prefix, layers);
     }
 
     /// Adds the pair of this query and a passage to the batch.

@@ -13,7 +13,6 @@ pub struct Quantized {
     low: Vec<u8>,
     params: Vec<RowQuant>,
     scales: Vec<f32>,
-    scaled: Vec<f32>,
 }
 
 impl Quantized {
@@ -33,29 +32,25 @@ impl Quantized {
     ) {
         let k = weights.k();
         let m = x.len() / k;
-        let x = match input_scale {
-            Some(scale) => {
-                let scaled = sized(&mut self.scaled, x.len());
-                for (scaled, x) in scaled.chunks_exact_mut(k).zip(x.chunks_exact(k)) {
-                    for ((scaled, x), scale) in scaled.iter_mut().zip(x).zip(scale) {
-                        *scaled = x * scale;
-                    }
-                }
-                scaled
-            }
-            None => x,
-        };
         let high = sized(&mut self.high, m * padded_k(k));
         match precision {
             Precision::Eight => {
                 let params = sized(&mut self.params, m);
-                kernels.quantize_u8(x, m, k, high, params);
+                match input_scale {
+                    Some(scale) => kernels.quantize_scaled_u8(x, scale, m, k, high, params),
+                    None => kernels.quantize_u8(x, m, k, high, params),
+                }
                 kernels.gemm_i8(high, params, m, weights, bias, act, out);
             }
             Precision::Sixteen => {
                 let low = sized(&mut self.low, m * padded_k(k));
                 let scales = sized(&mut self.scales, m);
-                kernels.quantize_i16(x, m, k, high, low, scales);
+                match input_scale {
+                    Some(scale) => {
+                        kernels.quantize_scaled_i16(x, scale, m, k, high, low, scales);
+                    }
+                    None => kernels.quantize_i16(x, m, k, high, low, scales),
+                }
                 kernels.gemm_i8_a16(high, low, scales, m, weights, bias, act, out);
             }
         }

@@ -1,10 +1,10 @@
-//! The `config` section: a [`ModelConfig`] as 64 bytes.
+//! The `config` section: a [`ModelConfig`] and its [`Activations`] as 64 bytes.
 
 use byteorder::{ByteOrder, LittleEndian as Le};
 
 use super::header::field;
 use crate::Error;
-use crate::model::{Activation, Head, ModelConfig, Pooling};
+use crate::model::{Activation, Activations, Head, ModelConfig, Pooling};
 
 /// Bytes of the section.
 pub const CONFIG_LEN: usize = 64;
@@ -13,7 +13,7 @@ const ARCHITECTURE_BERT: u32 = 0;
 const ACTIVATIONS: [Activation; 3] = [Activation::Gelu, Activation::GeluTanh, Activation::Relu];
 
 /// The section's bytes.
-pub fn to_bytes(config: &ModelConfig) -> [u8; CONFIG_LEN] {
+pub fn to_bytes(config: &ModelConfig, activations: Activations) -> [u8; CONFIG_LEN] {
     let activation = ACTIVATIONS.iter().position(|&a| a == config.hidden_act);
     let (head, num_labels, normalize) = match config.head {
         Head::Classifier { num_labels } => (0, num_labels, false),
@@ -40,6 +40,7 @@ pub fn to_bytes(config: &ModelConfig) -> [u8; CONFIG_LEN] {
         num_labels as u32,
         normalize.into(),
         config.max_length as u32,
+        activations.to_bits(),
     ];
     let mut bytes = [0; CONFIG_LEN];
     Le::write_u32_into(&fields, &mut bytes[..4 * fields.len()]);
@@ -50,7 +51,7 @@ pub fn to_bytes(config: &ModelConfig) -> [u8; CONFIG_LEN] {
 ///
 /// # Errors
 /// Names the field that is wrong.
-pub fn parse(bytes: &[u8]) -> Result<ModelConfig, Error> {
+pub fn parse(bytes: &[u8]) -> Result<(ModelConfig, Activations), Error> {
     if bytes.len() != CONFIG_LEN {
         return Err(field("config", format!("{} bytes, not 64", bytes.len())));
     }
@@ -62,7 +63,13 @@ pub fn parse(bytes: &[u8]) -> Result<ModelConfig, Error> {
             format!("unknown code {}", fields[0]),
         ));
     }
-    if fields[14] != 0 || fields[15] != 0 {
+    let activations = Activations::from_bits(fields[14]).ok_or_else(|| {
+        field(
+            "config.activations",
+            format!("unknown bits {:#x}", fields[14]),
+        )
+    })?;
+    if fields[15] != 0 {
         return Err(field("config.reserved", "not zero"));
     }
     let size = |i: usize| fields[i] as usize;
@@ -84,7 +91,7 @@ pub fn parse(bytes: &[u8]) -> Result<ModelConfig, Error> {
     config
         .validate()
         .map_err(|(name, reason)| field(format!("config.{name}"), reason))?;
-    Ok(config)
+    Ok((config, activations))
 }
 
 fn parse_head(kind: u32, num_labels: u32, normalize: u32) -> Result<Head, Error> {

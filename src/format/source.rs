@@ -15,4 +15,23 @@ pub trait TensorSource {
     /// # Errors
     /// When the tensor does not exist or its bytes cannot be read.
     fn read(&mut self, name: &str) -> Result<Vec<f32>, Error>;
+
+    /// Rows of integers, where the source keeps this matrix as such: a conversion to int8 takes them
+    /// over as they are.
+    ///
+    /// # Errors
+    /// When the tensor does not exist or its bytes cannot be read.
+    fn read_integers(&mut self, name: &str) -> Result<Option<IntegerRows>, Error> {
+        let _ = name;
+        Ok(None)
+    }
+}
+
+/// A matrix of integers with a scale for each row: an element is its integer times its row's scale.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IntegerRows {
+    /// `[rows, width]`, row-major; not all of them need fit 8 bits.
+    pub values: Vec<i16>,
+    /// `[rows]`
+    pub scales: Vec<f32>,
 }

@@ -7,7 +7,7 @@ use super::norm::LayerNorm;
 use crate::Error;
 use crate::batch::{Sequence, Token};
 use crate::format::sections::Sections;
-use crate::model::ModelConfig;
+use crate::model::{Activations, Matrix, ModelConfig};
 use crate::scratch::{LayerScratch, Quantized, sized};
 
 /// Rows that many sequences begin with, computed once.
@@ -27,6 +27,7 @@ pub struct Attention {
     qkv: Linear,
     output: Linear,
     norm: LayerNorm,
+    activations: Activations,
     heads: usize,
     hidden_size: usize,
 }
@@ -36,6 +37,7 @@ impl Attention {
         sections: &mut Sections<'_>,
         name: &str,
         config: &ModelConfig,
+        activations: Activations,
     ) -> Result<Self, Error> {
         let hidden = config.hidden_size;
         Ok(Attention {
@@ -47,6 +49,7 @@ impl Attention {
                 hidden,
                 config.layer_norm_eps,
             )?,
+            activations,
             heads: config.num_attention_heads,
             hidden_size: hidden,
         })
@@ -62,8 +65,9 @@ impl Attention {
     ) {
         let out = sized(out, 3 * x.len());
         let act = Activation::None;
+        let precision = self.activations.of(Matrix::AttentionQkv);
         self.qkv
-            .apply(kernels, 0, x, Precision::Eight, act, quantized, out);
+            .apply(kernels, 0, x, precision, act, quantized, out);
     }
 
     /// Every sequence's tokens attend to each other: `s.qkv` to `s.context`. In the first layer the
@@ -78,12 +82,18 @@ impl Attention {
         let hidden = self.hidden_size;
         let rows = sequences.last().map_or(0, |last| last.full.end);
         let context = sized(&mut s.context, rows * hidden);
+        // In integers where the rest is: the same bits on every tier, and faster.
+        let attention = match self.qkv.is_int8() {
+            true => Kernels::attention_i16,
+            false => Kernels::attention,
+        };
         for sequence in sequences {
             let (shared, own) = match prefix {
                 Some(prefix) => (&prefix.qkv[..sequence.prefix * 3 * hidden], &sequence.own),
                 None => (&[][..], &sequence.full),
             };
-            kernels.attention(
+            attention(
+                kernels,
                 shared,
                 &s.qkv[own.start * 3 * hidden..own.end * 3 * hidden],
                 self.heads,
@@ -102,7 +112,7 @@ impl Attention {
             kernels,
             0,
             &s.context[..len],
-            Precision::Eight,
+            self.activations.of(Matrix::AttentionOutput),
             Activation::None,
             &mut s.quantized,
             delta,

@@ -8,16 +8,8 @@ use crate::format::directory::{Dtype, Layout};
 use crate::format::header::field;
 use crate::format::sections::Sections;
 use crate::format::storage::View;
+pub use crate::model::Precision;
 use crate::scratch::Quantized;
-
-/// Bits of an int8 layer's activations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Precision {
-    /// Asymmetric 8 bits a row: where attention or many rows average the rounding out.
-    Eight,
-    /// Symmetric 16 bits a row, two exact products: rows that nothing averages out.
-    Sixteen,
-}
 
 enum Weights {
     F32(View<f32>),
@@ -140,6 +132,11 @@ impl Linear {
     /// Number of outputs.
     pub fn out_features(&self) -> usize {
         self.n
+    }
+
+    /// Whether inputs are rounded to integers, products exact.
+    pub fn is_int8(&self) -> bool {
+        matches!(self.weights, Weights::I8 { .. })
     }
 
     /// `out[m, n] = act(x[m, k] * weight^T + bias)` with matrix `part` of the stack.

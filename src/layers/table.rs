@@ -12,17 +12,27 @@ use crate::format::storage::View;
 enum Values {
     F32(View<f32>),
     F16(View<f16>),
-    I8 { values: View<i8>, scales: View<f32> },
+    I8 { values: View<i8>, scales: Scales },
 }
 
-/// A row-major table `[rows, width]`; int8 tables have a scale a row.
+enum Scales {
+    /// `[rows]`
+    Rows(View<f32>),
+    /// `[rows, ceil(width / GROUP)]`
+    Groups(View<f16>),
+}
+
+/// Neighbouring values of a row that share a scale where a row has several.
+pub const GROUP: usize = 32;
+
+/// A row-major table `[rows, width]`; int8 tables have a scale a row, or one a [`GROUP`].
 pub struct Table {
     values: Values,
     width: usize,
 }
 
 impl Table {
-    /// Takes `{name}.weight`, and for int8 `{name}.scale`.
+    /// Takes `{name}.weight`, and for int8 `{name}.scale`, f32 for rows or f16 for groups.
     pub(crate) fn load(
         sections: &mut Sections<'_>,
         name: &str,
@@ -37,7 +47,7 @@ impl Table {
             Dtype::F16 => Values::F16(sections.view(&weight, dtype, Layout::Rows, &shape)?),
             Dtype::I8 => Values::I8 {
                 values: sections.view(&weight, dtype, Layout::Rows, &shape)?,
-                scales: sections.finite(&format!("{name}.scale"), &[rows])?,
+                scales: load_scales(sections, &format!("{name}.scale"), rows, width)?,
             },
             _ => return Err(field(format!("section {weight}"), "not a table's dtype")),
         };
@@ -58,9 +68,34 @@ impl Table {
                     *out += value.to_f32();
                 }
             }
-            Values::I8 { values, scales } => {
-                kernels.add_scaled_i8(&values[range], scales[row], out);
-            }
+            Values::I8 { values, scales } => match scales {
+                Scales::Rows(scales) => kernels.add_scaled_i8(&values[range], scales[row], out),
+                Scales::Groups(scales) => {
+                    let groups = self.width.div_ceil(GROUP);
+                    let scales = &scales[row * groups..(row + 1) * groups];
+                    let parts = values[range].chunks(GROUP).zip(out.chunks_mut(GROUP));
+                    for ((values, out), scale) in parts.zip(scales) {
+                        kernels.add_scaled_i8(values, scale.to_f32(), out);
+                    }
+                }
+            },
         }
+    }
+}
+
+fn load_scales(
+    sections: &mut Sections<'_>,
+    name: &str,
+    rows: usize,
+    width: usize,
+) -> Result<Scales, Error> {
+    if sections.dtype(name)? != Dtype::F16 {
+        return Ok(Scales::Rows(sections.finite(name, &[rows])?));
+    }
+    let shape = [rows, width.div_ceil(GROUP)];
+    let scales: View<f16> = sections.view(name, Dtype::F16, Layout::Rows, &shape)?;
+    match scales.iter().all(|scale| scale.is_finite()) {
+        true => Ok(Scales::Groups(scales)),
+        false => Err(field(format!("section {name}"), "holds NaN or infinity")),
     }
 }

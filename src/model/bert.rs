@@ -8,14 +8,13 @@
 use lanerank_kernels::Kernels;
 
 use crate::Error;
-use crate::batch::{Batch, Token};
+use crate::batch::Batch;
 use crate::format::sections::Sections;
 use crate::layers::attention::{Attention, ClsAttention, Prefix};
 use crate::layers::embeddings::Embeddings;
 use crate::layers::feed_forward::FeedForward;
 use crate::layers::head::{Classifier, mean_pool, normalize};
-use crate::layers::linear::Precision;
-use crate::model::{Head, ModelConfig};
+use crate::model::{Activations, Head, ModelConfig, Precision};
 use crate::scratch::{LayerScratch, Scratch};
 
 /// A layer that computes every token.
@@ -40,14 +39,28 @@ pub struct Bert {
 }
 
 impl Bert {
-    pub(crate) fn load(sections: &mut Sections<'_>, config: &ModelConfig) -> Result<Self, Error> {
+    pub(crate) fn load(
+        sections: &mut Sections<'_>,
+        config: &ModelConfig,
+        activations: Activations,
+    ) -> Result<Self, Error> {
         let embeddings = Embeddings::load(sections, config)?;
         let full = config.num_hidden_layers - usize::from(config.cls_only());
         let mut layers = Vec::with_capacity(full);
         for i in 0..full {
             layers.push(Layer {
-                attention: Attention::load(sections, &format!("layers.{i}.attention"), config)?,
-                feed_forward: FeedForward::load(sections, &format!("layers.{i}.ffn"), config)?,
+                attention: Attention::load(
+                    sections,
+                    &format!("layers.{i}.attention"),
+                    config,
+                    activations,
+                )?,
+                feed_forward: FeedForward::load(
+                    sections,
+                    &format!("layers.{i}.ffn"),
+                    config,
+                    activations,
+                )?,
             });
         }
         let last = match config.cls_only() {
@@ -57,7 +70,13 @@ impl Bert {
                     &format!("layers.{full}.attention"),
                     config,
                 )?,
-                feed_forward: FeedForward::load(sections, &format!("layers.{full}.ffn"), config)?,
+                feed_forward: FeedForward::load(
+                    sections,
+                    &format!("layers.{full}.ffn"),
+                    config,
+                    // A row a sequence, which nothing averages out.
+                    Activations::all(Precision::Sixteen),
+                )?,
             }),
             false => None,
         };
@@ -84,12 +103,8 @@ impl Bert {
         }
     }
 
-    /// Computes what the sequences of a request share from its common first tokens.
-    pub fn prefix(&self, kernels: &Kernels, tokens: Vec<Token>, s: &mut LayerScratch) -> Prefix {
-        let mut prefix = Prefix {
-            tokens,
-            ..Prefix::default()
-        };
+    /// Computes what the sequences of a request share from `prefix.tokens`, its common first ones.
+    pub fn prefix(&self, kernels: &Kernels, prefix: &mut Prefix, s: &mut LayerScratch) {
         self.embeddings
             .apply(kernels, &prefix.tokens, &mut prefix.x);
         if let Some(first) = self.layers.first() {
@@ -97,7 +112,6 @@ impl Bert {
                 .attention
                 .project(kernels, &prefix.x, &mut s.quantized, &mut prefix.qkv);
         }
-        prefix
     }
 
     /// Computes `scratch.batch` into `scratch.out`, `[sequences, out_width]`. Every sequence's
@@ -146,7 +160,7 @@ impl Bert {
         }
         if let Some(last) = &self.last {
             last.attention.apply(kernels, batch.sequences(), s);
-            last.feed_forward.apply(kernels, Precision::Sixteen, s);
+            last.feed_forward.apply(kernels, s);
             watch(&s.x);
         }
         self.head(kernels, batch, s, out);
@@ -188,6 +202,6 @@ impl Bert {
 impl Layer {
     fn finish(&self, kernels: &Kernels, s: &mut LayerScratch) {
         self.attention.finish(kernels, s);
-        self.feed_forward.apply(kernels, Precision::Eight, s);
+        self.feed_forward.apply(kernels, s);
     }
 }

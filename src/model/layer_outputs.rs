@@ -16,11 +16,11 @@ impl Model {
         let (tokenizer, max_length) = (self.tokenizer(), self.config().max_length);
         match self.config().head {
             Head::Classifier { .. } => {
-                let mut query =
-                    PairQuery::new(self, tokenizer, kernels, query, max_length, &mut scratch);
+                let mut pair = PairQuery::default();
+                pair.set(self, tokenizer, kernels, query, max_length, &mut scratch);
                 // Shared rows are the same rows; here all are wanted.
-                query.prefix = Prefix::default();
-                query.push(tokenizer, passage, &mut scratch);
+                pair.prefix = Prefix::default();
+                pair.push(tokenizer, passage, &mut scratch);
             }
             Head::Encoder { .. } => {
                 push_single(tokenizer, passage, max_length, &mut scratch);

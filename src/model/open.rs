@@ -9,7 +9,7 @@ use half::f16;
 use lanerank_kernels::Kernels;
 
 use super::bert::Bert;
-use super::{Head, ModelConfig};
+use super::{Activations, Head, ModelConfig};
 use crate::Error;
 use crate::default_model;
 use crate::format::directory::{self, Dtype, Section};
@@ -48,6 +48,7 @@ struct Inner {
     file: Blob,
     sections: Vec<Section>,
     config: ModelConfig,
+    activations: Activations,
     metadata: Vec<(String, String)>,
     self_test: Vec<SelfTestRow>,
     tokenizer: Tokenizer,
@@ -140,16 +141,17 @@ impl Model {
             verify_checksums(&file, &sections)?;
         }
         let mut left = Sections::new(&file, &sections);
-        let config = config::parse(&left.bytes("config")?)?;
+        let (config, activations) = config::parse(&left.bytes("config")?)?;
         let metadata = parse_metadata(&left.bytes("metadata")?)?;
         let self_test = self_test::parse(&left.bytes("self_test")?)?;
         let tokenizer = load_tokenizer(&mut left, &config)?;
-        let bert = Bert::load(&mut left, &config)?;
+        let bert = Bert::load(&mut left, &config, activations)?;
         left.finish()?;
         Ok(Model(Arc::new(Inner {
             file,
             sections,
             config,
+            activations,
             metadata,
             self_test,
             tokenizer,
@@ -166,6 +168,11 @@ impl Model {
     /// Shape and rules of the model.
     pub fn config(&self) -> &ModelConfig {
         &self.0.config
+    }
+
+    /// To how many bits the inputs of int8 matrices are rounded.
+    pub fn activations(&self) -> Activations {
+        self.0.activations
     }
 
     /// The model's tokenizer.
@@ -292,7 +299,8 @@ fn verify_finite(file: &Blob, section: &Section) -> Result<(), Error> {
     }
 }
 
-fn parse_metadata(bytes: &[u8]) -> Result<Vec<(String, String)>, Error> {
+/// The `metadata` section's lines.
+pub(crate) fn parse_metadata(bytes: &[u8]) -> Result<Vec<(String, String)>, Error> {
     let broken = || field("metadata", "not lines of key=value in UTF-8");
     let text = std::str::from_utf8(bytes).map_err(|_| broken())?;
     text.lines()

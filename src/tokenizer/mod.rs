@@ -8,20 +8,23 @@ mod bytes;
 mod config;
 mod error;
 mod lookup;
+mod memo;
 mod normalize;
 mod pair;
 mod pretokenize;
+mod scan;
 mod tables;
 mod tables_expand;
 mod vocab;
 mod wordpiece;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use added::AddedTokens;
 use bytes::Key;
 use config::Record;
-use pretokenize::{ByteTable, Splitter};
+use pretokenize::{ByteTable, Rules, Splitter};
 use vocab::Vocab;
 use wordpiece::{HEAD, Ids, WordPiece};
 
@@ -47,8 +50,15 @@ struct Shared {
     /// Ends with the continuing prefix.
     head: [u8; HEAD],
     table: ByteTable,
+    /// Distinguishes this tokenizer from all others of the process.
+    number: u64,
     sections: TokenizerSections,
+    /// What `encode` and `encode_pair` leave for the next call.
+    scratch: Mutex<Vec<TokenizerScratch>>,
 }
+
+/// How many tokenizers there have been.
+static MADE: AtomicU64 = AtomicU64::new(0);
 
 /// A tokenizer as it lies in a model file.
 #[derive(Debug, Clone)]
@@ -110,12 +120,14 @@ impl Tokenizer {
             record,
             head,
             vocab,
+            number: MADE.fetch_add(1, Ordering::Relaxed) + 1,
             sections: TokenizerSections {
                 config,
                 text,
                 offsets,
                 lookup,
             },
+            scratch: Mutex::default(),
         };
         Tokenizer {
             shared: Arc::new(shared),
@@ -230,23 +242,9 @@ impl Tokenizer {
         scratch: &mut TokenizerScratch,
         ids: &mut Vec<u32>,
     ) -> usize {
-        let Shared {
-            record,
-            added,
-            vocab,
-            head,
-            table,
-            ..
-        } = &*self.shared;
-        let wordpiece = WordPiece {
-            vocab: vocab.view(),
-            prefix: record.prefix.len(),
-            head: *head,
-            unk: record.unk,
-        };
-        let max_chars = record.max_word_chars as usize;
-        let mut splitter = Splitter::new(record.steps, table, max_chars, wordpiece, scratch);
-        let mut ids = Ids::new(ids, limit);
+        let added = &self.shared.added;
+        let mut splitter = Splitter::new(self.rules(), scratch);
+        let mut ids = Ids::new(ids, limit, text.len() / 4);
         let mut done = 0;
         for found in added.matches(text, self.special_as_text) {
             splitter.text(text.get(done..found.start).unwrap_or_default(), &mut ids);
@@ -254,15 +252,52 @@ impl Tokenizer {
             done = found.end;
         }
         splitter.text(&text[done..], &mut ids);
-        ids.count()
+        ids.finish()
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        let Shared {
+            record,
+            vocab,
+            head,
+            table,
+            number,
+            ..
+        } = &*self.shared;
+        Rules {
+            steps: record.steps,
+            table,
+            max_chars: record.max_word_chars as usize,
+            wordpiece: WordPiece {
+                vocab: vocab.view(),
+                prefix: record.prefix.len(),
+                head: *head,
+                unk: record.unk,
+            },
+            vocabulary: *number,
+        }
+    }
+
+    /// Lends memory that earlier calls have left, so that their words are known.
+    fn with_scratch<T>(&self, work: impl FnOnce(&mut TokenizerScratch) -> T) -> T {
+        let lock = || {
+            self.shared
+                .scratch
+                .lock()
+                .unwrap_or_else(|e| e.into_inner())
+        };
+        let mut scratch = lock().pop().unwrap_or_default();
+        let result = work(&mut scratch);
+        lock().push(scratch);
+        result
     }
 
     /// `[CLS] text [SEP]`, cut to `max_length`; the two special tokens are always there.
     pub fn encode(&self, text: &str, max_length: usize) -> Encoding {
-        let mut scratch = TokenizerScratch::new();
         let budget = max_length.saturating_sub(2);
         let mut ids = vec![self.cls_id()];
-        let count = self.tokenize_into(text, budget, &mut scratch, &mut ids);
+        let count =
+            self.with_scratch(|scratch| self.tokenize_into(text, budget, scratch, &mut ids));
         ids.push(self.sep_id());
         Encoding {
             type_ids: vec![0; ids.len()],
@@ -277,20 +312,22 @@ impl Tokenizer {
     /// `[CLS] a [SEP] b [SEP]`, cut to `max_length` with the longer text cut first; the three special
     /// tokens are always there.
     pub fn encode_pair(&self, a: &str, b: &str, max_length: usize) -> Encoding {
-        let mut scratch = TokenizerScratch::new();
         let budget = max_length.saturating_sub(3);
-        let mut ids = Vec::with_capacity(3 + budget.min(a.len() + b.len()));
+        let mut ids = Vec::with_capacity(8 + budget.min((a.len() + b.len()) / 2));
         ids.push(self.cls_id());
-        let a_count = self.tokenize_into(a, budget, &mut scratch, &mut ids);
-        let a_end = ids.len();
-        ids.push(self.sep_id());
-        let b_count = self.tokenize_into(b, budget, &mut scratch, &mut ids);
+        let (a_count, a_end, b_count) = self.with_scratch(|scratch| {
+            let a_count = self.tokenize_into(a, budget, scratch, &mut ids);
+            let a_end = ids.len();
+            ids.push(self.sep_id());
+            let b_count = self.tokenize_into(b, budget, scratch, &mut ids);
+            (a_count, a_end, b_count)
+        });
         let (a_kept, b_kept) = truncate_pair(a_count, b_count, budget);
         ids.truncate(a_end + 1 + b_kept);
         ids.push(self.sep_id());
         ids.drain(1 + a_kept..a_end);
-        let mut type_ids = vec![0; a_kept + 2];
-        type_ids.resize(ids.len(), 1);
+        let mut type_ids = vec![1; ids.len()];
+        type_ids[..a_kept + 2].fill(0);
         Encoding {
             ids,
             type_ids,

@@ -2,31 +2,50 @@
 
 use unicode_normalization::char::decompose_canonical;
 
+use super::memo::{self, Memo};
 use super::normalize::{self, Steps};
+use super::scan::{self, Masks, Window};
 use super::tables::{CHINESE, DECOMPOSES, MARK, NONSTARTER, PUNCTUATION, REMOVED, SPACE};
 use super::wordpiece::{HEAD, Ids, WordPiece};
 
 /// Bytes that may be read, never written, after the longest word.
 const TAIL: usize = 16;
 
-/// A word's buffer, kept from text to text so that nothing is allocated per word.
+/// Ids of words of at most 16 bytes.
+type ShortWords = Memo<2, 3, 2048>;
+/// Ids of words of 17 to 32 bytes: few in English, every other one where a letter has three bytes.
+type LongWords = Memo<4, 7, 1024>;
+const SHORT: usize = 16;
+const LONG: usize = 32;
+
+/// A tokenizer's memory, to be kept from text to text: a buffer, so that nothing is allocated a word,
+/// and the ids of words seen before.
 #[derive(Debug, Default)]
 pub struct TokenizerScratch {
     word: Vec<u8>,
+    pieces: Vec<u32>,
+    short_words: ShortWords,
+    long_words: LongWords,
+    /// The vocabulary that the ids are of; 0 before there is one.
+    vocabulary: u64,
 }
 
 impl TokenizerScratch {
-    /// An empty one; it grows to a few hundred bytes at first use.
+    /// An empty one; it grows with the words that it sees, to a quarter of a megabyte at most.
     pub fn new() -> Self {
         Self::default()
     }
 
-    fn buffer(&mut self, max_chars: usize) -> &mut [u8] {
+    fn prepare(&mut self, max_chars: usize, vocabulary: u64) {
         let len = HEAD + 4 * max_chars + TAIL;
         if self.word.len() < len {
             self.word.resize(len, 0);
         }
-        &mut self.word
+        if self.vocabulary != vocabulary {
+            self.short_words.clear();
+            self.long_words.clear();
+            self.vocabulary = vocabulary;
+        }
     }
 }
 
@@ -64,13 +83,29 @@ impl ByteTable {
     }
 }
 
-/// The state of the pass: the word so far, and where its ids go.
+/// What a text is split and looked up with.
+#[derive(Clone, Copy)]
+pub struct Rules<'a> {
+    /// The normaliser's steps.
+    pub steps: Steps,
+    /// Made from the steps.
+    pub table: &'a ByteTable,
+    /// Longer words are unknown.
+    pub max_chars: usize,
+    /// From words to ids.
+    pub wordpiece: WordPiece<'a>,
+    /// Distinguishes these rules from all others of the process.
+    pub vocabulary: u64,
+}
+
+/// The state of the pass: the word so far, and its ids.
 pub struct Splitter<'a> {
-    steps: Steps,
-    table: &'a ByteTable,
-    max_chars: usize,
-    wordpiece: WordPiece<'a>,
+    rules: Rules<'a>,
     buffer: &'a mut [u8],
+    short_words: &'a mut ShortWords,
+    long_words: &'a mut LongWords,
+    /// Ids that are not counted yet.
+    pieces: &'a mut Vec<u32>,
     /// The word stands at `buffer[HEAD..end]`.
     end: usize,
     /// Its characters, also those beyond `max_chars`, which are not stored.
@@ -81,19 +116,14 @@ pub struct Splitter<'a> {
 
 impl<'a> Splitter<'a> {
     /// A pass that begins.
-    pub fn new(
-        steps: Steps,
-        table: &'a ByteTable,
-        max_chars: usize,
-        wordpiece: WordPiece<'a>,
-        scratch: &'a mut TokenizerScratch,
-    ) -> Self {
+    pub fn new(rules: Rules<'a>, scratch: &'a mut TokenizerScratch) -> Self {
+        scratch.prepare(rules.max_chars, rules.vocabulary);
         Splitter {
-            steps,
-            table,
-            max_chars,
-            wordpiece,
-            buffer: scratch.buffer(max_chars),
+            rules,
+            buffer: &mut scratch.word,
+            short_words: &mut scratch.short_words,
+            long_words: &mut scratch.long_words,
+            pieces: &mut scratch.pieces,
             end: HEAD,
             chars: 0,
             barrier: HEAD,
@@ -101,26 +131,131 @@ impl<'a> Splitter<'a> {
     }
 
     /// All words of a text, which ends the last one.
+    ///
+    /// Between two ASCII characters that end a word, its ids depend on nothing else: words are found
+    /// in the text as it is, and normalised only where they are not known yet.
     pub fn text(&mut self, text: &str, ids: &mut Ids) {
-        let bytes = text.as_bytes();
+        let mut copy = [0; _];
         let mut at = 0;
-        while at < bytes.len() {
-            at += self.append_letters(bytes, at);
-            let Some(&byte) = bytes.get(at) else { break };
-            at += 1;
-            match self.table.0[usize::from(byte)] {
-                Action::Append(byte) => self.append_byte(byte),
-                Action::Space => self.end_word(ids),
-                Action::Drop => {}
-                Action::Punctuation => {
-                    self.end_word(ids);
-                    self.append_byte(byte);
-                    self.end_word(ids);
-                }
-                Action::Character => at = self.characters(text, at - 1, ids),
+        while at < text.len() {
+            let window = scan::window(text.as_bytes(), at, &mut copy);
+            let (words, used) = Masks::of(window).whole_words();
+            if used == 0 {
+                at = self.unusual_word(text, at, ids);
+                continue;
             }
+            for (start, len) in words {
+                self.usual_word(window, start, len, (text, at), ids);
+            }
+            at += used;
         }
-        self.end_word(ids);
+    }
+
+    /// The word of `len` bytes at `start` in the window, which is at a place in the text.
+    #[inline]
+    fn usual_word(
+        &mut self,
+        window: &Window,
+        start: usize,
+        len: usize,
+        (text, at): (&str, usize),
+        ids: &mut Ids,
+    ) {
+        let bytes = window[start..].as_chunks().0;
+        if len <= SHORT {
+            let key = memo::key(bytes.first_chunk().expect("a window is longer"), len);
+            if let Some(known) = self.short_words.get(&key) {
+                return ids.push_few(&known.ids, known.count);
+            }
+            self.short_word(&key, &text[at + start..][..len]);
+            self.short_words.insert(&key, self.pieces);
+        } else if len <= LONG {
+            let key = memo::key(bytes.first_chunk().expect("a window is longer"), len);
+            if let Some(known) = self.long_words.get(&key) {
+                return ids.push_few(&known.ids, known.count);
+            }
+            self.word(&text[at + start..][..len]);
+            self.long_words.insert(&key, self.pieces);
+        } else {
+            self.word(&text[at + start..][..len]);
+        }
+        ids.take(self.pieces);
+    }
+
+    /// A word that has this key.
+    #[inline(never)]
+    fn short_word(&mut self, key: &memo::Key<2>, text: &str) {
+        let [low, high] = *key;
+        if (low | high) & HIGH_BITS != 0 || text.len() > self.rules.max_chars {
+            return self.word(text);
+        }
+        let letters = [self.lowered(low), self.lowered(high)];
+        self.buffer[HEAD..HEAD + SHORT].copy_from_slice(bytemuck::bytes_of(&letters));
+        self.end = HEAD + text.len();
+        self.chars = text.len();
+        self.end_word();
+    }
+
+    /// ASCII characters in lower case, where that is asked for.
+    #[inline]
+    fn lowered(&self, ascii: u64) -> u64 {
+        let (_, upper) = letters_and_digits(ascii);
+        ascii
+            | if self.rules.steps.lowercase {
+                upper >> 2
+            } else {
+                0
+            }
+    }
+
+    /// A word, or what stands for one between two ASCII characters that end words.
+    #[inline(never)]
+    fn word(&mut self, text: &str) {
+        let mut at = 0;
+        while at < text.len() {
+            at = self.step(text, at).0;
+        }
+        self.end_word();
+    }
+
+    /// Everything up to the next ASCII character that ends a word, which may be far; returns the place
+    /// after it.
+    #[inline(never)]
+    fn unusual_word(&mut self, text: &str, mut at: usize, ids: &mut Ids) -> usize {
+        let mut ends = false;
+        while at < text.len() && !ends {
+            (at, ends) = self.step(text, at);
+            ids.take(self.pieces);
+        }
+        self.end_word();
+        ids.take(self.pieces);
+        at
+    }
+
+    /// A few characters: the place after them, and whether the last one ended the word.
+    #[inline]
+    fn step(&mut self, text: &str, at: usize) -> (usize, bool) {
+        let bytes = text.as_bytes();
+        let letters = self.append_letters(bytes, at);
+        if letters > 0 {
+            return (at + letters, false);
+        }
+        match self.rules.table.0[usize::from(bytes[at])] {
+            Action::Append(byte) => self.append_byte(byte),
+            Action::Space => {
+                self.end_word();
+                return (at + 1, true);
+            }
+            Action::Drop => {}
+            Action::Punctuation => {
+                self.end_word();
+                self.append_byte(bytes[at]);
+                self.end_word();
+                return (at + 1, true);
+            }
+            Action::Character => return (self.characters(text, at), false),
+        }
+        (at + 1, false)
     }
 
     /// Appends the ASCII letters and digits that the next eight bytes begin with, and says how many.
@@ -130,9 +265,14 @@ impl<'a> Splitter<'a> {
         };
         let chunk = u64::from_le_bytes(*chunk);
         let (letters, upper) = letters_and_digits(chunk);
-        let lowered = chunk | if self.steps.lowercase { upper >> 2 } else { 0 };
+        let lowered = chunk
+            | if self.rules.steps.lowercase {
+                upper >> 2
+            } else {
+                0
+            };
         let count = (!letters & HIGH_BITS).trailing_zeros() as usize / 8;
-        if self.chars + count > self.max_chars {
+        if self.chars + count > self.rules.max_chars {
             return 0; // one at a time, so that the word's buffer is not overrun
         }
         self.buffer[self.end..self.end + 8].copy_from_slice(&lowered.to_le_bytes());
@@ -141,52 +281,52 @@ impl<'a> Splitter<'a> {
         count
     }
 
-    /// All characters up to the next ASCII one, whose place is returned.
-    fn characters(&mut self, text: &str, mut at: usize, ids: &mut Ids) -> usize {
-        for c in text[at..].chars() {
+    /// Some characters that are not ASCII; returns the place after them.
+    fn characters(&mut self, text: &str, mut at: usize) -> usize {
+        for c in text[at..].chars().take(64) {
             if c.is_ascii() {
                 break;
             }
-            self.character(c, ids);
+            self.character(c);
             at += c.len_utf8();
         }
         at
     }
 
-    fn character(&mut self, c: char, ids: &mut Ids) {
+    fn character(&mut self, c: char) {
         let flags = normalize::flags(c);
         if flags == 0 {
             self.append(c);
-        } else if flags & REMOVED != 0 && self.steps.clean_text {
+        } else if flags & REMOVED != 0 && self.rules.steps.clean_text {
             // as if it were not there
-        } else if flags & CHINESE != 0 && self.steps.handle_chinese_chars {
-            self.end_word(ids);
-            self.cleaned(c, flags, ids);
-            self.end_word(ids);
+        } else if flags & CHINESE != 0 && self.rules.steps.handle_chinese_chars {
+            self.end_word();
+            self.cleaned(c, flags);
+            self.end_word();
         } else {
-            self.cleaned(c, flags, ids);
+            self.cleaned(c, flags);
         }
     }
 
-    fn cleaned(&mut self, c: char, flags: u16, ids: &mut Ids) {
-        if !self.steps.strip_accents {
-            return self.decomposed(c, flags, ids);
+    fn cleaned(&mut self, c: char, flags: u16) {
+        if !self.rules.steps.strip_accents {
+            return self.decomposed(c, flags);
         }
         if flags & MARK != 0 || flags & DECOMPOSES != 0 {
             if flags & NONSTARTER == 0 {
                 self.barrier = self.end;
             }
             if flags & DECOMPOSES != 0 {
-                self.decompose(c, ids);
+                self.decompose(c);
             }
         } else if flags & NONSTARTER != 0 {
             self.insert_mark(c);
         } else {
-            self.decomposed(c, flags, ids);
+            self.decomposed(c, flags);
         }
     }
 
-    fn decompose(&mut self, c: char, ids: &mut Ids) {
+    fn decompose(&mut self, c: char) {
         // What decomposes at all is decided by the table of observed flags, so that a newer Unicode
         // changes nothing: a character's decomposition itself is never changed by Unicode.
         decompose_canonical(c, |letter| {
@@ -196,19 +336,19 @@ impl<'a> Splitter<'a> {
             } else if flags & NONSTARTER != 0 {
                 self.insert_mark(letter);
             } else {
-                self.decomposed(letter, flags, ids);
+                self.decomposed(letter, flags);
             }
         });
     }
 
-    fn decomposed(&mut self, c: char, flags: u16, ids: &mut Ids) {
+    fn decomposed(&mut self, c: char, flags: u16) {
         if flags & SPACE != 0 {
-            self.end_word(ids);
+            self.end_word();
         } else if flags & PUNCTUATION != 0 {
-            self.end_word(ids);
+            self.end_word();
             self.append(c);
-            self.end_word(ids);
-        } else if !self.steps.lowercase {
+            self.end_word();
+        } else if !self.rules.steps.lowercase {
             self.append(c);
         } else if c == '\u{130}' {
             self.append('i');
@@ -219,7 +359,7 @@ impl<'a> Splitter<'a> {
     }
 
     fn append_byte(&mut self, byte: u8) {
-        if self.chars < self.max_chars {
+        if self.chars < self.rules.max_chars {
             self.buffer[self.end] = byte;
             self.end += 1;
         }
@@ -227,7 +367,7 @@ impl<'a> Splitter<'a> {
     }
 
     fn append(&mut self, c: char) {
-        if self.chars < self.max_chars {
+        if self.chars < self.rules.max_chars {
             self.end += c.encode_utf8(&mut self.buffer[self.end..]).len();
         }
         self.chars += 1;
@@ -248,11 +388,12 @@ impl<'a> Splitter<'a> {
         self.buffer[place..self.end].rotate_right(self.end - before);
     }
 
-    fn end_word(&mut self, ids: &mut Ids) {
-        if self.chars > self.max_chars {
-            ids.push(self.wordpiece.unk);
+    fn end_word(&mut self) {
+        if self.chars > self.rules.max_chars {
+            self.pieces.push(self.rules.wordpiece.unk);
         } else if self.chars > 0 {
-            self.wordpiece.word(self.buffer, self.end, ids);
+            let wordpiece = self.rules.wordpiece;
+            wordpiece.word(self.buffer, self.end, self.pieces);
         }
         self.end = HEAD;
         self.chars = 0;

@@ -1,0 +1,184 @@
+//! The ids of words seen before: a text's words are mostly few ones, over and over.
+
+/// A word's bytes, zeros after them. Words hold no zero byte, so no two have the same key.
+pub type Key<const CHUNKS: usize> = [u64; CHUNKS];
+
+/// The ids of words of at most `8 * CHUNKS` bytes that have at most `IDS` ids.
+///
+/// Each word belongs to a pair of places. A new word takes the second place of its pair, and moves to
+/// the first when it is met again: so words met once do not push out the frequent ones. A few words
+/// need few pairs, many `PAIRS`, a power of two.
+#[derive(Debug)]
+pub struct Memo<const CHUNKS: usize, const IDS: usize, const PAIRS: usize> {
+    /// As many as a power of two, or none.
+    pairs: Vec<Pair<CHUNKS, IDS>>,
+    /// Takes a hash, whose high bits are the good ones, to the number of a pair.
+    shift: u32,
+    /// Words put in since there are so many pairs.
+    inserted: usize,
+}
+
+/// Pairs at first, and how many times as many there are after each as many new words.
+const FIRST_PAIRS: usize = 128;
+const GROWTH: usize = 4;
+
+/// Two places, in one line of the cache where words are short.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+struct Pair<const CHUNKS: usize, const IDS: usize>([Known<CHUNKS, IDS>; 2]);
+
+/// A word and its ids.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct Known<const CHUNKS: usize, const IDS: usize> {
+    key: Key<CHUNKS>,
+    /// The ids, zeros after them.
+    pub ids: [u32; IDS],
+    /// How many there are.
+    pub count: u32,
+}
+
+impl<const CHUNKS: usize, const IDS: usize, const PAIRS: usize> Default
+    for Memo<CHUNKS, IDS, PAIRS>
+{
+    fn default() -> Self {
+        Memo {
+            pairs: Vec::new(),
+            shift: 64,
+            inserted: 0,
+        }
+    }
+}
+
+impl<const CHUNKS: usize, const IDS: usize, const PAIRS: usize> Memo<CHUNKS, IDS, PAIRS> {
+    const NOTHING: Known<CHUNKS, IDS> = Known {
+        key: [0; CHUNKS],
+        ids: [0; IDS],
+        count: 0,
+    };
+
+    /// Forgets all words.
+    pub fn clear(&mut self) {
+        self.pairs.clear();
+        self.inserted = 0;
+    }
+
+    /// The word's ids, where they are known.
+    #[inline]
+    pub fn get(&mut self, key: &Key<CHUNKS>) -> Option<&Known<CHUNKS, IDS>> {
+        let index = self.pair(key);
+        let Pair(pair) = self.pairs.get_mut(index)?;
+        if pair[0].key != *key {
+            if pair[1].key != *key {
+                return None;
+            }
+            pair.swap(0, 1);
+        }
+        Some(&pair[0])
+    }
+
+    /// Keeps the word's ids, unless they are too many.
+    pub fn insert(&mut self, key: &Key<CHUNKS>, ids: &[u32]) {
+        if self.inserted >= self.pairs.len() && self.pairs.len() < PAIRS {
+            self.grow();
+        }
+        let mut known = Known {
+            key: *key,
+            count: ids.len() as u32,
+            ..Self::NOTHING
+        };
+        if let Some(kept) = known.ids.get_mut(..ids.len()) {
+            kept.copy_from_slice(ids);
+            let index = self.pair(key);
+            self.pairs[index].0[1] = known;
+            self.inserted += 1;
+        }
+    }
+
+    /// More pairs; what was known is forgotten, which happens twice.
+    #[cold]
+    fn grow(&mut self) {
+        let len = (self.pairs.len() * GROWTH).max(FIRST_PAIRS).min(PAIRS);
+        self.clear();
+        // All at once, so that nothing is allocated later; memory that is not written costs nothing.
+        self.pairs.reserve_exact(PAIRS);
+        self.pairs.resize(len, Pair([Self::NOTHING; 2]));
+        self.shift = 64 - len.ilog2();
+    }
+
+    /// Which of the pairs is the word's.
+    #[inline]
+    fn pair(&self, key: &Key<CHUNKS>) -> usize {
+        const FACTORS: [u64; 4] = [
+            0x9E37_79B9_7F4A_7C15,
+            0xC2B2_AE3D_27D4_EB4F,
+            0x9FB2_1C65_1E98_DF25,
+            0xD6E8_FEB8_6659_FD93,
+        ];
+        let products = key.iter().zip(FACTORS).map(|(k, f)| k.wrapping_mul(f));
+        let mixed = products.fold(0, u64::wrapping_add);
+        mixed.unbounded_shr(self.shift) as usize
+    }
+}
+
+/// The key of the first `len` bytes of these.
+#[inline]
+pub fn key<const CHUNKS: usize>(bytes: &[[u8; 8]; CHUNKS], len: usize) -> Key<CHUNKS> {
+    std::array::from_fn(|i| {
+        let used = len.saturating_sub(8 * i).min(8);
+        u64::from_le_bytes(bytes[i]) & LOW_BYTES[used]
+    })
+}
+
+/// Masks of the low 0 to 8 bytes.
+static LOW_BYTES: [u64; 9] = {
+    let mut masks = [0; 9];
+    let mut i = 1;
+    while i < 9 {
+        masks[i] = u64::MAX >> (64 - 8 * i);
+        i += 1;
+    }
+    masks
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key_of(word: &str) -> Key<2> {
+        let mut bytes = [[b'?'; 8]; 2];
+        bytes.as_flattened_mut()[..word.len()].copy_from_slice(word.as_bytes());
+        key(&bytes, word.len())
+    }
+
+    #[test]
+    fn keys_are_the_words() {
+        let words = ["a", "ab", "abcdefgh", "abcdefghi", "abcdefghijklmnop"];
+        for word in words {
+            let bytes: Vec<u8> = key_of(word).iter().flat_map(|k| k.to_le_bytes()).collect();
+            assert_eq!(&bytes[..word.len()], word.as_bytes());
+            assert!(bytes[word.len()..].iter().all(|&b| b == 0));
+        }
+    }
+
+    #[test]
+    fn a_word_met_twice_stays_when_others_come() {
+        let mut memo = Memo::<2, 3, 1>::default();
+        let ids_of = |memo: &mut Memo<2, 3, 1>, word| {
+            let known = memo.get(&key_of(word));
+            known.map(|known| known.ids[..known.count as usize].to_vec())
+        };
+        assert_eq!(ids_of(&mut memo, "the"), None);
+        memo.insert(&key_of("the"), &[1]);
+        assert_eq!(ids_of(&mut memo, "the"), Some(vec![1]));
+        memo.insert(&key_of("cat"), &[2, 3]);
+        memo.insert(&key_of("sat"), &[]);
+        memo.insert(&key_of("on"), &[4, 5, 6, 7]); // too many
+        assert_eq!(ids_of(&mut memo, "cat"), None);
+        assert_eq!(ids_of(&mut memo, "sat"), Some(vec![]));
+        assert_eq!(ids_of(&mut memo, "on"), None);
+        assert_eq!(ids_of(&mut memo, "the"), Some(vec![1]));
+        memo.clear();
+        assert_eq!(ids_of(&mut memo, "the"), None);
+    }
+}
