@@ -1,17 +1,24 @@
 //! Which of BERT's tensors become which sections.
 
-use super::matrix::{write_panels, write_part, write_rows};
+use super::activations::is_deep;
+use super::integers::{KeptRows, write_int8_panels};
+use super::matrix::{write_groups, write_panels, write_part, write_rows};
+use super::smoothing::{divide_columns, input_scale};
+use super::tensors::{check_shape, read};
 use super::{ConvertOptions, WeightDtype};
 use crate::Error;
 use crate::format::directory::{Dtype, Layout};
-use crate::format::source::TensorSource;
+use crate::format::source::{IntegerRows, TensorSource};
 use crate::format::write::{Draft, Plan};
+use crate::layers::table::GROUP;
 use crate::model::{Head, ModelConfig};
 
 /// How a weight is made of its tensors.
 enum Kind {
-    /// A row-major table `[rows, width]`, without a bias.
+    /// A row-major table `[rows, width]`, without a bias; in int8 with a scale a row.
     Table,
+    /// The same; in int8 with a scale for each group of a row.
+    GroupedTable,
     /// A row-major table `[rows, width]` with a bias `[rows]`.
     TableWithBias,
     /// Matrices `[n, k]` one under the other, in panels.
@@ -122,6 +129,10 @@ impl List<'_> {
     fn embeddings(&mut self, config: &ModelConfig) {
         let hidden = config.hidden_size;
         let main = self.options.dtype;
+        let kind = || match is_deep(config) {
+            true => Kind::GroupedTable,
+            false => Kind::Table,
+        };
         for (name, tensor, rows, dtype) in [
             ("word", "word", config.vocab_size, main),
             ("position", "position", config.max_position_embeddings, main),
@@ -134,7 +145,7 @@ impl List<'_> {
         ] {
             self.push(
                 &format!("embeddings.{name}"),
-                Kind::Table,
+                kind(),
                 dtype,
                 &[rows, hidden],
                 vec![format!("embeddings.{tensor}_embeddings")],
@@ -218,7 +229,7 @@ pub fn check_shapes(weights: &[Weight], source: &dyn TensorSource) -> Result<(),
     for weight in weights {
         for tensor in &weight.tensors {
             check_shape(source, &format!("{tensor}.weight"), &weight.tensor_shape)?;
-            if !matches!(weight.kind, Kind::Table) {
+            if !matches!(weight.kind, Kind::Table | Kind::GroupedTable) {
                 check_shape(source, &format!("{tensor}.bias"), &weight.tensor_shape[..1])?;
             }
         }
@@ -226,35 +237,16 @@ pub fn check_shapes(weights: &[Weight], source: &dyn TensorSource) -> Result<(),
     Ok(())
 }
 
-fn check_shape(source: &dyn TensorSource, name: &str, expected: &[usize]) -> Result<(), Error> {
-    let reason = match source.shape(name) {
-        Some(shape) if shape == expected => return Ok(()),
-        Some(shape) => format!("has shape {shape:?}, the config asks for {expected:?}"),
-        None => "missing from the source".into(),
-    };
-    Err(Error::Tensor {
-        name: name.into(),
-        reason,
-    })
-}
-
-/// A tensor of the right length, all of it finite.
-fn read(source: &mut dyn TensorSource, name: &str, len: usize) -> Result<Vec<f32>, Error> {
-    let values = source.read(name)?;
-    let reason = if values.len() != len {
-        format!("{} values, not {len}", values.len())
-    } else if let Some(i) = values.iter().position(|v| !v.is_finite()) {
-        format!("value {i} is {}", values[i])
-    } else {
-        return Ok(values);
-    };
-    Err(Error::Tensor {
-        name: name.into(),
-        reason,
-    })
-}
-
 impl Weight {
+    /// Whether the weight is multiplied with activations that are rounded.
+    pub fn is_int8_matrix(&self) -> bool {
+        let table = matches!(
+            self.kind,
+            Kind::Table | Kind::GroupedTable | Kind::TableWithBias
+        );
+        self.dtype == Dtype::I8 && !table
+    }
+
     /// Adds the weight's sections to the plan.
     pub fn plan(&self, plan: &mut Plan) -> Result<(), Error> {
         let section = |part: &str| format!("{}.{part}", self.name);
@@ -266,6 +258,19 @@ impl Weight {
             Kind::LayerNorm => {
                 f32_rows(plan, "weight", &self.shape)?;
                 f32_rows(plan, "bias", &self.shape)
+            }
+            Kind::GroupedTable => {
+                let &[rows, width] = &self.shape[..] else {
+                    return Err(Error::Argument(format!("{}: no such shape", self.name)));
+                };
+                plan.add(section("weight"), self.dtype, Layout::Rows, &self.shape)?;
+                match self.dtype {
+                    Dtype::I8 => {
+                        let scales = [rows, width.div_ceil(GROUP)];
+                        plan.add(section("scale"), Dtype::F16, Layout::Rows, &scales)
+                    }
+                    _ => Ok(()),
+                }
             }
             Kind::Table | Kind::TableWithBias => {
                 plan.add(section("weight"), self.dtype, Layout::Rows, &self.shape)?;
@@ -291,8 +296,64 @@ impl Weight {
         }
     }
 
+    /// The rows that an int8 file keeps of a source that is integers itself; `None` where it is not,
+    /// or where this weight is not int8.
+    fn kept(&self, source: &mut dyn TensorSource) -> Result<Option<KeptRows>, Error> {
+        let &[rows, width] = &self.tensor_shape[..] else {
+            return Ok(None);
+        };
+        if self.dtype != Dtype::I8 {
+            return Ok(None);
+        }
+        let heads = match (&self.kind, &self.shape[..]) {
+            (Kind::HeadRowsTransposed, &[heads, ..]) => Some(heads),
+            _ => None,
+        };
+        let mut kept = KeptRows::default();
+        for tensor in &self.tensors {
+            let name = format!("{tensor}.weight");
+            let Some(integers) = source.read_integers(&name)? else {
+                return Ok(None);
+            };
+            if (integers.scales.len(), integers.values.len()) != (rows, rows * width) {
+                let reason = format!("integers of another shape than {rows} x {width}");
+                return Err(Error::Tensor { name, reason });
+            }
+            let integers = match heads {
+                // A row of a transposed head is a column of the source's: one scale for all.
+                Some(_) if integers.scales.iter().any(|s| *s != integers.scales[0]) => {
+                    return Ok(None);
+                }
+                Some(heads) => transpose_heads(&integers, heads, width),
+                None => integers,
+            };
+            kept.add(&integers, &name)?;
+        }
+        Ok(Some(kept))
+    }
+
+    /// What becomes of a source's integers, in a word or two; `None` where they are none or not asked
+    /// for.
+    pub fn takeover(&self, source: &mut dyn TensorSource) -> Result<Option<String>, Error> {
+        if self.dtype != Dtype::I8 || matches!(self.kind, Kind::LayerNorm) {
+            return Ok(None);
+        }
+        if let Some(kept) = self.kept(source)? {
+            return Ok(Some(kept.summary()));
+        }
+        for tensor in &self.tensors {
+            if source.read_integers(&format!("{tensor}.weight"))?.is_some() {
+                return Ok(Some("requantized".into()));
+            }
+        }
+        Ok(None)
+    }
+
     /// Reads the weight's tensors and fills its sections.
     pub fn write(&self, source: &mut dyn TensorSource, draft: &mut Draft) -> Result<(), Error> {
+        if let Some(kept) = self.kept(source)? {
+            return self.write_kept(&kept, source, draft);
+        }
         let len: usize = self.tensor_shape.iter().product();
         let mut values = Vec::new();
         for tensor in &self.tensors {
@@ -306,7 +367,10 @@ impl Weight {
             (Kind::LayerNorm, _) => {
                 write_part(draft, &format!("{}.weight", self.name), 0, &values)?
             }
-            (Kind::Table | Kind::TableWithBias, &[rows, width]) => {
+            (Kind::GroupedTable, &[_, width]) if self.dtype == Dtype::I8 => {
+                write_groups(draft, &self.name, &values, width)?;
+            }
+            (Kind::Table | Kind::GroupedTable | Kind::TableWithBias, &[rows, width]) => {
                 write_rows(draft, &self.name, self.dtype, &values, rows, width)?;
             }
             (Kind::AfterNorm(norm), &[n, k]) => {
@@ -321,6 +385,37 @@ impl Weight {
                 write_panels(draft, &self.name, self.dtype, 0, &values, n, k)?;
             }
             (_, &[heads, n, k]) => self.write_heads(draft, &values, heads, n, k)?,
+            _ => return Err(Error::Argument(format!("{}: no such shape", self.name))),
+        }
+        self.write_bias(source, draft)
+    }
+
+    /// Fills the sections of an int8 weight with integers as they are. Nothing is divided, so
+    /// inputs are not multiplied either.
+    fn write_kept(
+        &self,
+        kept: &KeptRows,
+        source: &mut dyn TensorSource,
+        draft: &mut Draft,
+    ) -> Result<(), Error> {
+        if let (Kind::AfterNorm(_), &[_, k]) = (&self.kind, &self.shape[..]) {
+            let name = format!("{}.input_scale", self.name);
+            write_part(draft, &name, 0, &vec![1.0f32; k])?;
+        }
+        match (&self.kind, &self.shape[..]) {
+            (Kind::Table | Kind::TableWithBias, _) => {
+                write_part(draft, &format!("{}.weight", self.name), 0, &kept.values)?;
+                write_part(draft, &format!("{}.scale", self.name), 0, &kept.scales)?;
+            }
+            (_, &[n, k]) | (_, &[_, n, k]) => {
+                let parts = kept
+                    .values
+                    .chunks_exact(n * k)
+                    .zip(kept.scales.chunks_exact(n));
+                for (part, (values, scales)) in parts.enumerate() {
+                    write_int8_panels(draft, &self.name, part, values, scales, k)?;
+                }
+            }
             _ => return Err(Error::Argument(format!("{}: no such shape", self.name))),
         }
         self.write_bias(source, draft)
@@ -350,7 +445,10 @@ impl Weight {
 
     fn write_bias(&self, source: &mut dyn TensorSource, draft: &mut Draft) -> Result<(), Error> {
         // A table has none; the transposed keys' stays zero.
-        if matches!(self.kind, Kind::Table | Kind::HeadRowsTransposed) {
+        if matches!(
+            self.kind,
+            Kind::Table | Kind::GroupedTable | Kind::HeadRowsTransposed
+        ) {
             return Ok(());
         }
         let name = format!("{}.bias", self.name);
@@ -362,40 +460,20 @@ impl Weight {
     }
 }
 
-/// What a layer norm's outputs are multiplied by before they are rounded to 8 bits in one range a row.
-///
-/// A normalised value is rarely beyond 3, so channel `j` reaches about `3 |weight_j| + |bias_j|`. In
-/// BERT a few channels reach several times as far as the rest and would take the range for themselves.
-/// Those are brought down to the median; the weights that meet them, divided by the same factor, grow,
-/// but hardly beyond the largest of their row. (Xiao et al., "SmoothQuant", arXiv:2211.10438, with the
-/// norm's own numbers in place of a calibration run.)
-fn input_scale(source: &mut dyn TensorSource, norm: &str, k: usize) -> Result<Vec<f32>, Error> {
-    let weight = read(source, &format!("{norm}.weight"), k)?;
-    let bias = read(source, &format!("{norm}.bias"), k)?;
-    let reach = |(w, b): (&f32, &f32)| 3.0 * w.abs() + b.abs();
-    let reach: Vec<f32> = weight.iter().zip(&bias).map(reach).collect();
-    let mut sorted = reach.clone();
-    sorted.sort_by(f32::total_cmp);
-    let median = sorted[k / 2];
-    // Half-dead norms have a median of 0, from which nothing can be learnt.
-    let factor = |&reach: &f32| match reach > median && median > 0.0 {
-        true => (median / reach).max(MIN_INPUT_SCALE),
-        false => 1.0,
-    };
-    Ok(reach.iter().map(factor).collect())
-}
-
-/// Keeps a broken norm from blowing weights up.
-const MIN_INPUT_SCALE: f32 = 1.0 / 64.0;
-
-fn divide_columns(values: &mut [f32], scale: &[f32]) {
-    for row in values.chunks_exact_mut(scale.len()) {
-        row.iter_mut().zip(scale).for_each(|(w, s)| *w /= s);
+/// Each head's rows of `[heads * dim, width]`, transposed; all have one scale.
+fn transpose_heads(integers: &IntegerRows, heads: usize, width: usize) -> IntegerRows {
+    let dim = integers.scales.len() / heads;
+    let values = integers.values.chunks_exact(dim * width);
+    IntegerRows {
+        values: values
+            .flat_map(|head| transpose(head, dim, width))
+            .collect(),
+        scales: vec![integers.scales[0]; heads * width],
     }
 }
 
 /// `[rows, columns]` to `[columns, rows]`.
-fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+fn transpose<T: Copy>(values: &[T], rows: usize, columns: usize) -> Vec<T> {
     let at = |i: usize| values[(i % rows) * columns + i / rows];
     (0..rows * columns).map(at).collect()
 }

@@ -4,9 +4,11 @@ use bytemuck::Pod;
 use half::f16;
 use lanerank_kernels::layout;
 
+use super::integers::write_int8_panels;
 use crate::Error;
 use crate::format::directory::Dtype;
 use crate::format::write::Draft;
+use crate::layers::table::GROUP;
 
 /// Writes part `part` of a stack of matrices, `values[n, k]` row-major, in panels; for int8 its
 /// scales and sums too.
@@ -28,13 +30,34 @@ pub fn write_panels(
         }
         _ => {
             let quantized = layout::quantize_weights(values, n, k);
-            let sums = layout::column_sums(&quantized.values, n, k);
-            let packed = layout::pack_i8(&quantized.values, n, k);
-            write_part(draft, &weight, part, &packed)?;
-            write_part(draft, &format!("{name}.scale"), part, &quantized.scales)?;
-            write_part(draft, &format!("{name}.sum"), part, &sums)
+            write_int8_panels(draft, name, part, &quantized.values, &quantized.scales, k)
         }
     }
+}
+
+/// Writes an int8 table row-major, a f16 scale for each [`GROUP`] of a row. The largest of 32 values
+/// is a third less than that of 384, and so is rounding.
+pub fn write_groups(
+    draft: &mut Draft,
+    name: &str,
+    values: &[f32],
+    width: usize,
+) -> Result<(), Error> {
+    let (mut quantized, mut scales) = (Vec::with_capacity(values.len()), Vec::new());
+    for group in values.chunks_exact(width).flat_map(|row| row.chunks(GROUP)) {
+        let largest = group.iter().fold(0f32, |a, w| a.max(w.abs()));
+        let scale = to_f16(&format!("{name}.scale"), &[largest / 127.0])?[0];
+        let step = scale.to_f32();
+        // A scale that f16 rounded down by much is a tiny one; 0 stands for zeros.
+        let round = |w: &f32| match step > 0.0 {
+            true => (w / step).round_ties_even().clamp(-127.0, 127.0) as i8,
+            false => 0,
+        };
+        quantized.extend(group.iter().map(round));
+        scales.push(scale);
+    }
+    write_part(draft, &format!("{name}.weight"), 0, &quantized)?;
+    write_part(draft, &format!("{name}.scale"), 0, &scales)
 }
 
 /// Writes a table row-major; for int8 a scale a row too.

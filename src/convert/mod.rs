@@ -4,22 +4,28 @@
 //! [`TensorSource`], a [`ModelConfig`] and a [`Tokenizer`], and returns the file's bytes, the same
 //! ones for the same input on every machine.
 
+mod activations;
 mod bert;
+mod integers;
 mod matrix;
+mod smoothing;
+mod tensors;
 
 use std::fmt;
 use std::str::FromStr;
 
+pub use activations::ActivationChoice;
 use lanerank_kernels::{Isa, Kernels};
 
 use crate::Error;
 use crate::format::config;
-use crate::format::directory::{Dtype, Layout};
+use crate::format::directory::{self, Dtype, Layout};
+use crate::format::header::Header;
 use crate::format::self_test::{self, SelfTestRow, TEXTS};
 use crate::format::source::TensorSource;
 use crate::format::storage::{AlignedBytes, Blob};
 use crate::format::write::{Draft, Plan};
-use crate::model::{Model, ModelConfig, Verify};
+use crate::model::{Activations, Model, ModelConfig, Verify, parse_metadata};
 use crate::tokenizer::Tokenizer;
 
 /// Type in which weights are stored.
@@ -77,8 +83,13 @@ pub struct Keep {
 
 impl Keep {
     fn fits(&self, name: &str) -> bool {
-        format!(".{name}.").contains(&format!(".{}.", self.pattern))
+        name_fits(name, &self.pattern)
     }
+}
+
+/// Whether a pattern is one or more whole parts of a name.
+fn name_fits(name: &str, pattern: &str) -> bool {
+    format!(".{name}.").contains(&format!(".{pattern}."))
 }
 
 impl FromStr for Keep {
@@ -95,6 +106,11 @@ impl FromStr for Keep {
     }
 }
 
+/// Beginning of the metadata that say what became of the integers of a source that is quantised
+/// already: `integers.` and the weight's name. `kept`: taken over as they are; `requantized`:
+/// multiplied out and quantised anew; or kept but for some rows.
+pub const INTEGERS: &str = "integers.";
+
 /// How to convert.
 #[derive(Debug, Clone, Default)]
 pub struct ConvertOptions {
@@ -103,6 +119,8 @@ pub struct ConvertOptions {
     pub dtype: WeightDtype,
     /// Exceptions; of several that fit, the last holds.
     pub keep: Vec<Keep>,
+    /// Bits of the activations that int8 matrices are multiplied with.
+    pub activations: ActivationChoice,
     /// Notes to store in the file, `key = value`.
     pub metadata: Vec<(String, String)>,
 }
@@ -129,6 +147,84 @@ pub fn convert(
     options: &ConvertOptions,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<AlignedBytes, Error> {
+    add_self_test(build(config, tokenizer, source, options, progress)?)
+}
+
+/// A row of a model file's self-test beside what its source gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceRow {
+    /// The texts, and the logit (for an encoder, the cosine) that the file stores.
+    pub row: SelfTestRow,
+    /// The logit that the source's own weights give, computed in f32.
+    pub source_logit: f32,
+}
+
+/// Computes the self-test of a model file once more in f32 from the weights of the source that it was
+/// made of. What differs is what the file's dtypes cost.
+///
+/// The f32 file of the source is in memory meanwhile.
+///
+/// # Errors
+/// As [`convert`]; [`Error::Argument`] where the file has no self-test of this crate's.
+pub fn compare_with_source(
+    file: &[u8],
+    config: &ModelConfig,
+    tokenizer: &Tokenizer,
+    source: &mut dyn TensorSource,
+) -> Result<Vec<SourceRow>, Error> {
+    let sections = directory::parse(file, &Header::parse(file)?)?;
+    let stored = sections.iter().find(|s| s.name == "self_test");
+    let stored = stored.map_or(&[][..], |s| &file[s.offset..s.offset + s.len]);
+    let rows = self_test::parse(stored)?;
+    let own = |row: &SelfTestRow| TEXTS.contains(&(&*row.query, &*row.passage));
+    if rows.len() != TEXTS.len() || !rows.iter().all(own) {
+        return Err(Error::Argument("the self-test has other rows".into()));
+    }
+    let exact = f32_model(config, tokenizer, source)?;
+    let logits = exact.self_test_logits(Kernels::best())?;
+    let rows = rows.into_iter().zip(logits);
+    Ok(rows
+        .map(|(row, source_logit)| SourceRow { row, source_logit })
+        .collect())
+}
+
+/// What became of the integers of a source that is quantised already, weight by weight: the
+/// [`INTEGERS`] notes of a model file. Empty where the source was none.
+///
+/// # Errors
+/// When the file is not sound.
+pub fn integers(file: &[u8]) -> Result<Vec<(String, String)>, Error> {
+    let sections = directory::parse(file, &Header::parse(file)?)?;
+    let stored = sections.iter().find(|s| s.name == "metadata");
+    let stored = stored.map_or(&[][..], |s| &file[s.offset..s.offset + s.len]);
+    let notes = parse_metadata(stored)?.into_iter();
+    let notes =
+        notes.filter_map(|(key, value)| Some((key.strip_prefix(INTEGERS)?.to_owned(), value)));
+    Ok(notes.collect())
+}
+
+/// The source in f32, with an empty self-test.
+pub(crate) fn f32_model(
+    config: &ModelConfig,
+    tokenizer: &Tokenizer,
+    source: &mut dyn TensorSource,
+) -> Result<Model, Error> {
+    let options = ConvertOptions {
+        dtype: WeightDtype::F32,
+        ..ConvertOptions::default()
+    };
+    let file = build(config, tokenizer, source, &options, &mut |_, _| ())?;
+    Model::from_blob(Blob::from_aligned(file), Verify::Structure)
+}
+
+/// The file with an empty self-test.
+fn build(
+    config: &ModelConfig,
+    tokenizer: &Tokenizer,
+    source: &mut dyn TensorSource,
+    options: &ConvertOptions,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<AlignedBytes, Error> {
     config
         .validate()
         .map_err(|(name, reason)| Error::Argument(format!("{name}: {reason}")))?;
@@ -139,15 +235,38 @@ pub fn convert(
             return Err(Error::Argument(reason));
         }
     }
+    let activations = activations(config, &weights, options)?;
     bert::check_shapes(&weights, source)?;
-    let mut draft = plan(config, tokenizer, &weights, options)?;
+    let mut options = options.clone();
+    for weight in &weights {
+        if let Some(takeover) = weight.takeover(source)? {
+            let key = format!("{INTEGERS}{}", weight.name);
+            options.metadata.push((key, takeover));
+        }
+    }
+    let mut draft = plan(config, activations, tokenizer, &weights, &options)?;
     for (done, weight) in weights.iter().enumerate() {
         progress(done, weights.len());
         weight.write(source, &mut draft)?;
     }
-    let file = add_self_test(draft.seal())?;
     progress(weights.len(), weights.len());
-    Ok(file)
+    Ok(draft.seal())
+}
+
+/// The precision of activations, which means something only where a matrix is int8.
+fn activations(
+    config: &ModelConfig,
+    weights: &[bert::Weight],
+    options: &ConvertOptions,
+) -> Result<Activations, Error> {
+    let chosen = options.activations.resolve(config)?;
+    match weights.iter().any(bert::Weight::is_int8_matrix) {
+        true => Ok(chosen),
+        false if options.activations.is_auto() => Ok(Activations::default()),
+        false => Err(Error::Argument(
+            "activations: they are rounded for int8 weights only, and no matrix is int8".into(),
+        )),
+    }
 }
 
 fn metadata_bytes(options: &ConvertOptions) -> Result<Vec<u8>, Error> {
@@ -176,13 +295,14 @@ fn empty_self_test() -> Vec<u8> {
 /// Lays the file out, with everything in it but the weights.
 fn plan(
     config: &ModelConfig,
+    activations: Activations,
     tokenizer: &Tokenizer,
     weights: &[bert::Weight],
     options: &ConvertOptions,
 ) -> Result<Draft, Error> {
     let metadata = metadata_bytes(options)?;
     let self_test = empty_self_test();
-    let config = config::to_bytes(config);
+    let config = config::to_bytes(config, activations);
     let tokenizer = tokenizer.sections();
     let strings: [(&str, &[u8]); 7] = [
         ("config", &config),

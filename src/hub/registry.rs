@@ -66,7 +66,7 @@ const fn quality(ndcg: f32, mrr: f32) -> Option<Quality> {
 }
 
 /// Every registered model, the smallest first.
-pub static MODELS: [Registered; 6] = [
+pub static MODELS: [Registered; 7] = [
     Registered {
         id: "ms-marco-TinyBERT-L-2-v2",
         repository: "cross-encoder/ms-marco-TinyBERT-L2-v2",
@@ -119,6 +119,16 @@ pub static MODELS: [Registered; 6] = [
         license: "Apache-2.0",
         languages: "English",
         quality: quality(74.31, 39.02),
+    },
+    Registered {
+        id: "ce-esci-MiniLM-L12-v2",
+        repository: "metarank/ce-esci-MiniLM-L12-v2",
+        former_repository: None,
+        revision: "main",
+        files: &[weights("pytorch_model.bin", None)],
+        license: "Apache-2.0",
+        languages: "English (products)",
+        quality: None,
     },
     Registered {
         id: "ms-marco-MultiBERT-L-12",

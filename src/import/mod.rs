@@ -14,19 +14,29 @@
 //! Nothing that a source holds is run, and nothing is written. A model that is not understood
 //! entirely is refused with an [`ImportError`] that names what was not.
 
+mod archive;
+mod detect;
+mod elements;
 mod entries;
 mod error;
+mod files;
+mod gguf;
 mod huggingface;
-mod json;
 mod names;
+mod onnx;
+mod pytorch;
 mod refusals;
 mod safetensors;
+mod shards;
+mod stream;
+mod weights;
 
+use std::fmt;
 use std::path::Path;
 
 use crate::Tokenizer;
 use crate::format::source::TensorSource;
-use crate::model::{ModelConfig, Pooling};
+use crate::model::{Head, ModelConfig, Pooling};
 
 pub use entries::Entries;
 pub use error::ImportError;
@@ -43,18 +53,38 @@ pub struct Options {
     pub max_length: Option<usize>,
 }
 
-/// Kinds of sources.
+/// Kinds of sources: what the weights are in. All but GGUF have `config.json` and `tokenizer.json` or
+/// `vocab.txt` beside them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
-    /// A folder in Hugging Face's layout: `config.json`, `model.safetensors` and `tokenizer.json` or
-    /// `vocab.txt`.
-    Huggingface,
+    /// `model.safetensors`, or several files and `model.safetensors.index.json`.
+    Safetensors,
+    /// `pytorch_model.bin`.
+    Pytorch,
+    /// An ONNX file.
+    Onnx,
+    /// A GGUF file, which is a whole model.
+    Gguf,
+    /// A zip archive of a model folder, such as FlashRank's, with weights of any kind.
+    Zip,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Safetensors => "safetensors",
+            Kind::Pytorch => "pytorch",
+            Kind::Onnx => "onnx",
+            Kind::Gguf => "gguf",
+            Kind::Zip => "zip",
+        })
+    }
 }
 
 /// A model, read and found fit for conversion.
 pub struct Source {
-    /// What it was read as.
+    /// What its weights are in.
     pub kind: Kind,
     /// Shape and rules.
     pub config: ModelConfig,
@@ -64,15 +94,43 @@ pub struct Source {
     pub tensors: Box<dyn TensorSource + Send>,
     /// What whoever converts should be told, a line each.
     pub notes: Vec<String>,
+    /// Where the source says how it is computed (ONNX): by how much what that gives differs at most
+    /// from what was read from it, in f32, over the self-test's texts. Of a logit, as a share of its
+    /// size where it is beyond 1; of an encoder's vector, 1 less the cosine.
+    pub graph_difference: Option<f32>,
 }
 
-/// Opens a source: finds out what it is and whether lanerank can run it. Weights are read when
-/// [`convert`](crate::convert::convert) asks for them.
+/// Opens a source: finds out what it is and whether lanerank can run it. That is a model folder, a zip
+/// archive of one, or a file of weights with the rest of the model beside it. Weights are read when
+/// [`convert`](crate::convert::convert) asks for them; only what lies in an archive is in memory before.
 ///
 /// # Errors
 /// When a file is missing or wrong, or the model is of a kind that lanerank does not run.
 pub fn open(path: &Path, options: &Options) -> Result<Source, ImportError> {
-    match options.kind.unwrap_or(Kind::Huggingface) {
-        Kind::Huggingface => huggingface::open(path, options),
+    let found = detect::find(path, options.kind)?;
+    match found.kind {
+        Kind::Gguf => gguf::open(found.files.open(&found.weights)?, options),
+        kind => huggingface::open(&found.files, kind, &found.weights, options),
+    }
+}
+
+fn check_pooling(options: &Options, head: &Head) -> Result<(), ImportError> {
+    match (options.pooling, head) {
+        (Some(_), Head::Classifier { .. }) => Err(ImportError::Option {
+            name: "pooling",
+            reason: "is for encoders; this is a cross-encoder".into(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn check_max_length(config: &ModelConfig, options: &Options) -> Result<(), ImportError> {
+    let positions = config.max_position_embeddings;
+    match options.max_length {
+        Some(length) if length > positions => Err(ImportError::Option {
+            name: "max_length",
+            reason: format!("the model has {positions} positions"),
+        }),
+        _ => Ok(()),
     }
 }

@@ -7,22 +7,34 @@ const MULTILINGUAL: &str =
 const DECODER: &str = "language models rerank far slower on a CPU; use a BERT cross-encoder such as \
      cross-encoder/ms-marco-MiniLM-L6-v2";
 
-/// Beginnings of `model_type`, the family's name and the advice. The first that fits holds.
-const FAMILIES: [(&str, &str, &str); 26] = [
-    ("xlm-roberta", "XLM-RoBERTa", MULTILINGUAL),
+/// Beginnings of `model_type` (or of GGUF's `general.architecture`), the family's name and the advice.
+/// The first that fits holds.
+const FAMILIES: [(&str, &str, &str); 48] = [
+    ("xlm-roberta", "XLM-RoBERTa (SentencePiece)", MULTILINGUAL),
+    ("xlm", "XLM", MULTILINGUAL),
     ("roberta", "RoBERTa", ENGLISH),
     ("camembert", "CamemBERT", MULTILINGUAL),
-    ("deberta", "DeBERTa", ENGLISH),
+    ("deberta", "DeBERTa (relative positions)", ENGLISH),
     ("modernbert", "ModernBERT", ENGLISH),
+    ("modern-bert", "ModernBERT", ENGLISH),
     ("distilbert", "DistilBERT", ENGLISH),
-    ("electra", "ELECTRA", ENGLISH),
+    ("electra", "ELECTRA (its head is another)", ENGLISH),
     ("albert", "ALBERT", ENGLISH),
-    ("mpnet", "MPNet", ENGLISH),
+    ("mpnet", "MPNet (relative positions)", ENGLISH),
+    ("jina", "JinaBERT (ALiBi)", ENGLISH),
     ("nomic_bert", "NomicBERT", ENGLISH),
+    ("nomic-bert", "NomicBERT", ENGLISH),
+    ("neobert", "NeoBERT", ENGLISH),
+    ("neo-bert", "NeoBERT", ENGLISH),
     ("new", "GTE's NewModel", ENGLISH),
     ("eurobert", "EuroBERT", MULTILINGUAL),
+    ("roformer", "RoFormer", ENGLISH),
+    ("rembert", "RemBERT", MULTILINGUAL),
+    ("ernie4", "ERNIE 4", DECODER),
+    ("ernie", "ERNIE", ENGLISH),
     ("big_bird", "BigBird", ENGLISH),
     ("longformer", "Longformer", ENGLISH),
+    ("xlnet", "XLNet", ENGLISH),
     ("umt5", "UMT5", MULTILINGUAL),
     ("mt5", "mT5", MULTILINGUAL),
     ("t5", "T5", ENGLISH),
@@ -30,12 +42,41 @@ const FAMILIES: [(&str, &str, &str); 26] = [
     ("llama", "Llama", DECODER),
     ("qwen", "Qwen", DECODER),
     ("mistral", "Mistral", DECODER),
+    ("mixtral", "Mixtral", DECODER),
     ("gemma", "Gemma", DECODER),
     ("phi", "Phi", DECODER),
     ("gpt", "GPT", DECODER),
     ("minicpm", "MiniCPM", DECODER),
     ("opt", "OPT", DECODER),
+    ("falcon", "Falcon", DECODER),
+    ("bloom", "BLOOM", DECODER),
+    ("deepseek", "DeepSeek", DECODER),
+    ("cohere", "Cohere", DECODER),
+    ("command-r", "Command R", DECODER),
+    ("granite", "Granite", DECODER),
+    ("olmo", "OLMo", DECODER),
+    ("smollm", "SmolLM", DECODER),
+    ("internlm", "InternLM", DECODER),
+    ("stablelm", "StableLM", DECODER),
 ];
+
+/// Why a tokenizer of SentencePiece's kind is refused.
+pub fn sentence_piece() -> String {
+    format!(
+        "SentencePiece, as XLM-RoBERTa's and T5's models have it, is not supported; {MULTILINGUAL}"
+    )
+}
+
+/// Why positions that are not absolute are refused.
+pub fn positions(kind: &str) -> String {
+    let named = match kind {
+        "alibi" => "ALiBi, as Jina's models have it, is",
+        "rotary" | "rope" => "rotary positions are",
+        kind if kind.starts_with("relative") => "relative positions are",
+        _ => "this is",
+    };
+    format!("position_embedding_type {kind:?}: {named} not supported; {ENGLISH}")
+}
 
 /// Why a model type other than BERT is refused.
 pub fn model_type(name: &str) -> String {
@@ -76,18 +117,43 @@ mod tests {
             ("xlm-roberta", "XLM-RoBERTa"),
             ("deberta-v2", "DeBERTa"),
             ("modernbert", "ModernBERT"),
+            ("modern-bert", "ModernBERT"),
             ("electra", "ELECTRA"),
+            ("jina-bert-v2", "ALiBi"),
             ("t5", "T5"),
+            ("t5encoder", "T5"),
             ("qwen3", "Qwen"),
+            ("llama", "Llama"),
+            ("gpt_neox", "GPT"),
+            ("ernie4_5", "language models"),
             ("whisper", "\"whisper\""),
         ] {
             let text = model_type(name);
-            assert!(
-                text.contains(family) && text.contains("use a BERT"),
-                "{text}"
-            );
+            let advice = text.contains("use a BERT cross-encoder");
+            assert!(text.contains(family) && advice, "{text}");
+        }
+        // No family is hidden by the beginning of another.
+        for (name, family, _) in FAMILIES {
+            assert!(model_type(name).contains(family), "{name}");
         }
         assert!(architecture("BertForMaskedLM").contains("predicts words"));
         assert!(architecture("GPT2Model").contains("\"GPT2Model\" is not supported"));
+    }
+
+    #[test]
+    fn tokenizers_and_positions_are_named() {
+        assert!(sentence_piece().contains("use a BERT cross-encoder"));
+        for (kind, words) in [
+            ("alibi", "ALiBi, as Jina's models have it, is not"),
+            ("relative_key", "relative positions are not"),
+            ("rotary", "rotary positions are not"),
+            ("other", "this is not"),
+        ] {
+            let text = positions(kind);
+            assert!(
+                text.contains(words) && text.contains("use a BERT"),
+                "{text}"
+            );
+        }
     }
 }

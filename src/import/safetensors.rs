@@ -2,17 +2,19 @@
 //! data. No more than one tensor is in memory at a time.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::PathBuf;
 
-use half::{bf16, f16};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::archive::ReadSeek;
+use super::elements::{Convert, Element, no_weight};
 use super::entries::Entries;
 use super::error::ImportError;
+use super::files::Opened;
 use super::names;
+use super::weights::Weights;
 use crate::Error;
 use crate::format::source::TensorSource;
 
@@ -39,10 +41,9 @@ struct Tensor {
 }
 
 /// The tensors of a safetensors file under the names the library asks for.
-#[derive(Debug)]
 pub struct SafeTensors {
     path: PathBuf,
-    file: File,
+    file: Box<dyn ReadSeek>,
     tensors: BTreeMap<String, Tensor>,
 }
 
@@ -52,14 +53,13 @@ impl SafeTensors {
     ///
     /// # Errors
     /// When the file cannot be read or breaks the format, naming the tensor.
-    pub fn open(path: &Path) -> Result<Self, ImportError> {
-        let wrong = |reason: String| ImportError::at(path, reason);
-        let mut file = File::open(path).map_err(|e| wrong(e.to_string()))?;
-        let file_len = file.metadata().map_err(|e| wrong(e.to_string()))?.len();
-        let header = read_header(&mut file, file_len).map_err(wrong)?;
+    pub fn open(mut file: Opened) -> Result<Self, ImportError> {
+        let path = file.path.clone();
+        let wrong = |reason: String| ImportError::at(&path, reason);
+        let header = read_header(&mut file.reader, file.len).map_err(wrong)?;
         let data_start = 8 + header.len() as u64;
         let entries = parse_header(&header).map_err(wrong)?;
-        check_layout(&entries, file_len - data_start).map_err(wrong)?;
+        check_layout(&entries, file.len - data_start).map_err(wrong)?;
         let mut tensors = BTreeMap::new();
         for (name, entry) in entries {
             let short = names::canonical(&name);
@@ -70,15 +70,16 @@ impl SafeTensors {
             }
         }
         Ok(SafeTensors {
-            path: path.to_owned(),
-            file,
+            path,
+            file: file.reader,
             tensors,
         })
     }
+}
 
-    /// Names of all tensors, sorted.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.tensors.keys().map(String::as_str)
+impl Weights for SafeTensors {
+    fn names(&self) -> Vec<String> {
+        self.tensors.keys().cloned().collect()
     }
 }
 
@@ -94,12 +95,8 @@ impl TensorSource for SafeTensors {
         };
         let tensor = self.tensors.get(name);
         let tensor = tensor.ok_or_else(|| refuse("missing".to_owned()))?;
-        let (size, convert) = converter(&tensor.dtype).ok_or_else(|| {
-            refuse(format!(
-                "dtype {}; F32, F16, BF16 and F64 can be read",
-                tensor.dtype
-            ))
-        })?;
+        let (size, convert) =
+            converter(&tensor.dtype).ok_or_else(|| refuse(no_weight(&tensor.dtype)))?;
         read_values(&mut self.file, tensor, size, convert).map_err(|source| Error::Io {
             path: self.path.clone(),
             source,
@@ -107,7 +104,7 @@ impl TensorSource for SafeTensors {
     }
 }
 
-fn read_header(file: &mut File, file_len: u64) -> Result<Vec<u8>, String> {
+fn read_header(file: &mut dyn Read, file_len: u64) -> Result<Vec<u8>, String> {
     let mut length = [0; 8];
     file.read_exact(&mut length)
         .map_err(|e| format!("header length: {e}"))?;
@@ -189,36 +186,19 @@ fn locate(entry: Entry, data_start: u64) -> Result<Tensor, String> {
     })
 }
 
-type Convert = fn(&[u8], &mut Vec<f32>);
-
 /// Size of an element, and how elements become f32; `None` for dtypes that no weight has.
 fn converter(dtype: &str) -> Option<(usize, Convert)> {
-    Some(match dtype {
-        "F32" => (4, |bytes, out| extend(bytes, out, f32::from_le_bytes)),
-        "F16" => (2, |bytes, out| {
-            extend(bytes, out, |b| f16::from_le_bytes(b).to_f32())
-        }),
-        "BF16" => (2, |bytes, out| {
-            extend(bytes, out, |b| bf16::from_le_bytes(b).to_f32())
-        }),
-        "F64" => (8, |bytes, out| {
-            extend(bytes, out, |b| f64::from_le_bytes(b) as f32)
-        }),
-        _ => return None,
-    })
-}
-
-fn extend<const N: usize>(bytes: &[u8], out: &mut Vec<f32>, value: fn([u8; N]) -> f32) {
-    let (elements, _) = bytes.as_chunks::<N>();
-    out.extend(elements.iter().map(|&element| value(element)));
+    const FLOATS: [Element; 4] = [Element::F32, Element::F16, Element::Bf16, Element::F64];
+    let element = FLOATS.into_iter().find(|element| element.name() == dtype)?;
+    Some((element.size(), element.convert()?))
 }
 
 fn read_values(
-    file: &mut File,
+    file: &mut Box<dyn ReadSeek>,
     tensor: &Tensor,
     size: usize,
     convert: Convert,
-) -> std::io::Result<Vec<f32>> {
+) -> io::Result<Vec<f32>> {
     file.seek(SeekFrom::Start(tensor.start))?;
     let mut values = Vec::with_capacity(tensor.len / size);
     let mut buffer = vec![0; CHUNK.min(tensor.len)];

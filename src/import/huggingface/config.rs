@@ -82,9 +82,7 @@ impl Config {
         if let Some(kind) = &self.position_embedding_type
             && kind != "absolute"
         {
-            return Err(format!(
-                "position_embedding_type {kind:?} is not supported; use a model with absolute positions"
-            ));
+            return Err(refusals::positions(kind));
         }
         if self.is_decoder {
             return Err("is_decoder: decoders are not supported; use an encoder".into());

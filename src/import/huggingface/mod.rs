@@ -2,16 +2,15 @@
 
 mod config;
 mod sentence;
+mod special_tokens;
 mod tokenizer;
 mod tokenizer_json;
 mod tokenizer_settings;
 
-use std::path::{Path, PathBuf};
-
 use super::error::ImportError;
-use super::safetensors::SafeTensors;
-use super::{Kind, Options, Source, json, names};
-use crate::format::source::TensorSource;
+use super::files::Files;
+use super::weights::{self, Weights};
+use super::{Kind, Options, Source, names};
 use crate::model::{Head, ModelConfig};
 
 pub use tokenizer::{tokenizer_json, vocab_txt};
@@ -21,27 +20,26 @@ use config::{Config, Task};
 /// Unknown tensors that are named one by one.
 const NAMED: usize = 8;
 
-/// Opens a model folder.
-pub fn open(folder: &Path, options: &Options) -> Result<Source, ImportError> {
-    let config_path = folder.join("config.json");
-    let wrong = |reason: String| ImportError::at(&config_path, reason);
-    let config: Config = json::read(&config_path)?;
-    // Refused before the weights are looked for: the reason is better.
+/// Opens a model whose weights are in this file.
+pub fn open(
+    files: &Files,
+    kind: Kind,
+    weights: &str,
+    options: &Options,
+) -> Result<Source, ImportError> {
+    let wrong = |reason: String| ImportError::at(files.path("config.json"), reason);
+    let config: Config = files.read_json("config.json")?;
+    // Refused before the weights are looked at: the reason is better.
     config.task(false).map_err(wrong)?;
     config.check_supported().map_err(wrong)?;
-    let tensors = SafeTensors::open(&weights(folder)?)?;
+    let mut tensors = weights::open(files, kind, weights)?;
     let classifier = tensors.shape("classifier.weight");
     let head = match config.task(classifier.is_some()).map_err(wrong)? {
         Task::Classification => classifier_head(&config, classifier).map_err(wrong)?,
-        Task::Encoding => sentence::encoder_head(folder, options.pooling)?,
+        Task::Encoding => sentence::encoder_head(files, options.pooling)?,
     };
-    if options.pooling.is_some() && matches!(head, Head::Classifier { .. }) {
-        return Err(ImportError::Option {
-            name: "pooling",
-            reason: "is for encoders; this is a cross-encoder".into(),
-        });
-    }
-    let (tokenizer, limit) = tokenizer::read(folder)?;
+    super::check_pooling(options, &head)?;
+    let (tokenizer, limit) = tokenizer::read(files)?;
     if tokenizer.vocab_size() > config.vocab_size() {
         return Err(wrong(format!(
             "vocab_size is {}, but the tokenizer has {} pieces",
@@ -49,49 +47,17 @@ pub fn open(folder: &Path, options: &Options) -> Result<Source, ImportError> {
             tokenizer.vocab_size()
         )));
     }
-    let config = model_config(&config, head, options.max_length.or(limit)).map_err(wrong)?;
-    check_max_length(&config, options)?;
+    let mut config = model_config(&config, head, options.max_length.or(limit)).map_err(wrong)?;
+    super::check_max_length(&config, options)?;
+    let mut notes = tensors.adopt(&mut config)?;
+    notes.extend(unknown_tensors(&*tensors, &config));
     Ok(Source {
-        kind: Kind::Huggingface,
-        notes: unknown_tensors(&tensors, &config).into_iter().collect(),
+        kind,
+        notes,
+        graph_difference: tensors.verify(&config, &tokenizer)?,
         config,
         tokenizer,
-        tensors: Box::new(tensors),
-    })
-}
-
-/// The weights file; what else may lie there is named.
-fn weights(folder: &Path) -> Result<PathBuf, ImportError> {
-    let path = folder.join("model.safetensors");
-    if path.is_file() {
-        return Ok(path);
-    }
-    let others = [
-        (
-            "model.safetensors.index.json",
-            "weights in several files are not supported; save them as one",
-        ),
-        (
-            "pytorch_model.bin",
-            "a pickle can run code when it is read; save the model as model.safetensors",
-        ),
-        (
-            "tf_model.h5",
-            "TensorFlow weights are not supported; save the model as model.safetensors",
-        ),
-        (
-            "onnx/model.onnx",
-            "ONNX is not supported; save the model as model.safetensors",
-        ),
-        (
-            "model.onnx",
-            "ONNX is not supported; save the model as model.safetensors",
-        ),
-    ];
-    let found = others.iter().find(|(name, _)| folder.join(name).exists());
-    Err(match found {
-        Some((name, reason)) => ImportError::at(folder.join(name), reason),
-        None => ImportError::at(folder, "no model.safetensors in this folder"),
+        tensors,
     })
 }
 
@@ -121,22 +87,11 @@ fn model_config(
     Ok(model)
 }
 
-fn check_max_length(config: &ModelConfig, options: &Options) -> Result<(), ImportError> {
-    let positions = config.max_position_embeddings;
-    match options.max_length {
-        Some(length) if length > positions => Err(ImportError::Option {
-            name: "max_length",
-            reason: format!("the model has {positions} positions"),
-        }),
-        _ => Ok(()),
-    }
-}
-
 /// A note on tensors that no part of the model asks for.
-fn unknown_tensors(tensors: &SafeTensors, config: &ModelConfig) -> Option<String> {
-    let unknown =
-        |name: &&str| !names::is_buffer(name) && !names::is_bert(name, config.num_hidden_layers);
-    let unknown: Vec<&str> = tensors.names().filter(unknown).collect();
+fn unknown_tensors(tensors: &dyn Weights, config: &ModelConfig) -> Option<String> {
+    let mut unknown = tensors.names();
+    unknown
+        .retain(|name| !names::is_buffer(name) && !names::is_bert(name, config.num_hidden_layers));
     if unknown.is_empty() {
         return None;
     }

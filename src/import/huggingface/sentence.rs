@@ -6,7 +6,7 @@ use crate::model::{Head, Pooling};
 use serde::Deserialize;
 
 use crate::import::error::ImportError;
-use crate::import::json;
+use crate::import::files::Files;
 
 #[derive(Debug, Deserialize)]
 struct Module {
@@ -70,9 +70,10 @@ struct SentenceConfig {
 }
 
 /// The head of an encoder. `choice` overrides how the folder says to pool.
-pub fn encoder_head(folder: &Path, choice: Option<Pooling>) -> Result<Head, ImportError> {
-    let path = folder.join("modules.json");
-    let modules: Vec<Module> = json::read_if_there(&path)?.unwrap_or_default();
+pub fn encoder_head(files: &Files, choice: Option<Pooling>) -> Result<Head, ImportError> {
+    let modules: Vec<Module> = files
+        .read_json_if_there("modules.json")?
+        .unwrap_or_default();
     let mut normalize = false;
     let mut pooling_folder = "1_Pooling";
     for module in &modules {
@@ -87,13 +88,13 @@ pub fn encoder_head(folder: &Path, choice: Option<Pooling>) -> Result<Head, Impo
                      and Normalize",
                     module.kind, module.path
                 );
-                return Err(ImportError::at(&path, reason));
+                return Err(ImportError::at(files.path("modules.json"), reason));
             }
         }
     }
     let pooling = match choice {
         Some(choice) => choice,
-        None => read_pooling(folder, pooling_folder)?,
+        None => read_pooling(files, pooling_folder)?,
     };
     Ok(Head::Encoder { pooling, normalize })
 }
@@ -103,24 +104,25 @@ fn is_plain_name(path: &str) -> bool {
     matches!(components.next(), Some(Component::Normal(_))) && components.next().is_none()
 }
 
-fn read_pooling(folder: &Path, name: &str) -> Result<Pooling, ImportError> {
-    let path = folder.join(name).join("config.json");
-    let config: PoolingConfig = json::read_if_there(&path)?.ok_or_else(|| {
+fn read_pooling(files: &Files, folder: &str) -> Result<Pooling, ImportError> {
+    let name = format!("{folder}/config.json");
+    let config: Option<PoolingConfig> = files.read_json_if_there(&name)?;
+    let config = config.ok_or_else(|| {
         let reason =
             "an encoder without 1_Pooling/config.json; say --pooling mean or --pooling cls";
-        ImportError::at(folder, reason)
+        ImportError::at(files.root(), reason)
     })?;
     let pooling = config.pooling();
-    pooling.map_err(|reason| ImportError::at(&path, reason))
+    pooling.map_err(|reason| ImportError::at(files.path(&name), reason))
 }
 
 /// Longest sequence that sentence-transformers would feed the model. `lowercase` is the tokenizer's.
-pub fn max_length(folder: &Path, lowercase: bool) -> Result<Option<usize>, ImportError> {
-    let path = folder.join("sentence_bert_config.json");
-    let config: SentenceConfig = json::read_if_there(&path)?.unwrap_or_default();
+pub fn max_length(files: &Files, lowercase: bool) -> Result<Option<usize>, ImportError> {
+    let name = "sentence_bert_config.json";
+    let config: SentenceConfig = files.read_json_if_there(name)?.unwrap_or_default();
     if config.do_lower_case && !lowercase {
         let reason = "do_lower_case in front of a cased tokenizer is not supported";
-        return Err(ImportError::at(&path, reason));
+        return Err(ImportError::at(files.path(name), reason));
     }
     Ok(config.max_seq_length)
 }
@@ -136,7 +138,7 @@ mod tests {
         fs::create_dir(folder.path().join("1_Pooling")).unwrap();
         fs::write(folder.path().join("modules.json"), modules).unwrap();
         fs::write(folder.path().join("1_Pooling/config.json"), pooling).unwrap();
-        encoder_head(folder.path(), choice).map_err(|e| e.to_string())
+        encoder_head(&Files::folder(folder.path()), choice).map_err(|e| e.to_string())
     }
 
     const POOLED: &str = r#"[{"type":"sentence_transformers.models.Transformer","path":""},
@@ -185,17 +187,20 @@ mod tests {
                 .contains("../1_Pooling")
         );
         let empty = tempfile::tempdir().unwrap();
-        let error = encoder_head(empty.path(), None).unwrap_err().to_string();
+        let error = encoder_head(&Files::folder(empty.path()), None)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("--pooling mean"), "{error}");
     }
 
     #[test]
     fn lengths() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(max_length(folder.path(), true).unwrap(), None);
+        let files = Files::folder(folder.path());
+        assert_eq!(max_length(&files, true).unwrap(), None);
         let text = r#"{"max_seq_length":256,"do_lower_case":true}"#;
         fs::write(folder.path().join("sentence_bert_config.json"), text).unwrap();
-        assert_eq!(max_length(folder.path(), true).unwrap(), Some(256));
-        assert!(max_length(folder.path(), false).is_err());
+        assert_eq!(max_length(&files, true).unwrap(), Some(256));
+        assert!(max_length(&files, false).is_err());
     }
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::import::entries::Entries;
+use crate::import::refusals;
 
 /// Vocabulary and rules as a `tokenizer.json` has them.
 #[derive(Debug)]
@@ -170,6 +171,7 @@ fn word_piece(value: &RawValue) -> Result<WordPiece, String> {
     match kind("model", value)?.as_deref() {
         // The first releases did not write the type.
         Some("WordPiece") | None => part("model", value),
+        Some("Unigram") => Err(format!("model \"Unigram\": {}", refusals::sentence_piece())),
         Some(other) => Err(format!(
             "model {other:?} is not supported; lanerank has WordPiece, as BERT models use it"
         )),

@@ -1,14 +1,12 @@
 //! `tokenizer_config.json`: the rules of a tokenizer that has no `tokenizer.json`, and a second
 //! opinion on those of one that has.
 
-use std::path::Path;
-
 use crate::tokenizer::{AddedToken, TokenizerConfig};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::import::error::ImportError;
-use crate::import::json;
+use crate::import::files::Files;
 
 /// Longest word that BERT's tokenizers look up.
 const MAX_WORD_CHARS: u32 = 100;
@@ -16,13 +14,14 @@ const MAX_WORD_CHARS: u32 = 100;
 /// A special token: its text, or an object that holds it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
-enum Token {
+pub enum Token {
     Text(String),
     Object { content: String },
 }
 
 impl Token {
-    fn text(&self) -> &str {
+    /// The text.
+    pub fn text(&self) -> &str {
         match self {
             Token::Text(text) => text,
             Token::Object { content } => content,
@@ -49,16 +48,16 @@ pub struct TokenizerSettings {
 }
 
 impl TokenizerSettings {
-    /// Reads a folder's `tokenizer_config.json`; without one, nothing is set.
+    /// Reads a model's `tokenizer_config.json`; without one, nothing is set.
     ///
     /// # Errors
     /// When the file is not readable or switches BERT's own splitting of words off.
-    pub fn read(folder: &Path) -> Result<Self, ImportError> {
-        let path = folder.join("tokenizer_config.json");
-        let settings: Self = json::read_if_there(&path)?.unwrap_or_default();
+    pub fn read(files: &Files) -> Result<Self, ImportError> {
+        let name = "tokenizer_config.json";
+        let settings: Self = files.read_json_if_there(name)?.unwrap_or_default();
         match settings.check() {
             Ok(()) => Ok(settings),
-            Err(reason) => Err(ImportError::at(&path, reason)),
+            Err(reason) => Err(ImportError::at(files.path(name), reason)),
         }
     }
 

@@ -1,0 +1,70 @@
+//! Elements of tensors as files hold them, little-endian, and how they become f32.
+
+use half::{bf16, f16};
+
+/// Appends the f32 of each element in the bytes.
+pub type Convert = fn(&[u8], &mut Vec<f32>);
+
+/// Types of elements, named as safetensors names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Element {
+    F64,
+    F32,
+    F16,
+    Bf16,
+    I64,
+    I32,
+    I16,
+    I8,
+    U8,
+    Bool,
+}
+
+impl Element {
+    /// Bytes of one.
+    pub fn size(self) -> usize {
+        match self {
+            Element::F64 | Element::I64 => 8,
+            Element::F32 | Element::I32 => 4,
+            Element::F16 | Element::Bf16 | Element::I16 => 2,
+            Element::I8 | Element::U8 | Element::Bool => 1,
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Element::F64 => "F64",
+            Element::F32 => "F32",
+            Element::F16 => "F16",
+            Element::Bf16 => "BF16",
+            Element::I64 => "I64",
+            Element::I32 => "I32",
+            Element::I16 => "I16",
+            Element::I8 => "I8",
+            Element::U8 => "U8",
+            Element::Bool => "BOOL",
+        }
+    }
+
+    /// How weights of this type become f32; `None` for types that no weight has.
+    pub fn convert(self) -> Option<Convert> {
+        Some(match self {
+            Element::F32 => |bytes, out| extend(bytes, out, f32::from_le_bytes),
+            Element::F16 => |bytes, out| extend(bytes, out, |b| f16::from_le_bytes(b).to_f32()),
+            Element::Bf16 => |bytes, out| extend(bytes, out, |b| bf16::from_le_bytes(b).to_f32()),
+            Element::F64 => |bytes, out| extend(bytes, out, |b| f64::from_le_bytes(b) as f32),
+            _ => return None,
+        })
+    }
+}
+
+fn extend<const N: usize>(bytes: &[u8], out: &mut Vec<f32>, value: fn([u8; N]) -> f32) {
+    let (elements, _) = bytes.as_chunks::<N>();
+    out.extend(elements.iter().map(|&element| value(element)));
+}
+
+/// Why a tensor of this type is no weight.
+pub fn no_weight(dtype: &str) -> String {
+    format!("dtype {dtype}; F32, F16, BF16 and F64 can be read")
+}

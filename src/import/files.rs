@@ -1,0 +1,227 @@
+//! The files of a model: a folder, or what lies in a zip archive.
+
+use std::cell::RefCell;
+use std::fs::{self, File};
+use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+use super::archive::{Archive, ReadSeek};
+use super::error::ImportError;
+
+/// A tokenizer.json with half a million pieces is some 20 MB.
+const MAX_TEXT: u64 = 256 << 20;
+
+/// A file that was opened.
+pub struct Opened {
+    /// Its path; what lies in an archive is named as if the archive were a folder.
+    pub path: PathBuf,
+    /// Its content.
+    pub reader: Box<dyn ReadSeek>,
+    /// Its length in bytes.
+    pub len: u64,
+}
+
+impl Opened {
+    /// Opens a file on disk.
+    pub fn disk(path: &Path) -> Result<Opened, ImportError> {
+        let wrong = |e| ImportError::at(path, e);
+        let file = File::open(path).map_err(wrong)?;
+        let len = file.metadata().map_err(wrong)?.len();
+        Ok(Opened {
+            path: path.to_owned(),
+            reader: Box::new(file),
+            len,
+        })
+    }
+}
+
+/// The files of a model, by their paths in its folder.
+pub struct Files {
+    root: PathBuf,
+    archive: Option<RefCell<Archive>>,
+    /// What stands before every name in the archive.
+    prefix: String,
+}
+
+impl Files {
+    /// A folder on disk.
+    pub fn folder(path: &Path) -> Files {
+        Files {
+            root: path.to_owned(),
+            archive: None,
+            prefix: String::new(),
+        }
+    }
+
+    /// A zip archive: the folder in it that has the `config.json`.
+    ///
+    /// # Errors
+    /// When it cannot be read, or there is not one such folder.
+    pub fn archive(path: &Path) -> Result<Files, ImportError> {
+        let opened = Opened::disk(path)?;
+        let wrong = |reason: String| ImportError::at(path, reason);
+        let archive = Archive::open(opened.reader, opened.len).map_err(wrong)?;
+        let names = archive.names().filter(|name| !is_litter(name));
+        let configs = names.filter_map(|name| match name.rsplit_once('/') {
+            None => (name == "config.json").then_some(""),
+            Some((folder, file)) => (file == "config.json").then_some(folder),
+        });
+        // Parts of a model, such as 1_Pooling, have a config.json of their own.
+        let depth = |folder: &&str| match folder.is_empty() {
+            true => 0,
+            false => 1 + folder.matches('/').count(),
+        };
+        let mut configs: Vec<&str> = configs.collect();
+        configs.sort_by_key(depth);
+        let prefix = match configs[..] {
+            [] => return Err(wrong("no config.json in this archive".into())),
+            [first, second, ..] if depth(&first) == depth(&second) => {
+                return Err(wrong(format!(
+                    "several models, {first:?} and {second:?}; unpack it and name one folder"
+                )));
+            }
+            ["", ..] => String::new(),
+            [first, ..] => format!("{first}/"),
+        };
+        Ok(Files {
+            root: path.to_owned(),
+            archive: Some(RefCell::new(archive)),
+            prefix,
+        })
+    }
+
+    /// The folder or archive.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What a file is called in messages.
+    pub fn path(&self, name: &str) -> PathBuf {
+        match self.archive {
+            Some(_) => self.root.join(&self.prefix).join(name),
+            None => self.root.join(name),
+        }
+    }
+
+    /// Whether there is a file of this name.
+    pub fn has(&self, name: &str) -> bool {
+        match &self.archive {
+            Some(archive) => archive.borrow().has(&format!("{}{name}", self.prefix)),
+            None => self.root.join(name).is_file(),
+        }
+    }
+
+    /// The files that lie in no subfolder, sorted; those that other systems leave behind are not
+    /// among them.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = match &self.archive {
+            Some(archive) => {
+                let archive = archive.borrow();
+                let here = archive
+                    .names()
+                    .filter_map(|name| name.strip_prefix(&self.prefix));
+                here.filter(|name| !name.contains('/'))
+                    .map(str::to_owned)
+                    .collect()
+            }
+            None => {
+                let entries = fs::read_dir(&self.root).into_iter().flatten().flatten();
+                let files = entries.filter(|entry| entry.path().is_file());
+                files
+                    .filter_map(|entry| entry.file_name().into_string().ok())
+                    .collect()
+            }
+        };
+        names.retain(|name| !is_litter(name));
+        names.sort();
+        names
+    }
+
+    /// Opens a file. What an archive holds is unpacked into memory.
+    ///
+    /// # Errors
+    /// When it does not exist or cannot be read.
+    pub fn open(&self, name: &str) -> Result<Opened, ImportError> {
+        let path = self.path(name);
+        let Some(archive) = &self.archive else {
+            return Opened::disk(&path);
+        };
+        let content = archive
+            .borrow_mut()
+            .read(&format!("{}{name}", self.prefix))
+            .map_err(|e| ImportError::at(&path, e))?;
+        Ok(Opened {
+            path,
+            len: content.len() as u64,
+            reader: Box::new(Cursor::new(content)),
+        })
+    }
+
+    /// Reads a file whole.
+    ///
+    /// # Errors
+    /// When it does not exist, cannot be read, or is far longer than any text of a model.
+    pub fn read(&self, name: &str) -> Result<Vec<u8>, ImportError> {
+        let opened = self.open(name)?;
+        let mut bytes = Vec::new();
+        let read = opened.reader.take(MAX_TEXT + 1).read_to_end(&mut bytes);
+        read.map_err(|e| ImportError::at(&opened.path, e))?;
+        match bytes.len() as u64 <= MAX_TEXT {
+            true => Ok(bytes),
+            false => Err(ImportError::at(
+                &opened.path,
+                format!("longer than {MAX_TEXT} bytes"),
+            )),
+        }
+    }
+
+    /// Reads a file as text, for parsers that borrow from it: UTF-8, with or without a byte order
+    /// mark.
+    ///
+    /// # Errors
+    /// As [`Files::read`], and where it is not UTF-8.
+    pub fn read_text(&self, name: &str) -> Result<String, ImportError> {
+        let mut text = String::from_utf8(self.read(name)?).map_err(|e| {
+            let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+            let line = 1 + before.iter().filter(|&&b| b == b'\n').count() as u64;
+            ImportError::at_line(self.path(name), line, "not UTF-8")
+        })?;
+        if text.starts_with('\u{feff}') {
+            text.drain(..'\u{feff}'.len_utf8());
+        }
+        Ok(text)
+    }
+
+    /// Reads a JSON file.
+    ///
+    /// # Errors
+    /// As [`Files::read_text`], and where it is not the JSON it has to be.
+    pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, ImportError> {
+        let text = self.read_text(name)?;
+        serde_json::from_str(&text).map_err(|e| ImportError::json(self.path(name), &e))
+    }
+
+    /// Reads a JSON file that need not exist.
+    ///
+    /// # Errors
+    /// As [`Files::read_json`].
+    pub fn read_json_if_there<T: DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> Result<Option<T>, ImportError> {
+        self.has(name).then(|| self.read_json(name)).transpose()
+    }
+}
+
+/// What macOS and Windows add to folders and archives.
+fn is_litter(name: &str) -> bool {
+    let mut parts = name.split('/');
+    name.starts_with("__MACOSX/")
+        || parts.any(|part| part.starts_with("._") || part == ".DS_Store" || part == "Thumbs.db")
+}
+
+#[cfg(test)]
+#[path = "files_tests.rs"]
+mod tests;

@@ -1,0 +1,195 @@
+//! Values to compute with: a shape and the elements, row-major.
+
+use std::sync::Arc;
+
+/// Most elements of a tensor that is larger than those it is computed from.
+const MAX_ELEMENTS: usize = 1 << 24;
+
+/// Elements. Booleans and all integers but the 8-bit ones are `I64`, all floats `F32`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Data {
+    F32(Arc<[f32]>),
+    I64(Arc<[i64]>),
+    I8(Arc<[i8]>),
+    U8(Arc<[u8]>),
+}
+
+impl Data {
+    fn len(&self) -> usize {
+        match self {
+            Data::F32(v) => v.len(),
+            Data::I64(v) => v.len(),
+            Data::I8(v) => v.len(),
+            Data::U8(v) => v.len(),
+        }
+    }
+}
+
+/// A value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensor {
+    pub shape: Vec<usize>,
+    pub data: Data,
+}
+
+impl Tensor {
+    /// Floats of a shape.
+    pub fn floats(shape: &[usize], values: Vec<f32>) -> Self {
+        Tensor {
+            shape: shape.to_vec(),
+            data: Data::F32(values.into()),
+        }
+    }
+
+    /// Integers (or booleans) of a shape.
+    pub fn ints(shape: &[usize], values: Vec<i64>) -> Self {
+        Tensor {
+            shape: shape.to_vec(),
+            data: Data::I64(values.into()),
+        }
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    /// The elements as floats.
+    pub fn to_floats(&self) -> Arc<[f32]> {
+        match &self.data {
+            Data::F32(v) => v.clone(),
+            Data::I64(v) => v.iter().map(|&x| x as f32).collect(),
+            Data::I8(v) => v.iter().map(|&x| f32::from(x)).collect(),
+            Data::U8(v) => v.iter().map(|&x| f32::from(x)).collect(),
+        }
+    }
+
+    /// The elements as integers; floats have none.
+    pub fn to_ints(&self) -> Result<Arc<[i64]>, String> {
+        match &self.data {
+            Data::F32(_) => Err("floats where integers belong".into()),
+            Data::I64(v) => Ok(v.clone()),
+            Data::I8(v) => Ok(v.iter().map(|&x| i64::from(x)).collect()),
+            Data::U8(v) => Ok(v.iter().map(|&x| i64::from(x)).collect()),
+        }
+    }
+
+    /// Whether the elements are floats.
+    pub fn is_float(&self) -> bool {
+        matches!(self.data, Data::F32(_))
+    }
+
+    /// The only element, as a float.
+    pub fn scalar(&self) -> Option<f32> {
+        (self.len() == 1).then(|| self.to_floats()[0])
+    }
+
+    /// The same elements in another shape.
+    pub fn with_shape(&self, shape: &[usize]) -> Result<Tensor, String> {
+        let len = shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim));
+        match len == Some(self.len()) {
+            true => Ok(Tensor {
+                shape: shape.to_vec(),
+                data: self.data.clone(),
+            }),
+            false => Err(format!("{:?} does not reshape to {shape:?}", self.shape)),
+        }
+    }
+
+    /// A tensor of `shape` that takes its element `i` from place `places(i)`.
+    pub fn gather(&self, shape: Vec<usize>, places: &[usize]) -> Tensor {
+        fn pick<T: Copy>(values: &[T], places: &[usize]) -> Arc<[T]> {
+            places.iter().map(|&place| values[place]).collect()
+        }
+        let data = match &self.data {
+            Data::F32(v) => Data::F32(pick(v, places)),
+            Data::I64(v) => Data::I64(pick(v, places)),
+            Data::I8(v) => Data::I8(pick(v, places)),
+            Data::U8(v) => Data::U8(pick(v, places)),
+        };
+        Tensor { shape, data }
+    }
+}
+
+/// Number of elements of a shape, within the limit.
+pub fn elements(shape: &[usize]) -> Result<usize, String> {
+    elements_within(shape, MAX_ELEMENTS)
+}
+
+fn elements_within(shape: &[usize], limit: usize) -> Result<usize, String> {
+    // An empty axis must not hide that the others are out of bounds.
+    let product = shape
+        .iter()
+        .try_fold(1usize, |n, &dim| n.checked_mul(dim.max(1)));
+    match product {
+        Some(n) if n <= limit => Ok(if shape.contains(&0) { 0 } else { n }),
+        _ => Err(format!("a tensor of shape {shape:?} is too large")),
+    }
+}
+
+/// The shape that two shapes broadcast to.
+pub fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
+    let rank = a.len().max(b.len());
+    let at = |shape: &[usize], i: usize| match (i + shape.len()).checked_sub(rank) {
+        Some(i) => shape[i],
+        None => 1,
+    };
+    let mut out = Vec::with_capacity(rank);
+    for i in 0..rank {
+        out.push(match (at(a, i), at(b, i)) {
+            (x, y) if x == y => x,
+            (1, y) => y,
+            (x, 1) => x,
+            _ => return Err(format!("{a:?} and {b:?} do not broadcast")),
+        });
+    }
+    let product = |shape: &[usize]| shape.iter().fold(1usize, |n, &dim| n.saturating_mul(dim));
+    let largest = product(a).max(product(b));
+    elements_within(&out, largest.max(MAX_ELEMENTS))?;
+    Ok(out)
+}
+
+/// For every element of `out` the place in a tensor of `shape`, which broadcasts to it.
+pub fn broadcast_places(shape: &[usize], out: &[usize]) -> Vec<usize> {
+    let lead = out.len() - shape.len();
+    let own = strides(shape);
+    let mut steps = vec![0; out.len()];
+    for (i, (&dim, &stride)) in shape.iter().zip(&own).enumerate() {
+        if dim != 1 {
+            steps[lead + i] = stride;
+        }
+    }
+    walk(out, 0, &steps)
+}
+
+/// Places of a walk through a tensor: for every element of `shape` the sum of its indices times
+/// `steps`, from `start`.
+pub fn walk(shape: &[usize], start: usize, steps: &[usize]) -> Vec<usize> {
+    if shape.contains(&0) {
+        return Vec::new();
+    }
+    let mut places = vec![start];
+    for (&dim, &step) in shape.iter().zip(steps) {
+        let along = |&place: &usize| (0..dim).map(move |i| place + i * step);
+        places = places.iter().flat_map(along).collect();
+    }
+    places
+}
+
+/// How far apart neighbours along each axis lie.
+pub fn strides(shape: &[usize]) -> Vec<usize> {
+    let mut strides = vec![1; shape.len()];
+    for i in (1..shape.len()).rev() {
+        strides[i - 1] = strides[i] * shape[i].max(1);
+    }
+    strides
+}
+
+/// An axis as attributes give it, counted from the end where negative.
+pub fn axis(axis: i64, rank: usize) -> Result<usize, String> {
+    let from_front = if axis < 0 { axis + rank as i64 } else { axis };
+    usize::try_from(from_front)
+        .ok()
+        .filter(|&i| i < rank)
+        .ok_or_else(|| format!("axis {axis} of {rank} dimensions"))
+}

@@ -1,0 +1,82 @@
+//! Bytes in a row, counted.
+
+use std::io::{BufRead, BufReader, Read};
+
+/// Names of modules and classes are short.
+const MAX_LINE: u64 = 1024;
+
+/// A reader that knows how much it has given, and gives at most so much.
+pub struct Stream<R> {
+    reader: BufReader<R>,
+    position: u64,
+    end: u64,
+}
+
+impl<R: Read> Stream<R> {
+    /// Reads at most `end` bytes.
+    pub fn new(reader: R, end: u64) -> Self {
+        Stream {
+            reader: BufReader::new(reader),
+            position: 0,
+            end,
+        }
+    }
+
+    /// Bytes read so far.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The next byte.
+    pub fn byte(&mut self) -> Result<u8, String> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    /// The next bytes.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
+        self.advance(N as u64)?;
+        let mut bytes = [0; N];
+        self.reader.read_exact(&mut bytes).map_err(ended)?;
+        Ok(bytes)
+    }
+
+    /// The next bytes, as many as are asked for.
+    pub fn bytes(&mut self, len: u64) -> Result<Vec<u8>, String> {
+        self.advance(len)?;
+        let mut bytes = Vec::new();
+        let read = (&mut self.reader).take(len).read_to_end(&mut bytes);
+        match read.map_err(ended)? as u64 == len {
+            true => Ok(bytes),
+            false => Err("ends early".into()),
+        }
+    }
+
+    /// The text up to the next line feed.
+    pub fn line(&mut self) -> Result<String, String> {
+        let mut bytes = Vec::new();
+        let read = (&mut self.reader)
+            .take(MAX_LINE)
+            .read_until(b'\n', &mut bytes);
+        let read = read.map_err(ended)?;
+        self.advance(read as u64)?;
+        match bytes.pop() {
+            Some(b'\n') => String::from_utf8(bytes).map_err(|_| "a name is not UTF-8".into()),
+            _ => Err("a name without an end".into()),
+        }
+    }
+
+    fn advance(&mut self, len: u64) -> Result<(), String> {
+        self.position = self.position.saturating_add(len);
+        match self.position <= self.end {
+            true => Ok(()),
+            false => Err(format!("longer than {} bytes", self.end)),
+        }
+    }
+}
+
+fn ended(e: std::io::Error) -> String {
+    match e.kind() {
+        std::io::ErrorKind::UnexpectedEof => "ends early".into(),
+        _ => e.to_string(),
+    }
+}
