@@ -1,5 +1,5 @@
 //! End to end: strings in, sorted hits out, on the embedded model and on seeded random weights of the
-//! published models' shapes; and opening the embedded model.
+//! published models' shapes.
 //!
 //!     cargo bench --bench rerank
 //!     LANERANK_BENCH_WORKLOAD=../shared/peers/workload.json cargo bench --bench rerank
@@ -96,7 +96,6 @@ fn rerank(c: &mut Criterion) {
     let requests = requests();
     #[cfg(feature = "embedded-model")]
     {
-        c.bench_function("open/embedded", |b| b.iter(Model::embedded));
         let ranker = Ranker::builder().threads(1).build().unwrap();
         bench_requests(c, "embedded", &ranker, &requests);
     }

@@ -1,7 +1,15 @@
-//! Megabytes of text a second, one thread: single texts and (query, passage) pairs.
+//! Megabytes of passages a second, one thread, on a few pages of text in the repository, or on files of
+//! your own with a passage a line:
+//!
+//!     LANERANK_BENCH_ENGLISH=english.txt LANERANK_BENCH_MULTILINGUAL=multilingual.txt \
+//!         LANERANK_BENCH_VOCABS=vocabularies cargo bench --bench tokenizer
+//!
+//! Of each folder in `vocabularies`, `bert-base-uncased` and `bert-base-multilingual-uncased`,
+//! `vocab.txt` is read. `query-once` is what reranking does: the query is tokenised once and the ids go
+//! into memory that is kept. `pairs` is what `tokenizers` does: both texts each time, into new memory.
 
 use std::hint::black_box;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lanerank::tokenizer::{Tokenizer, TokenizerConfig, TokenizerScratch};
@@ -20,33 +28,61 @@ fn passages(text: &str) -> Vec<String> {
     passages
 }
 
-fn bench_language(criterion: &mut Criterion, language: &str, vocab: &str, query: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tokenizer");
-    let vocab = std::fs::read(folder.join(vocab)).expect("vocabulary in the repository");
-    let text = std::fs::read_to_string(folder.join(format!("udhr_{language}.txt")))
-        .expect("text in the repository");
-    let tokenizer = Tokenizer::from_vocab_txt(&vocab, &TokenizerConfig::bert_uncased())
-        .expect("a good vocabulary");
-    let passages = passages(&text);
-    let bytes: usize = passages.iter().map(String::len).sum();
-    let mut group = criterion.benchmark_group(format!("tokenizer/{language}"));
+struct Language {
+    name: &'static str,
+    text: Vec<String>,
+    vocab: Vec<u8>,
+    query: &'static str,
+}
 
+impl Language {
+    /// The files that the environment names, or small ones.
+    fn new(name: &'static str, vocab: [&str; 2], query: &'static str) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tokenizer");
+        let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        let own = variable(&format!("LANERANK_BENCH_{}", name.to_uppercase()));
+        let text = match &own {
+            Some(path) => read(path).lines().map(str::to_owned).collect(),
+            None => passages(&read(&folder.join(format!("udhr_{name}.txt")))),
+        };
+        let vocab = match variable("LANERANK_BENCH_VOCABS") {
+            Some(path) => path.join(vocab[1]).join("vocab.txt"),
+            None => folder.join(vocab[0]),
+        };
+        Language {
+            name,
+            text,
+            vocab: read(&vocab).into_bytes(),
+            query,
+        }
+    }
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn bench_language(criterion: &mut Criterion, language: &Language) {
+    let Language { text, query, .. } = language;
+    let config = TokenizerConfig::bert_uncased();
+    let tokenizer = Tokenizer::from_vocab_txt(&language.vocab, &config).expect("a good vocabulary");
+    let bytes: usize = text.iter().map(String::len).sum();
+    let mut group = criterion.benchmark_group(format!("tokenizer/{}", language.name));
     group.throughput(Throughput::Bytes(bytes as u64));
-    group.bench_function("single", |bencher| {
+    group.bench_function("query-once", |bencher| {
         let (mut scratch, mut ids) = (TokenizerScratch::new(), Vec::new());
         bencher.iter(|| {
-            for passage in &passages {
+            let mut tokens = tokenizer.tokenize_into(query, 509, &mut scratch, &mut Vec::new());
+            for passage in text {
                 ids.clear();
-                black_box(tokenizer.tokenize_into(passage, usize::MAX, &mut scratch, &mut ids));
+                tokens += tokenizer.tokenize_into(passage, 509, &mut scratch, &mut ids);
             }
+            black_box(tokens)
         });
     });
-    group.throughput(Throughput::Bytes(
-        (bytes + passages.len() * query.len()) as u64,
-    ));
     group.bench_function("pairs", |bencher| {
         bencher.iter(|| {
-            for passage in &passages {
+            for passage in text {
                 black_box(tokenizer.encode_pair(query, passage, 512));
             }
         });
@@ -55,18 +91,18 @@ fn bench_language(criterion: &mut Criterion, language: &str, vocab: &str, query:
 }
 
 fn tokenizers(criterion: &mut Criterion) {
-    bench_language(
-        criterion,
+    let english = Language::new(
         "english",
-        "vocab.txt",
-        "who has the right to an education?",
+        ["vocab.txt", "bert-base-uncased"],
+        "how does the compiler check references and lifetimes",
     );
-    bench_language(
-        criterion,
+    let multilingual = Language::new(
         "multilingual",
-        "multilingual.txt",
-        "¿quién tiene derecho a la educación?",
+        ["multilingual.txt", "bert-base-multilingual-uncased"],
+        "\u{bf}qui\u{e9}n tiene derecho a la educaci\u{f3}n?",
     );
+    bench_language(criterion, &english);
+    bench_language(criterion, &multilingual);
 }
 
 criterion_group!(benches, tokenizers);

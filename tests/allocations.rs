@@ -1,4 +1,5 @@
-//! Memory: what opening a file may allocate, whatever the file says.
+//! Memory: what opening a file may allocate, whatever the file says, and that a warm ranker on one
+//! thread allocates nothing.
 //!
 //! In a process of its own, its tests one at a time, because the allocator counts for all threads.
 
@@ -8,16 +9,17 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::{Random, classifier, file};
+use common::{Random, classifier, file, model, passages};
 use lanerank::convert::WeightDtype;
 use lanerank::format::checksum::xxh64;
 use lanerank::format::directory::ENTRY_LEN;
 use lanerank::format::header::HEADER_LEN;
 use lanerank::format::storage::Blob;
-use lanerank::{Model, Verify};
+use lanerank::{Model, Ranker, Verify};
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
+static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 struct Counting;
 
@@ -28,6 +30,7 @@ unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let live = LIVE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
         PEAK.fetch_max(live, Ordering::Relaxed);
+        COUNT.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the caller keeps the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
@@ -99,5 +102,34 @@ fn opening_never_allocates_more_than_the_file_is_long() {
             "round {round}: {peak} of {}",
             whole.len()
         );
+    }
+}
+
+#[test]
+fn a_warm_ranker_on_one_thread_allocates_nothing() {
+    let _alone = ONE_AT_A_TIME.lock();
+    for dtype in [WeightDtype::Int8, WeightDtype::F16, WeightDtype::F32] {
+        let ranker = Ranker::builder()
+            .opened(model(&classifier(1), dtype))
+            .threads(1)
+            .build()
+            .unwrap();
+        let texts = passages(50, 1);
+        let mut scores = vec![0.0; texts.len()];
+        let mut run = |query: &str| {
+            let before = COUNT.load(Ordering::Relaxed);
+            ranker.scores_into(query, &texts, &mut scores).unwrap();
+            COUNT.load(Ordering::Relaxed) - before
+        };
+        let queries = [
+            "how do i keep the bread fresh in a paper box?",
+            "bread",
+            "",
+            "the lamp was on the house",
+        ];
+        // Batches are made up differently for each query, and buffers as large as the largest.
+        let warming_up: usize = queries.map(&mut run).iter().sum();
+        assert!(warming_up > 0, "nothing was counted");
+        assert_eq!(queries.map(run), [0; 4], "{dtype}");
     }
 }

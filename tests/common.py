@@ -92,9 +92,9 @@ def run(binary, *args, stdin=None):
     return done.stdout
 
 
-def convert(binary, folder, out, dtype):
+def convert(binary, folder, out, dtype, *options):
     """Converts a Hugging Face folder to a model file."""
-    run(binary, "convert", folder, "-o", out, "--dtype", dtype)
+    run(binary, "convert", folder, "-o", out, "--dtype", dtype, *options)
     return out
 
 

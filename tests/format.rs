@@ -12,7 +12,7 @@ use lanerank::format::header::HEADER_LEN;
 use lanerank::format::storage::Blob;
 use lanerank::format::write::write_file;
 use lanerank::kernels::{Isa, Kernels};
-use lanerank::model::Pooling;
+use lanerank::model::{ModelConfig, Pooling};
 use lanerank::{Error, Model, Ranker, Verify};
 
 fn small() -> Vec<u8> {
@@ -101,7 +101,11 @@ fn section(file: &[u8], name: &str) -> std::ops::Range<usize> {
 
 #[test]
 fn a_whole_file_is_in_order() {
-    for config in [classifier(1), classifier(2), encoder(Pooling::Cls)] {
+    let deep = ModelConfig {
+        num_hidden_layers: 5,
+        ..classifier(1)
+    };
+    for config in [classifier(1), classifier(2), encoder(Pooling::Cls), deep] {
         for dtype in [WeightDtype::Int8, WeightDtype::F16, WeightDtype::F32] {
             let bytes = file(&config, dtype, 1);
             assert_eq!(exercise(&bytes), None);
@@ -261,7 +265,9 @@ fn shapes_must_be_those_of_the_config() {
         (13, 0, "config.max_length"),
         (13, 2, "config.max_length"),
         (13, 41, "config.max_length"),
-        (14, 1, "config.reserved"),
+        (14, 16, "config.activations"),
+        (14, u32::MAX, "config.activations"),
+        (15, 1, "config.reserved"),
     ] {
         let mut bytes = whole.clone();
         let at = config.start + 4 * index;
@@ -409,45 +415,6 @@ fn sources_must_have_every_tensor_in_its_shape() {
             "{wrong}"
         );
     }
-}
-
-#[test]
-fn single_weights_can_be_kept() {
-    let config = classifier(1);
-    let run = |keep: &[&str]| {
-        let options = ConvertOptions {
-            dtype: WeightDtype::Int8,
-            keep: keep.iter().map(|k| k.parse().unwrap()).collect(),
-            ..ConvertOptions::default()
-        };
-        convert(
-            &config,
-            &tokenizer(),
-            &mut source(&config, 1),
-            &options,
-            &mut |_, _| {},
-        )
-    };
-    let model = Model::from_bytes(&run(&["layers.0=f32", "pooler=f16", "word=f32"]).unwrap());
-    let model = model.unwrap();
-    let dtype = |name: &str| {
-        let section = model.sections().iter().find(|s| s.name == name).unwrap();
-        section.dtype.to_string()
-    };
-    assert_eq!(dtype("layers.0.attention.qkv.weight"), "f32");
-    assert_eq!(dtype("layers.0.ffn.output.weight"), "f32");
-    assert_eq!(dtype("layers.1.ffn.output.weight"), "int8");
-    assert_eq!(dtype("pooler.weight"), "f16");
-    assert_eq!(dtype("embeddings.word.weight"), "f32");
-    assert_eq!(dtype("embeddings.position.weight"), "int8");
-    model.check(Kernels::best()).unwrap();
-    let error = run(&["layers.7=f32"]).err().unwrap().to_string();
-    assert!(
-        error.contains("layers.7: no weight has this name"),
-        "{error}"
-    );
-    assert!("pooler".parse::<lanerank::convert::Keep>().is_err());
-    assert!("pooler=int4".parse::<lanerank::convert::Keep>().is_err());
 }
 
 #[test]

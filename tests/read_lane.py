@@ -19,7 +19,7 @@ U8, F32, F16, INT8, I32 = range(5)
 ROWS, PANELS = 0, 1
 NONE, M64 = 2**32 - 1, 2**64 - 1
 CONFIG = ("architecture hidden_size num_hidden_layers num_attention_heads intermediate_size vocab_size "
-          "max_position_embeddings type_vocab_size hidden_act eps head num_labels normalize max_length r0 r1").split()
+          "max_position_embeddings type_vocab_size hidden_act eps head num_labels normalize max_length activations r1").split()
 
 
 def need(ok, what):
@@ -107,6 +107,10 @@ class Model:
         need(s.shape == shape if shape else len(s.shape) == 1, f"{name}: shape {s.shape}")
         return s
 
+    def dtype_of(self, name):
+        need(name in self.sections, f"{name} is missing")
+        return self.sections[name].dtype
+
     def cursor(self, name):
         self.cursors.append(Cursor(self.section(name, (U8,), ROWS).data, name))
         return self.cursors[-1]
@@ -116,7 +120,7 @@ class Model:
         classifier = int(c["head"] == 0)
         limits = ((0, 0), (1, 65536), (1, 128), (1, c["hidden_size"]), (1, 65536), (1, 2**24), (1, 65536),
                   (1 + classifier, 256), (0, 2), (0, 3.5e38), (0, 2), (classifier, 2 * classifier), (0, 1 - classifier),
-                  (2 + classifier, c["max_position_embeddings"]), (0, 0), (0, 0))
+                  (2 + classifier, c["max_position_embeddings"]), (0, 15), (0, 0))
         for (name, value), (low, high) in zip(c.items(), limits):
             need(low <= value <= high, f"config: {name} {value}")
         need(c["hidden_size"] % c["num_attention_heads"] == 0, "config: num_attention_heads")
@@ -219,7 +223,9 @@ class Model:
             if kind.startswith("linear"):
                 sums = self.section(name + ".sum", (I32,), ROWS, outputs).array()
                 need((sums == w.sum(-1, dtype=np.int64)).all(), f"{name}.sum")
-            w = w.astype(np.float32) * self.section(name + ".scale", (F32,), ROWS, outputs).array()[..., None]
+            grouped = kind.startswith("table") and self.dtype_of(name + ".scale") == F16
+            scale = self.section(name + ".scale", *((F16,), ROWS, (*outputs, -(-shape[-1] // 32))) if grouped else ((F32,), ROWS, outputs)).array()
+            w = w.astype(np.float32) * (scale.astype(np.float32).repeat(32, -1)[:, :shape[-1]] if grouped else scale[..., None])
             if kind == "linear after norm":
                 w = w * self.section(name + ".input_scale", (F32,), ROWS, shape[-1:]).array()
         bias = None if kind == "table" else self.section(name + ".bias", (F32,), ROWS, outputs).array()

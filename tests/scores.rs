@@ -4,7 +4,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{classifier, encoder, model, passages};
+use common::{classifier, encoder, int8_model, model, passages};
 use lanerank::convert::WeightDtype;
 use lanerank::kernels::{Isa, Kernels};
 use lanerank::model::{ModelConfig, Pooling};
@@ -44,10 +44,15 @@ fn configs() -> Vec<ModelConfig> {
         num_attention_heads: 2,
         ..classifier(2)
     };
+    let deep = ModelConfig {
+        num_hidden_layers: 5,
+        ..classifier(1)
+    };
     vec![
         classifier(1),
         classifier(2),
         one_layer,
+        deep,
         odd_heads,
         encoder(Pooling::Mean),
         encoder(Pooling::Cls),
@@ -82,8 +87,8 @@ fn a_score_depends_on_its_pair_alone() {
 #[test]
 fn int8_files_score_the_same_bits_on_every_tier() {
     let texts = passages(60, 4);
-    for config in configs() {
-        let model = model(&config, WeightDtype::Int8);
+    for (config, activations) in configs().iter().flat_map(|c| [(c, "a8"), (c, "a16")]) {
+        let model = int8_model(config, activations);
         let reference = Ranker::builder()
             .opened(model.clone())
             .isa(Isa::Reference)

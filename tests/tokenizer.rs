@@ -200,6 +200,63 @@ fn short_lengths_keep_the_special_tokens() {
     assert_eq!(t.encode_pair("", "", 512).ids, [101, 102, 102]);
 }
 
+fn text_of(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tokenizer");
+    std::fs::read_to_string(path.join(name)).unwrap()
+}
+
+#[test]
+fn words_known_to_the_scratch_are_those_of_its_tokenizer() {
+    let vocab = text_of("multilingual.txt");
+    let open = |config| Tokenizer::from_vocab_txt(vocab.as_bytes(), &config).unwrap();
+    let tokenizers = [
+        open(TokenizerConfig::bert_uncased()),
+        open(TokenizerConfig::bert_cased()),
+        open(TokenizerConfig {
+            max_input_chars_per_word: 5,
+            ..TokenizerConfig::bert_uncased()
+        }),
+    ];
+    let text = text_of("udhr_multilingual.txt") + &text_of("udhr_english.txt");
+    let scratch = &mut TokenizerScratch::new();
+    // Each tokenizer on many texts, so that the scratch is full, and on few, so that it changes often.
+    for many in [400, 3] {
+        for (i, line) in text.lines().take(1200).enumerate() {
+            let tokenizer = &tokenizers[i / many % 3];
+            let (mut warm, expected) = (Vec::new(), ids(tokenizer, line));
+            assert_eq!(
+                tokenizer.tokenize_into(line, usize::MAX, scratch, &mut warm),
+                expected.len()
+            );
+            assert_eq!(warm, expected, "{line}");
+        }
+    }
+}
+
+#[test]
+fn where_a_text_begins_changes_nothing() {
+    let t = bert();
+    let long = "z".repeat(70);
+    let text = format!(
+        "It's 5\u{b0}C, na\u{ef}ve\u{2009}\u{6f22}\u{5b57}--a\0b {long} \u{e9}\u{1}!? end."
+    );
+    let whole = ids(&t, &text);
+    for shift in 0..130 {
+        let shifted = format!("{}{text}", " ".repeat(shift));
+        assert_eq!(ids(&t, &shifted), whole, "{shift}");
+        assert_eq!(ids(&t, &(shifted + "\t\n ")), whole, "{shift}");
+    }
+    // The same words, each in a text of its own. What follows a NUL or \u{1} continues the word.
+    let apart = text.split(' ').flat_map(|word| ids(&t, word));
+    assert_eq!(apart.collect::<Vec<_>>(), whole);
+    for end in (0..text.len()).filter(|&end| text.is_char_boundary(end)) {
+        let (start, from) = (ids(&t, &text[..end]), text[..end].rfind(' ').unwrap_or(0));
+        let mut expected = ids(&t, &text[..from]);
+        expected.extend(ids(&t, &text[from..end]));
+        assert_eq!(start, expected, "{end}");
+    }
+}
+
 #[test]
 fn long_and_strange_input() {
     let t = bert();

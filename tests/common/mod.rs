@@ -170,6 +170,17 @@ pub fn model(config: &ModelConfig, dtype: WeightDtype) -> Model {
     Model::from_bytes(&file(config, dtype, 7)).unwrap()
 }
 
+/// An int8 model with this choice of `ConvertOptions::activations`.
+pub fn int8_model(config: &ModelConfig, activations: &str) -> Model {
+    let options = ConvertOptions {
+        activations: activations.parse().unwrap(),
+        ..ConvertOptions::default()
+    };
+    let mut source = source(config, 7);
+    let bytes = convert(config, &tokenizer(), &mut source, &options, &mut |_, _| {}).unwrap();
+    Model::from_bytes(&bytes).unwrap()
+}
+
 /// Passages of many lengths, some longer than the model can take.
 pub fn passages(count: usize, seed: u64) -> Vec<String> {
     let mut random = Random::new(seed);

@@ -6,10 +6,11 @@ use std::thread;
 
 use lanerank::convert::WeightDtype;
 use lanerank::hub::{Hub, Snapshot};
+use lanerank::kernels::Kernels;
 use lanerank::{Model, Ranker};
 
 use super::Setup;
-use super::server::Fault;
+use super::server::{Fault, Server};
 
 fn lane(hub: &Hub, snapshot: &Snapshot, dtype: WeightDtype) -> (PathBuf, usize) {
     let mut steps = 0;
@@ -58,6 +59,42 @@ fn another_dtype_or_source_is_another_file() {
         (converted[0].0.as_str(), converted[0].1.len()),
         ("org/tiny", 3)
     );
+}
+
+/// Repositories without model.safetensors: a pickle, and weights in several files.
+#[test]
+fn other_weights_than_one_safetensors_file() {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/sources");
+    let read = |name: &str| fs::read(sources.join(name)).unwrap();
+    let shard = |i: usize| format!("model-0000{i}-of-00002.safetensors");
+    let index = "model.safetensors.index.json";
+    let mut lanes = Vec::new();
+    for weights in [
+        vec![("pytorch_model.bin".into(), read("legacy.bin"))],
+        vec![
+            (index.into(), read(&format!("sharded/{index}"))),
+            (shard(1), read(&format!("sharded/{}", shard(1)))),
+            (shard(2), read(&format!("sharded/{}", shard(2)))),
+        ],
+    ] {
+        let setup = Setup::new();
+        let names = ["config.json", "tokenizer.json", "tokenizer_config.json"];
+        let side = names.map(|name| (name.to_owned(), read(&format!("model/{name}"))));
+        let server = Server::start("org/tiny", side.into_iter().chain(weights));
+        let mut settings = setup.settings();
+        settings.endpoint = server.url.clone();
+        let hub = Hub::new(settings);
+        let snapshot = hub.pull(&setup.id, &mut |_| {}).unwrap();
+        let (path, _) = lane(&hub, &snapshot, WeightDtype::F32);
+        lanes.push(
+            Model::open(path)
+                .unwrap()
+                .check(Kernels::best())
+                .unwrap()
+                .stored,
+        );
+    }
+    assert_eq!(lanes[0], lanes[1]);
 }
 
 #[test]

@@ -1,16 +1,83 @@
-//! Writes corpus/open_model/*.lane: small valid files for `open_model` to start from.
+//! Writes corpus/: small valid files for the targets to start from.
 //!
 //! `cargo run --release --manifest-path tests/fuzz/Cargo.toml --example seeds`
 
 #[path = "../../common/mod.rs"]
 mod common;
 
+use std::fs::File;
+use std::io::{Cursor, Read, Write};
 use std::path::Path;
 
 use lanerank::convert::WeightDtype;
 use lanerank::model::{ModelConfig, Pooling};
+use zip::write::SimpleFileOptions;
+use zip::{ZipArchive, ZipWriter};
 
 fn main() {
+    models();
+    sources();
+}
+
+/// The targets that read models of others, from the goldens of `tests/make_source_goldens.py`.
+fn sources() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (target, files) in [
+        ("import_safetensors", &["model/model.safetensors"][..]),
+        ("import_gguf", &["q8_0.gguf", "f16.gguf", "encoder.gguf"]),
+        ("import_pytorch", &["legacy.bin"]),
+        ("import_zip", &["zip-bf16.bin"]),
+        (
+            "import_tokenizer",
+            &["model/tokenizer.json", "model/vocab.txt"],
+        ),
+    ] {
+        let corpus = here.join("corpus").join(target);
+        std::fs::create_dir_all(&corpus).unwrap();
+        for file in files {
+            let name = file.rsplit('/').next().unwrap();
+            std::fs::copy(here.join("../data/sources").join(file), corpus.join(name)).unwrap();
+        }
+    }
+    let corpus = here.join("corpus");
+    let folder = here.join("../data/sources/model");
+    let names = [
+        "config.json",
+        "vocab.txt",
+        "tokenizer_config.json",
+        "model.safetensors",
+    ];
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    for name in names {
+        writer
+            .start_file(format!("m/{name}"), SimpleFileOptions::default())
+            .unwrap();
+        writer
+            .write_all(&std::fs::read(folder.join(name)).unwrap())
+            .unwrap();
+    }
+    let archive = writer.finish().unwrap().into_inner();
+    std::fs::write(corpus.join("import_zip/model.zip"), archive).unwrap();
+    for name in ["zip-bf16.bin", "strided.bin"] {
+        let file = File::open(here.join("../data/sources").join(name)).unwrap();
+        let mut archive = ZipArchive::new(file).unwrap();
+        let entry = archive.file_names().find(|name| name.ends_with("data.pkl"));
+        let entry = entry.unwrap().to_owned();
+        let mut pickle = Vec::new();
+        archive
+            .by_name(&entry)
+            .unwrap()
+            .read_to_end(&mut pickle)
+            .unwrap();
+        std::fs::write(
+            corpus.join("import_pytorch").join(format!("{name}.pkl")),
+            pickle,
+        )
+        .unwrap();
+    }
+}
+
+fn models() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/open_model");
     std::fs::create_dir_all(&folder).unwrap();
     let shapes = [

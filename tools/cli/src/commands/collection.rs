@@ -11,8 +11,8 @@ use crate::failure::Failure;
 /// A test collection.
 #[derive(Debug, Args)]
 pub struct CollectionArgs {
-    /// Folder with corpus.jsonl, queries.jsonl, qrels.tsv (or qrels/test.tsv) and run.bm25.trec, each
-    /// perhaps gzipped
+    /// Folder with corpus.jsonl, queries.jsonl, qrels.tsv (or qrels/test.tsv) and run.bm25.trec, or with
+    /// collection.tsv, queries.tsv, qrels.trec and run.trec, each perhaps gzipped
     #[arg(long, value_name = "DIR", alias = "on")]
     pub dataset: PathBuf,
 

@@ -1,20 +1,44 @@
-//! `lanerank convert`: a model folder in, a model file out.
+//! `lanerank convert`: somebody else's model in, a model file out.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use lanerank::convert::{ConvertOptions, Keep, WeightDtype};
+use lanerank::convert::{ActivationChoice, ConvertOptions, Keep, SourceRow, WeightDtype};
+use lanerank::convert::{compare_with_source, convert, integers};
 use lanerank::format::write::write_file;
-use lanerank::import::{self, Kind, Options};
+use lanerank::import::{self, Kind, Options, Source};
 use lanerank::model::Pooling;
+use serde::Serialize;
 
 use crate::failure::{Failure, Place};
 use crate::output;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum SourceKind {
-    /// A folder with config.json, model.safetensors and tokenizer.json or vocab.txt
-    Huggingface,
+    /// model.safetensors, or several with model.safetensors.index.json
+    Safetensors,
+    /// pytorch_model.bin
+    Pytorch,
+    /// An ONNX file
+    Onnx,
+    /// A GGUF file, which is a whole model
+    Gguf,
+    /// A zip of a model folder, such as FlashRank's
+    #[value(alias = "flashrank")]
+    Zip,
+}
+
+impl From<SourceKind> for Kind {
+    fn from(kind: SourceKind) -> Kind {
+        match kind {
+            SourceKind::Safetensors => Kind::Safetensors,
+            SourceKind::Pytorch => Kind::Pytorch,
+            SourceKind::Onnx => Kind::Onnx,
+            SourceKind::Gguf => Kind::Gguf,
+            SourceKind::Zip => Kind::Zip,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -25,10 +49,11 @@ enum PoolingChoice {
     Cls,
 }
 
-/// Make a model file from a BERT in Hugging Face's layout
+/// Make a model file from a BERT as others keep it. Nothing in the source is run or unpacked to disk
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
-    /// Folder with config.json, model.safetensors and tokenizer.json or vocab.txt
+    /// A model folder (config.json, tokenizer.json or vocab.txt, and model.safetensors,
+    /// pytorch_model.bin or model.onnx), a zip of one, a file of weights in one, or a GGUF file
     source: PathBuf,
 
     /// The file to write
@@ -39,13 +64,18 @@ pub struct ConvertArgs {
     #[arg(long, default_value = "int8")]
     dtype: WeightDtype,
 
-    /// Layout of the source
-    #[arg(long, value_enum, default_value = "huggingface", value_name = "KIND")]
-    from: SourceKind,
+    /// Which weights are meant, where the source has several [default: the best there are]
+    #[arg(long, value_enum, value_name = "KIND")]
+    from: Option<SourceKind>,
 
     /// Other dtypes for some weights, by parts of their names: classifier=f32,layers.0=f16
     #[arg(long, value_delimiter = ',', value_name = "NAME=DTYPE")]
     keep: Vec<Keep>,
+
+    /// Bits of the activations that int8 matrices are multiplied with: auto, a8 or a16, and
+    /// exceptions by kind of matrix: a8,ffn.output=a16
+    #[arg(long, default_value = "auto", value_name = "BITS")]
+    activations: ActivationChoice,
 
     /// How an encoder's token vectors become one [default: as 1_Pooling/config.json says]
     #[arg(long, value_enum)]
@@ -58,6 +88,34 @@ pub struct ConvertArgs {
     /// Replace the output if it exists
     #[arg(long)]
     force: bool,
+
+    /// Write what was done as a JSON object to standard output
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was done.
+#[derive(Serialize)]
+struct Report<'a> {
+    output: &'a Path,
+    bytes: usize,
+    source: String,
+    notes: &'a [String],
+    self_test: Vec<Row<'a>>,
+    /// Largest difference of a self-test's logit from the f32 computation of the source's weights.
+    max_difference: f32,
+    /// The same of the source's own graph, where it has one, from that computation.
+    graph_difference: Option<f32>,
+    /// What became of the integers of a quantised source, weight by weight.
+    integers: BTreeMap<&'a str, &'a str>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    query: &'a str,
+    passage: &'a str,
+    logit: f32,
+    source_logit: f32,
 }
 
 /// Runs the command.
@@ -67,9 +125,7 @@ pub struct ConvertArgs {
 pub fn run(args: &ConvertArgs) -> Result<(), Failure> {
     check_output(&args.output, args.force)?;
     let options = Options {
-        kind: Some(match args.from {
-            SourceKind::Huggingface => Kind::Huggingface,
-        }),
+        kind: args.from.map(Kind::from),
         pooling: args.pooling.map(|choice| match choice {
             PoolingChoice::Mean => Pooling::Mean,
             PoolingChoice::Cls => Pooling::Cls,
@@ -80,6 +136,7 @@ pub fn run(args: &ConvertArgs) -> Result<(), Failure> {
     let options = ConvertOptions {
         dtype: args.dtype,
         keep: args.keep.clone(),
+        activations: args.activations.clone(),
         metadata: vec![(
             "converter".into(),
             concat!("lanerank ", env!("CARGO_PKG_VERSION")).into(),
@@ -90,26 +147,91 @@ pub fn run(args: &ConvertArgs) -> Result<(), Failure> {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
     };
-    let file = lanerank::convert::convert(
-        &source.config,
-        &source.tokenizer,
-        &mut *source.tensors,
-        &options,
-        &mut progress,
-    );
+    let (config, tokenizer, tensors) = (&source.config, &source.tokenizer, &mut *source.tensors);
+    let done = convert(config, tokenizer, tensors, &options, &mut progress).and_then(|file| {
+        let rows = compare_with_source(&file, config, tokenizer, tensors)?;
+        Ok((file, rows))
+    });
     bar.finish_and_clear();
-    let file = file.map_err(|e| Failure::library(&args.source, e))?;
+    let (file, rows) = done.map_err(|e| Failure::library(&args.source, e))?;
     write_file(&args.output, &file).map_err(|e| Failure::Failed(e.to_string()))?;
-    // Only now: a refusal is one line.
+    let integers = integers(&file).map_err(|e| Failure::library(&args.output, e))?;
+    report(args, &source, file.len(), &rows, &integers)
+}
+
+/// Says what was done; only now, so that a refusal is one line.
+fn report(
+    args: &ConvertArgs,
+    source: &Source,
+    bytes: usize,
+    rows: &[SourceRow],
+    integers: &[(String, String)],
+) -> Result<(), Failure> {
+    let differences = rows
+        .iter()
+        .map(|row| (row.row.logit - row.source_logit).abs());
+    let max_difference = differences.fold(0.0, f32::max);
     for note in &source.notes {
         output::notice(format!("warning: {note}"));
     }
+    let path = args.output.display();
+    output::notice(format!("wrote {path} ({bytes} bytes) from {}", source.kind));
     output::notice(format!(
-        "wrote {} ({} bytes)",
-        args.output.display(),
-        file.len()
+        "self-test: {} rows, at most {max_difference:.2e} from the source's weights in f32",
+        rows.len()
     ));
-    Ok(())
+    if !integers.is_empty() {
+        output::notice(takeover(integers));
+    }
+    if let Some(difference) = source.graph_difference {
+        output::notice(format!(
+            "the graph, computed here as it is: at most {difference:.2e} from those"
+        ));
+    }
+    if !args.json {
+        return Ok(());
+    }
+    let report = Report {
+        output: &args.output,
+        bytes,
+        source: source.kind.to_string(),
+        notes: &source.notes,
+        graph_difference: source.graph_difference,
+        integers: integers
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+            .collect(),
+        self_test: rows.iter().map(Row::of).collect(),
+        max_difference,
+    };
+    output::print(|out| output::write_json(out, &report))
+}
+
+/// Which of a quantised source's matrices kept their integers.
+fn takeover(integers: &[(String, String)]) -> String {
+    let other = integers.iter().filter(|(_, value)| value != "kept");
+    let other: Vec<String> = other
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
+    let kept = integers.len() - other.len();
+    match other[..] {
+        [] => format!("integers of all {kept} quantised weights kept as they are"),
+        _ => format!(
+            "integers of {kept} quantised weights kept as they are; {}",
+            other.join("; ")
+        ),
+    }
+}
+
+impl<'a> Row<'a> {
+    fn of(row: &'a SourceRow) -> Row<'a> {
+        Row {
+            query: &row.row.query,
+            passage: &row.row.passage,
+            logit: row.row.logit,
+            source_logit: row.source_logit,
+        }
+    }
 }
 
 /// Finds out before the work is done whether its result can be put down.

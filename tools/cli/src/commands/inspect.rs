@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use lanerank::format::directory::Section;
+use lanerank::format::directory::{Dtype, Layout, Section};
 use lanerank::kernels::Kernels;
-use lanerank::model::{Activation, CheckReport, Head, ModelConfig, Pooling, Verify};
+use lanerank::model::{Activation, CheckReport, Head, Matrix, ModelConfig, Pooling, Verify};
 use lanerank::{Error, Model};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -68,6 +68,7 @@ pub fn run(args: &InspectArgs) -> Result<(), Failure> {
     let facts = Map::from_iter([
         ("file_bytes".to_owned(), json!(model.file_len())),
         ("config".to_owned(), config(model.config())),
+        ("activations".to_owned(), activations(&model)),
         ("metadata".to_owned(), metadata(&model)),
         ("tokenizer".to_owned(), tokenizer(&model)),
     ]);
@@ -123,6 +124,21 @@ fn config(config: &ModelConfig) -> Value {
 /// The f64 that prints as the f32 does.
 fn shortest(value: f32) -> f64 {
     value.to_string().parse().unwrap_or(f64::NAN)
+}
+
+/// To how many bits int8 matrices' inputs are rounded; empty where there is no such matrix.
+fn activations(model: &Model) -> Value {
+    let int8 = |s: &Section| s.dtype == Dtype::I8 && s.layout == Layout::Panels;
+    let matrices = Matrix::ALL
+        .into_iter()
+        .filter(|_| model.sections().iter().any(int8));
+    matrices
+        .map(|matrix| {
+            let precision = model.activations().of(matrix);
+            (matrix.name().to_owned(), json!(precision.name()))
+        })
+        .collect::<Map<_, _>>()
+        .into()
 }
 
 fn metadata(model: &Model) -> Value {

@@ -13,3 +13,5 @@ pub mod tokenize;
 mod collection;
 mod fusion;
 mod model;
+
+pub use model::map;

@@ -34,6 +34,11 @@ pub struct ModelArgs {
         help = HELP
     )]
     pub model: Option<PathBuf>,
+
+    /// Trust the model file's weights: leave out its checksums, for which all of it is read. Its
+    /// structure is verified all the same
+    #[arg(long)]
+    pub no_checksums: bool,
 }
 
 impl ModelArgs {
@@ -45,13 +50,20 @@ impl ModelArgs {
         }
     }
 
-    /// Maps the file, its checksums verified; without one, the embedded model.
+    fn verify(&self) -> Verify {
+        match self.no_checksums {
+            true => Verify::Structure,
+            false => Verify::All,
+        }
+    }
+
+    /// Maps the file, its checksums verified unless asked otherwise; without one, the embedded model.
     ///
     /// # Errors
     /// When the file is not a model, or none was named and this build has none.
     pub fn open(&self) -> Result<Model, Failure> {
         match &self.model {
-            Some(name) => map(&models::resolve(name)?, Verify::All),
+            Some(name) => map(&models::resolve(name)?, self.verify()),
             None => embedded(),
         }
     }

@@ -1,4 +1,4 @@
-//! Test collections in BEIR's layout.
+//! Test collections in BEIR's layout (JSON lines) or that of TREC's passage tracks (an id, a tab, a text).
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -32,15 +32,9 @@ pub struct Collection {
     documents: HashMap<String, String>,
 }
 
+/// A query or a document.
 #[derive(Deserialize)]
-struct Query {
-    #[serde(rename = "_id")]
-    id: String,
-    text: String,
-}
-
-#[derive(Deserialize)]
-struct Document {
+struct Text {
     #[serde(rename = "_id")]
     id: String,
     #[serde(default)]
@@ -101,9 +95,9 @@ fn part(folder: &Path, given: Option<&Path>, names: &[&str]) -> Result<PathBuf, 
 }
 
 fn read_queries(folder: &Path, qrels: &Qrels) -> Result<Vec<(String, String)>, Failure> {
-    let path = part(folder, None, &["queries.jsonl"])?;
+    let path = part(folder, None, &["queries.jsonl", "queries.tsv"])?;
     let mut texts = HashMap::new();
-    for_each_line(&path, |query: Query| {
+    for_each_text(&path, |query| {
         if qrels.judgements(&query.id).is_some() {
             texts.insert(query.id, query.text);
         }
@@ -122,9 +116,13 @@ fn read_documents(
     folder: &Path,
     wanted: &HashSet<&str>,
 ) -> Result<HashMap<String, String>, Failure> {
-    let path = part(folder, None, &["corpus.jsonl"])?;
+    let path = part(
+        folder,
+        None,
+        &["corpus.jsonl", "corpus.tsv", "collection.tsv"],
+    )?;
     let mut documents = HashMap::with_capacity(wanted.len());
-    for_each_line(&path, |document: Document| {
+    for_each_text(&path, |document| {
         if wanted.contains(document.id.as_str()) {
             let text = match document.title.is_empty() {
                 true => document.text,
@@ -143,19 +141,33 @@ fn read_documents(
     }
 }
 
-fn for_each_line<T: for<'de> Deserialize<'de>>(
-    path: &Path,
-    mut each: impl FnMut(T),
-) -> Result<(), Failure> {
+fn for_each_text(path: &Path, mut each: impl FnMut(Text)) -> Result<(), Failure> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_json = name.contains(".jsonl");
     let mut lines = Input::open(Some(path))?.lines();
     while let Some(line) = lines.next_line()? {
         if line.trim().is_empty() {
             continue;
         }
-        let parsed = serde_json::from_str(line);
-        each(parsed.map_err(|e| Failure::json(&lines.place(), &e))?);
+        let text = match is_json {
+            true => serde_json::from_str(line).map_err(|e| Failure::json(&lines.place(), &e))?,
+            false => {
+                let text = tab_separated(line);
+                text.ok_or_else(|| Failure::input(&lines.place(), "not an id, a tab and a text"))?
+            }
+        };
+        each(text);
     }
     Ok(())
+}
+
+fn tab_separated(line: &str) -> Option<Text> {
+    let (id, text) = line.trim_end_matches(['\r', '\n']).split_once('\t')?;
+    (!id.is_empty()).then(|| Text {
+        id: id.to_owned(),
+        title: String::new(),
+        text: text.to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -217,6 +229,20 @@ mod tests {
         assert_eq!((shallow.text("a"), shallow.text("b")), ("T x", ""));
         let limited = open(&[CORPUS, QUERIES, QRELS, RUN], 1, Some(1)).unwrap();
         assert_eq!(limited.queries.len(), 1);
+    }
+
+    #[test]
+    fn the_layout_of_trec_s_passage_tracks() {
+        let corpus = ("collection.tsv", "a\tx\ty\nb\tz\r\n");
+        let queries = ("queries.tsv", "1\tone\n2\ttwo\n");
+        let qrels = ("qrels.trec", "2 0 a 1\n1 0 b 1\n");
+        let run = ("run.trec", RUN.1);
+        let collection = open(&[corpus, queries, qrels, run], 9, None).unwrap();
+        assert_eq!(collection.queries[0], ("2".to_owned(), "two".to_owned()));
+        assert_eq!((collection.text("a"), collection.text("b")), ("x\ty", "z"));
+        let broken = ("collection.tsv", "a\tx\nb z\n");
+        let error = open(&[broken, queries, qrels, run], 9, None).unwrap_err();
+        assert_eq!(error, "collection.tsv:2: not an id, a tab and a text");
     }
 
     #[test]

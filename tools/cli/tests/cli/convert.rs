@@ -24,6 +24,15 @@ fn every_dtype_and_the_same_bytes_every_time() {
         .refused("no_such");
     tiny.convert(&["--keep", "pooler", "--force"])
         .refused("name=dtype");
+    tiny.convert(&["--activations", "a8,ffn.output=a16", "--force"])
+        .ok();
+    let facts = lanerank(&["inspect", &text(&tiny.path("out.lane")), "--json"]).json();
+    assert_eq!(facts["activations"]["ffn.output"], "a16");
+    assert_eq!(facts["activations"]["attention.qkv"], "a8");
+    tiny.convert(&["--activations", "a12", "--force"])
+        .refused("a12");
+    tiny.convert(&["--activations", "a16", "--dtype", "f32", "--force"])
+        .refused("no matrix is int8");
 }
 
 #[test]
@@ -51,6 +60,9 @@ fn configs_of_other_models_are_refused_by_name() {
         ("model_type", json!("electra"), "ELECTRA"),
         ("model_type", json!("t5"), "T5"),
         ("model_type", json!("qwen3"), "Qwen"),
+        ("model_type", json!("jina-bert"), "ALiBi"),
+        ("model_type", json!("llama"), "Llama"),
+        ("position_embedding_type", json!("alibi"), "ALiBi"),
         (
             "architectures",
             json!(["BertForMaskedLM"]),
@@ -125,7 +137,7 @@ fn tensors_that_are_missing_or_unknown() {
     fs::remove_file(tiny.path("model.safetensors")).unwrap();
     tiny.convert(&["--force"]).refused("no model.safetensors");
     tiny.write("pytorch_model.bin", "");
-    tiny.convert(&["--force"]).refused("pickle");
+    tiny.convert(&["--force"]).refused("pytorch_model.bin: ");
 }
 
 #[test]

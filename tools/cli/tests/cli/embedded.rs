@@ -167,11 +167,23 @@ mod with_it {
         let inherited: Vec<_> = ours
             .filter_map(|entry| fs::read_link(entry.unwrap().path()).ok())
             .collect();
-        // The second thread is started once the model is open.
+        // Asleep, and still the same time later: it waits for its standard input.
+        let switches = || {
+            let status = fs::read_to_string(process.join("status")).unwrap();
+            let asleep = status.lines().any(|line| line.starts_with("State:\tS"));
+            let count = status
+                .lines()
+                .find(|line| line.starts_with("voluntary_ctxt_switches"));
+            asleep.then(|| count.map(str::to_owned))
+        };
         let patience = Instant::now() + Duration::from_secs(60);
-        while list("task").len() < 2 {
-            assert!(Instant::now() < patience, "no second thread");
-            std::thread::sleep(Duration::from_millis(2));
+        loop {
+            let before = switches();
+            std::thread::sleep(Duration::from_millis(50));
+            if before.is_some() && before == switches() {
+                break;
+            }
+            assert!(Instant::now() < patience, "it never waits");
         }
         for descriptor in list("fd") {
             let target = fs::read_link(&descriptor).unwrap();

@@ -159,6 +159,11 @@ fn one_label_under_old_tensor_names() {
 }
 
 #[test]
+fn texts_in_many_scripts() {
+    check_pairs("multilingual");
+}
+
+#[test]
 fn two_labels() {
     check_pairs("two-labels");
 }

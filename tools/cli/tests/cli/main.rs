@@ -12,6 +12,7 @@ mod hub_server;
 mod inspect_bench;
 mod models;
 mod rerank;
+mod sources;
 mod support;
 mod tokenize;
 mod usage;

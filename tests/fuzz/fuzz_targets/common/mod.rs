@@ -1,0 +1,65 @@
+//! A place for a source, and what is done with it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lanerank::convert::{ConvertOptions, convert};
+use lanerank::import::{self, Kind, Options};
+use lanerank::model::Pooling;
+use tempfile::TempDir;
+
+const SIDE_FILES: [&str; 4] = [
+    "config.json",
+    "vocab.txt",
+    "tokenizer.json",
+    "tokenizer_config.json",
+];
+
+/// A folder with all of a model but its weights.
+pub struct Place(TempDir);
+
+impl Place {
+    /// Makes one, in memory where the system has such a place.
+    pub fn new() -> Place {
+        let memory = Path::new("/dev/shm");
+        let folder = match memory.is_dir() {
+            true => tempfile::tempdir_in(memory),
+            false => tempfile::tempdir(),
+        };
+        let place = Place(folder.unwrap());
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/sources/model");
+        for name in SIDE_FILES {
+            fs::copy(model.join(name), place.path(name)).unwrap();
+        }
+        place
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes the file of weights and converts what it is part of, as `kind`.
+    pub fn convert(&self, name: &str, content: &[u8], kind: Kind) {
+        let path = self.path(name);
+        fs::write(&path, content).unwrap();
+        let options = Options {
+            kind: Some(kind),
+            ..Options::default()
+        };
+        let mut opened = import::open(&path, &options);
+        if opened.is_err() {
+            let pooling = Some(Pooling::Mean);
+            opened = import::open(&path, &Options { pooling, ..options });
+        }
+        let Ok(mut source) = opened else { return };
+        // What a file says of its size is true by now, and it is small: so is the model.
+        let options = ConvertOptions::default();
+        let _ = convert(
+            &source.config,
+            &source.tokenizer,
+            &mut *source.tensors,
+            &options,
+            &mut |_, _| (),
+        );
+    }
+}
