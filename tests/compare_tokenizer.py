@@ -26,7 +26,7 @@ from tokenizers.models import WordPiece
 MAX_LENGTHS = (512, 128, 16)
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 SHOWN = 3
-BATCH = 1000  # an encoding of the package takes some hundred bytes a token
+BATCH = 100  # what truncation cuts off is kept too, at some hundred bytes a token
 
 
 def lines(path):

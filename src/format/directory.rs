@@ -190,7 +190,7 @@ fn parse_entry(entry: &[u8; ENTRY_LEN], index: usize) -> Result<Section, Error> 
     }
     let mut shape = Vec::with_capacity(rank);
     for (d, size) in entry[64..96].as_chunks::<8>().0.iter().enumerate() {
-        let size = to_usize(&at("shape"), u64::from_le_bytes(*size))?;
+        let size = to_usize(u64::from_le_bytes(*size), || at("shape"))?;
         match d < rank {
             true => shape.push(size),
             false if size != 0 => return Err(field(at("shape"), "dimension beyond the rank")),
@@ -204,8 +204,8 @@ fn parse_entry(entry: &[u8; ENTRY_LEN], index: usize) -> Result<Section, Error> 
         dtype,
         layout,
         shape,
-        offset: to_usize(&at("offset"), Le::read_u64(&entry[96..104]))?,
-        len: to_usize(&at("length"), Le::read_u64(&entry[104..112]))?,
+        offset: to_usize(Le::read_u64(&entry[96..104]), || at("offset"))?,
+        len: to_usize(Le::read_u64(&entry[104..112]), || at("length"))?,
         checksum: Le::read_u64(&entry[112..120]),
         name,
     })

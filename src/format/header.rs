@@ -68,7 +68,7 @@ impl Header {
         }
         let header = Header {
             section_count: Le::read_u32(&file[12..16]) as usize,
-            file_len: to_usize("file_length", Le::read_u64(&file[16..24]))?,
+            file_len: to_usize(Le::read_u64(&file[16..24]), || "file_length".into())?,
             directory_checksum: Le::read_u64(&file[24..32]),
         };
         header.validate(file)?;
@@ -103,7 +103,7 @@ pub(crate) fn field(field: impl Into<String>, reason: impl Into<String>) -> Erro
     }
 }
 
-/// A size from the file as this machine's size.
-pub(crate) fn to_usize(name: &str, value: u64) -> Result<usize, Error> {
-    usize::try_from(value).map_err(|_| field(name, format!("{value} does not fit this machine")))
+/// A size from the file as this machine's size; `name` says which, where it does not fit.
+pub(crate) fn to_usize(value: u64, name: impl FnOnce() -> String) -> Result<usize, Error> {
+    usize::try_from(value).map_err(|_| field(name(), format!("{value} does not fit this machine")))
 }

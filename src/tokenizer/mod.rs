@@ -1,7 +1,9 @@
 //! WordPiece, with the ids of Hugging Face's `tokenizers`.
 //!
-//! Text is normalised, split and looked up in one pass, without a copy. The vocabulary lies in the
-//! model file as four sections which are used in place; [`mod@crate::format`] has their bytes.
+//! Words are found in the text as it is, 64 bytes at a time; those met before have their ids at hand
+//! ([`TokenizerScratch`]), the others are normalised character by character and looked up, without a
+//! copy of the text. The vocabulary lies in the model file as four sections which are used in place;
+//! [`mod@crate::format`] has their bytes.
 
 mod added;
 mod bytes;

@@ -1,4 +1,4 @@
-//! One pass over the text: normalises, splits into words, and hands each to WordPiece.
+//! From a text to words to ids: known words at once, others normalised and handed to WordPiece.
 
 use unicode_normalization::char::decompose_canonical;
 
@@ -196,16 +196,13 @@ impl<'a> Splitter<'a> {
         self.end_word();
     }
 
-    /// ASCII characters in lower case, where that is asked for.
+    /// The ASCII characters of eight bytes in lower case, where that is asked for.
     #[inline]
     fn lowered(&self, ascii: u64) -> u64 {
-        let (_, upper) = letters_and_digits(ascii);
-        ascii
-            | if self.rules.steps.lowercase {
-                upper >> 2
-            } else {
-                0
-            }
+        match self.rules.steps.lowercase {
+            true => ascii | letters_and_digits(ascii).1 >> 2,
+            false => ascii,
+        }
     }
 
     /// A word, or what stands for one between two ASCII characters that end words.
@@ -264,18 +261,13 @@ impl<'a> Splitter<'a> {
             return 0;
         };
         let chunk = u64::from_le_bytes(*chunk);
-        let (letters, upper) = letters_and_digits(chunk);
-        let lowered = chunk
-            | if self.rules.steps.lowercase {
-                upper >> 2
-            } else {
-                0
-            };
+        let (letters, _) = letters_and_digits(chunk);
         let count = (!letters & HIGH_BITS).trailing_zeros() as usize / 8;
         if self.chars + count > self.rules.max_chars {
             return 0; // one at a time, so that the word's buffer is not overrun
         }
-        self.buffer[self.end..self.end + 8].copy_from_slice(&lowered.to_le_bytes());
+        let lowered = self.lowered(chunk).to_le_bytes();
+        self.buffer[self.end..self.end + 8].copy_from_slice(&lowered);
         self.end += count;
         self.chars += count;
         count

@@ -52,7 +52,11 @@ fn a_damaged_weight_fails_the_check() {
         "{}",
         outcome.stderr
     );
-    lanerank_with(&["rerank", "-m", &damaged, "-q", "x"], "a").refused("checksum");
+    let rerank = ["rerank", "-m", &damaged, "-q", "x", "--json"];
+    lanerank_with(&rerank, "a").refused("checksum");
+    let trusting = [&rerank[..], &["--no-checksums"]].concat();
+    let ranked = lanerank_with(&trusting, "a").json();
+    assert!(ranked[0]["score"].is_number());
 }
 
 #[test]
