@@ -296,7 +296,8 @@ impl Kernels {
     /// A row is `q | k | v`, each `hidden = heads * head_dim` floats, head after head. Per head
     /// and row `i`: `s_j = (sum_d q_i[d] * k_j[d]) * (1 / sqrt(head_dim))`,
     /// `e_j = exp(s_j - max s)`, `out_i[d] = (sum_j e_j * v_j[d]) * (1 / sum_j e_j)`; the sums over
-    /// `d` and of `e_j * v_j` with one accumulator, ascending; `sum e_j` by 16 lanes.
+    /// `d` and of `e_j * v_j` with one accumulator, ascending, fused where
+    /// [`gemm_f32`](Self::gemm_f32) fuses; `sum e_j` by 16 lanes.
     ///
     /// `prefix`, `rows`: whole rows of `3 * hidden`. `out`: `hidden` floats per row, the prefix's
     /// first. `scratch`: grown where it is too small, its contents do not matter.

@@ -82,7 +82,8 @@ pub fn embedded() -> Result<Model, Failure> {
     })
 }
 
-/// Maps a model file.
+/// Maps a model file, which nobody may change in place while the model is in use: the help text asks
+/// that of users, and whoever calls this has to see to it.
 ///
 /// # Errors
 /// When it cannot be read or is not a model.
