@@ -11,7 +11,7 @@ use lanerank::kernels::{
 };
 
 /// Rows of a product: a few passages' tokens.
-const ROWS: usize = 256;
+pub const ROWS: usize = 256;
 /// Tokens of a sequence.
 const TOKENS: usize = 128;
 /// Rows of a product on first tokens only: the pairs of a batch.
@@ -37,6 +37,7 @@ pub struct Case {
     pub shape: String,
     /// The model whose shape it is.
     pub model: &'static str,
+    /// What a call computes.
     pub work: Work,
     /// Bytes of all operands and results, each once.
     pub bytes: usize,
@@ -96,19 +97,23 @@ pub fn all() -> Vec<Case> {
 }
 
 /// Values from -1 to 1, the same each time.
-fn floats(len: usize) -> Vec<f32> {
+pub fn floats(len: usize) -> Vec<f32> {
     (0..len as u32)
         .map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 8_388_608.0 - 1.0)
         .collect()
 }
 
-/// A matrix product: `m` rows, `k` inputs, `n` outputs, and what is done to those.
+/// A matrix product.
 #[derive(Clone, Copy)]
-struct Product {
-    m: usize,
-    k: usize,
-    n: usize,
-    act: Activation,
+pub struct Product {
+    /// Rows.
+    pub m: usize,
+    /// Inputs.
+    pub k: usize,
+    /// Outputs.
+    pub n: usize,
+    /// What is done to those.
+    pub act: Activation,
 }
 
 /// A kind of matrix product.
@@ -224,7 +229,8 @@ impl Weights {
     }
 }
 
-fn gemm_i8(Product { m, k, n, act }: Product) -> Run {
+/// A product with u8 activations and int8 weights.
+pub fn gemm_i8(Product { m, k, n, act }: Product) -> Run {
     let (weights, bias, mut out) = (Weights::new(n, k), floats(n), vec![0.0; m * n]);
     let mut a = vec![0; m * padded_k(k)];
     let mut params = vec![RowQuant::default(); m];

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use lanerank::convert::ConvertOptions;
+use lanerank::convert::{ActivationChoice, ConvertOptions};
 use lanerank::kernels::Kernels;
-use lanerank::model::ModelConfig;
+use lanerank::model::{ModelConfig, Precision};
 use lanerank::{Model, Ranker};
 use plotters::prelude::*;
 use serde::Serialize;
@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::output;
 use crate::table::Table;
 
-const BUDGET: Duration = Duration::from_millis(300);
+const BUDGET: Duration = Duration::from_millis(200);
 /// Passages of a request.
 const PASSAGES: usize = 8;
 /// Tokens of a pair where layers are varied.
@@ -35,7 +35,7 @@ const WORD: &str = "the ";
 pub enum Axis {
     /// Tokens of query and passage together, up to what the model takes
     Tokens,
-    /// Layers of the model's shape, from 1 to 12, in int8 with random weights
+    /// Layers of the model's shape, from 1 to 12, in int8 (activations too) with random weights
     Layers,
 }
 
@@ -124,7 +124,15 @@ fn with_layers(model: &Model, layers: usize) -> Result<Model, lanerank::Error> {
         num_hidden_layers: layers,
         ..model.config().clone()
     };
-    random_model::make(&config, model.tokenizer(), &ConvertOptions::default())
+    let options = ConvertOptions {
+        // By default deep models get 16 bits, which would be a step in the curve.
+        activations: ActivationChoice {
+            all: Some(Precision::Eight),
+            exceptions: Vec::new(),
+        },
+        ..ConvertOptions::default()
+    };
+    random_model::make(&config, model.tokenizer(), &options)
 }
 
 fn ms_per_passage(
@@ -243,13 +251,6 @@ impl CurveReport {
                     PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2))
                 });
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
-            .label_font((FONT, 13))
-            .background_style(WHITE.mix(0.85))
-            .border_style(BLACK.mix(0.4))
-            .draw()?;
-        Ok(())
+        plot::legend(&mut chart, SeriesLabelPosition::UpperLeft)
     }
 }

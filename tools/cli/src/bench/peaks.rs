@@ -47,6 +47,16 @@ pub struct Bandwidth {
     pub gb_per_s: f64,
 }
 
+impl Bandwidth {
+    /// The size for people.
+    pub fn size(&self) -> String {
+        match self.bytes >> 10 {
+            kb @ 0..1024 => format!("{kb} KB"),
+            kb => format!("{} MB", kb >> 10),
+        }
+    }
+}
+
 impl Peaks {
     /// Measures a tier's.
     pub fn measure(tier: &Kernels) -> Peaks {

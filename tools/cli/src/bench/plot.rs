@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lanerank::format::write::write_file;
-use plotters::coord::Shift;
+use plotters::coord::{CoordTranslate, Shift};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -11,6 +11,7 @@ use super::kernels::{KernelReport, KernelRow};
 use super::peaks::Peaks;
 use crate::failure::Failure;
 
+/// What the viewer is asked for.
 pub const FONT: &str = "sans-serif";
 const WIDTH: u32 = 960;
 /// Height of one diagram.
@@ -26,7 +27,9 @@ pub const COLOURS: [RGBColor; 7] = [
     RGBColor(80, 80, 80),
 ];
 
+/// A part of a picture.
 pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+/// What drawing can come to.
 pub type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 /// Draws diagrams below each other and writes the picture.
@@ -75,17 +78,37 @@ pub fn rooflines(path: &Path, report: &KernelReport) -> Result<(), Failure> {
     })
 }
 
-fn roofline(area: &Area<'_>, peaks: &Peaks, rows: &[&KernelRow]) -> Drawn {
-    let ceilings = [
+/// Kinds of arithmetic and their peaks; those that have the same one together.
+fn ceilings(peaks: &Peaks) -> Vec<(String, f64)> {
+    let mut ceilings: Vec<(String, f64)> = Vec::new();
+    for (name, gops) in [
         ("int8", peaks.int8_gops),
         ("int16", peaks.int16_gops),
         ("f32", peaks.f32_gflops),
-    ];
-    let ceilings = ceilings.map(|(name, gops)| (name, gops.unwrap_or(f64::NAN)));
+    ] {
+        let Some(gops) = gops else { continue };
+        match ceilings.last_mut() {
+            Some((names, last)) if (*last / gops - 1.0).abs() < 0.03 => {
+                *names = format!("{names}, {name}");
+            }
+            _ => ceilings.push((name.to_owned(), gops)),
+        }
+    }
+    ceilings
+}
+
+fn text(text: String, at: (f64, f64), (h, v): (HPos, VPos)) -> Text<'static, (f64, f64), String> {
+    let style = (FONT, 12).into_font().color(&BLACK.mix(0.75));
+    Text::new(text, at, style.pos(Pos::new(h, v)))
+}
+
+fn roofline(area: &Area<'_>, peaks: &Peaks, rows: &[&KernelRow]) -> Drawn {
+    let ceilings = ceilings(peaks);
     let highest = ceilings.iter().fold(1.0, |a: f64, (_, gops)| a.max(*gops));
-    let (x_range, y_range) = (0.08..2000.0, 0.5..2.5 * highest);
+    let lowest = rows.iter().fold(1.0, |a: f64, row| a.min(row.gops));
+    let (x_range, y_range) = (0.07..2000.0, lowest / 6.0..2.2 * highest);
     let mut chart = ChartBuilder::on(area)
-        .caption(format!("{}: one thread", peaks.kernels), (FONT, 18))
+        .caption(format!("{}, one thread", peaks.kernels), (FONT, 18))
         .margin(14)
         .x_label_area_size(42)
         .y_label_area_size(60)
@@ -97,31 +120,25 @@ fn roofline(area: &Area<'_>, peaks: &Peaks, rows: &[&KernelRow]) -> Drawn {
         .y_desc("billions of operations a second")
         .label_style((FONT, 13))
         .draw()?;
-    let label = |text: String, at: (f64, f64), pos: Pos| {
-        let style = (FONT, 12).into_font().color(&BLACK.mix(0.75)).pos(pos);
-        Text::new(text, at, style)
-    };
-    for bandwidth in &peaks.bandwidths {
+    for (i, bandwidth) in peaks.bandwidths.iter().enumerate() {
         let slope = bandwidth.gb_per_s;
-        let ends = [x_range.start, (highest / slope).min(x_range.end)].map(|x| (x, x * slope));
+        let top = (highest / slope, highest);
+        let ends = [(x_range.start, x_range.start * slope), top];
         chart.draw_series(LineSeries::new(ends, BLACK.mix(0.6)))?;
-        let name = match bandwidth.bytes >> 10 {
-            kb @ 0..1024 => format!("{kb} KB"),
-            kb => format!("{} MB", kb >> 10),
-        };
-        let at = (0.7 / slope.max(8.7), 0.7 * slope / slope.max(8.7));
-        let text = format!("{name}: {slope:.0} GB/s");
-        let pos = Pos::new(HPos::Left, VPos::Top);
-        chart.draw_series([label(text, at, pos)])?;
+        // The first two lines are close to each other.
+        let side = if i == 0 { HPos::Right } else { HPos::Left };
+        let name = format!("{}: {slope:.0} GB/s", bandwidth.size());
+        chart.draw_series([text(name, top, (side, VPos::Bottom))])?;
     }
-    let widest = peaks.bandwidths.iter().map(|b| b.gb_per_s);
-    let widest = widest.fold(1.0, f64::max);
-    for (name, gops) in ceilings.into_iter().filter(|(_, gops)| gops.is_finite()) {
+    let widest = peaks
+        .bandwidths
+        .iter()
+        .fold(1.0, |a: f64, b| a.max(b.gb_per_s));
+    for (name, gops) in ceilings {
         let ends = [(gops / widest, gops), (x_range.end, gops)];
         chart.draw_series(LineSeries::new(ends, BLACK.stroke_width(2)))?;
-        let pos = Pos::new(HPos::Right, VPos::Bottom);
-        let text = format!("{name}: {gops:.0}");
-        chart.draw_series([label(text, (x_range.end, gops), pos)])?;
+        let name = format!("{name}: {gops:.0} GOP/s");
+        chart.draw_series([text(name, ends[1], (HPos::Right, VPos::Bottom))])?;
     }
     let mut groups: Vec<&str> = rows.iter().map(|row| group(row.op)).collect();
     groups.sort_unstable();
@@ -135,9 +152,20 @@ fn roofline(area: &Area<'_>, peaks: &Peaks, rows: &[&KernelRow]) -> Drawn {
             .label(name)
             .legend(move |(x, y)| Circle::new((x + 8, y), 4, colour.filled()));
     }
+    legend(&mut chart, SeriesLabelPosition::LowerRight)
+}
+
+/// Draws the legend.
+///
+/// # Errors
+/// When it cannot be drawn.
+pub fn legend<'a, C: CoordTranslate>(
+    chart: &mut ChartContext<'a, SVGBackend<'a>, C>,
+    position: SeriesLabelPosition,
+) -> Drawn {
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
+        .position(position)
         .label_font((FONT, 13))
         .background_style(WHITE.mix(0.85))
         .border_style(BLACK.mix(0.4))

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use lanerank::Ranker;
+use lanerank::kernels::Kernels;
 use serde::Serialize;
 
 use super::model::RankerArgs;
@@ -12,7 +13,7 @@ use crate::bench::callers::{self, CallerRow, MAX_CALLERS};
 use crate::bench::curve::{self, Axis};
 use crate::bench::requests::{self, RequestRow};
 use crate::bench::workload::{self, Workload};
-use crate::bench::{kernels, plot};
+use crate::bench::{kernels, plot, saved};
 use crate::failure::Failure;
 use crate::output;
 
@@ -60,6 +61,11 @@ pub struct BenchArgs {
     #[arg(long, value_name = "AXIS", conflicts_with_all = ["workload", "runs", "callers"])]
     curve: Option<Axis>,
 
+    /// What each piece of work that is left out or done at once saves on the workload's longest request,
+    /// on one thread: its time as it is and otherwise
+    #[arg(long, conflicts_with_all = ["runs", "callers", "kernels", "curve", "filter", "plot", "threads"])]
+    saved: bool,
+
     /// Draw the curve; without --curve a roofline of the kernels: peaks, bandwidths, and where each
     /// kernel is
     #[arg(long, value_name = "OUT.svg", conflicts_with_all = ["workload", "runs"])]
@@ -95,11 +101,14 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     if args.kernels || args.plot.is_some() || args.filter.is_some() {
         return run_kernels(args);
     }
-    let ranker = args.ranker.ranker()?;
     let workload = match &args.workload {
         Some(path) => workload::read(path)?,
         None => workload::built_in(),
     };
+    if args.saved {
+        return run_saved(args, &workload);
+    }
+    let ranker = args.ranker.ranker()?;
     match args.callers.is_empty() {
         true => run_requests(args, &ranker, &workload),
         false => run_callers(args, &ranker, &workload),
@@ -176,6 +185,22 @@ fn run_curve(args: &BenchArgs, axis: Axis) -> Result<(), Failure> {
     if let Some(path) = &args.plot {
         report.plot(path)?;
     }
+    output::print(|out| match args.json {
+        true => output::write_json(out, &report),
+        false => report.write(out),
+    })
+}
+
+fn run_saved(args: &BenchArgs, workload: &Workload) -> Result<(), Failure> {
+    let model = args.ranker.model.open()?;
+    let kernels = Kernels::from_env().map_err(lanerank::Error::from)?;
+    let longest = workload
+        .iter()
+        .max_by_key(|(_, request)| request.passages.len());
+    let Some(request) = longest.filter(|(_, request)| !request.passages.is_empty()) else {
+        return Err(Failure::Usage("--saved: no request has passages".into()));
+    };
+    let report = saved::measure(args.ranker.model.name(), &model, request, kernels)?;
     output::print(|out| match args.json {
         true => output::write_json(out, &report),
         false => report.write(out),
