@@ -83,7 +83,7 @@ const MODELS: [Shape; 3] = [
     },
 ];
 
-/// Every case, operation by operation; within one the smallest model comes first.
+/// Every case, the smallest model's first.
 pub fn all() -> Vec<Case> {
     let mut cases = Vec::new();
     for model in &MODELS {

@@ -266,6 +266,9 @@ impl<'a> Shape<'a> {
     /// them.
     fn kernels(&self) -> Vec<SavedRow> {
         let layers = self.config.num_hidden_layers - 1;
+        if layers == 0 {
+            return Vec::new();
+        }
         let sequences = Sequences {
             hidden: self.config.hidden_size,
             heads: self.config.num_attention_heads,
