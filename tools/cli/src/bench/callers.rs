@@ -127,7 +127,11 @@ fn call_together(
                 Err(e) => refused = Some(format!("--callers {callers}: {e}")),
             }
         }
-        while start.ready.load(Ordering::Acquire) < threads.len() {
+        // One that ended before it was ready panicked, which its join tells.
+        let ended = |threads: &[ScopedJoinHandle<'_, Calls>]| {
+            threads.iter().filter(|thread| thread.is_finished()).count()
+        };
+        while start.ready.load(Ordering::Acquire) + ended(&threads) < threads.len() {
             std::thread::sleep(Duration::from_millis(1));
         }
         start.cancelled.store(refused.is_some(), Ordering::Relaxed);
