@@ -59,10 +59,16 @@ pub fn write_svg(
 /// # Errors
 /// When the file cannot be written, or no tier's peaks could be measured.
 pub fn rooflines(path: &Path, report: &KernelReport) -> Result<(), Failure> {
+    let has_points = |peaks: &Peaks| {
+        report
+            .kernels
+            .iter()
+            .any(|row| row.kernels == peaks.kernels)
+    };
     let measured: Vec<&Peaks> = report
         .peaks
         .iter()
-        .filter(|peaks| !peaks.bandwidths.is_empty())
+        .filter(|peaks| !peaks.bandwidths.is_empty() && has_points(peaks))
         .collect();
     if measured.is_empty() {
         let reason = "--plot: no tier here has peaks to be measured, which a roofline is made of";

@@ -63,7 +63,7 @@ pub struct BenchArgs {
 
     /// What each piece of work that is left out or done at once saves on the workload's longest request,
     /// on one thread: its time as it is and otherwise
-    #[arg(long, conflicts_with_all = ["runs", "callers", "kernels", "curve", "filter", "plot", "threads"])]
+    #[arg(long, conflicts_with_all = ["runs", "callers", "kernels", "curve", "filter", "plot"])]
     saved: bool,
 
     /// Draw the curve; without --curve a roofline of the kernels: peaks, bandwidths, and where each
@@ -96,9 +96,11 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
         ));
     }
     if let Some(axis) = args.curve {
+        refuse_ignored(args, "--curve")?;
         return run_curve(args, axis);
     }
     if args.kernels || args.plot.is_some() || args.filter.is_some() {
+        refuse_ignored(args, "--kernels")?;
         return run_kernels(args);
     }
     let workload = match &args.workload {
@@ -106,12 +108,27 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
         None => workload::built_in(),
     };
     if args.saved {
+        refuse_ignored(args, "--saved")?;
         return run_saved(args, &workload);
     }
     let ranker = args.ranker.ranker()?;
     match args.callers.is_empty() {
         true => run_requests(args, &ranker, &workload),
         false => run_callers(args, &ranker, &workload),
+    }
+}
+
+/// What says how to run a model, where that is decided already.
+fn refuse_ignored(args: &BenchArgs, mode: &str) -> Result<(), Failure> {
+    let given = &args.ranker;
+    let ignored = [
+        ("--threads", given.threads.is_some() && mode != "--curve"),
+        ("--max-length", given.max_length.is_some()),
+        ("--special-tokens-as-text", given.special_tokens_as_text),
+    ];
+    match ignored.into_iter().find(|(_, given)| *given) {
+        Some((name, _)) => Err(Failure::Usage(format!("{name} has no effect on {mode}"))),
+        None => Ok(()),
     }
 }
 

@@ -109,6 +109,7 @@ fn kernels_stand_beside_the_peaks() {
     assert!(table.ok().contains("% of peak"), "{}", table.stdout);
     lanerank(&["bench", "--filter", "gemm_i4"]).refused("gemm_i4");
     lanerank(&["bench", "--kernels", "--runs", "2"]).refused("cannot be used with");
+    lanerank(&["bench", "--filter", "dot", "--threads", "2"]).refused("--threads has no effect");
 }
 
 #[test]
