@@ -230,7 +230,12 @@ impl Weights {
 }
 
 /// A product with u8 activations and int8 weights.
-pub fn gemm_i8(Product { m, k, n, act }: Product) -> Run {
+fn gemm_i8(product: Product) -> Run {
+    gemm_i8_then(product, Activation::None)
+}
+
+/// The same, and another function of the outputs in a pass of its own.
+pub fn gemm_i8_then(Product { m, k, n, act }: Product, then: Activation) -> Run {
     let (weights, bias, mut out) = (Weights::new(n, k), floats(n), vec![0.0; m * n]);
     let mut a = vec![0; m * padded_k(k)];
     let mut params = vec![RowQuant::default(); m];
@@ -238,6 +243,9 @@ pub fn gemm_i8(Product { m, k, n, act }: Product) -> Run {
     Box::new(move |tier| {
         let a = black_box(&a);
         tier.gemm_i8(a, &params, m, &weights.view(), &bias, act, &mut out);
+        if then != Activation::None {
+            tier.activate(then, &mut out);
+        }
     })
 }
 

@@ -284,9 +284,9 @@ impl<'a> Shape<'a> {
             ms: time(ours),
             without_ms: time(without),
         };
-        let coarse = || sequences.intermediate(Activation::GeluCoarse);
-        let apart = sequences.intermediate_apart(Activation::GeluCoarse);
-        let exact = sequences.intermediate(Activation::Gelu);
+        let coarse = || sequences.intermediate(Activation::GeluCoarse, Activation::None);
+        let apart = sequences.intermediate(Activation::None, Activation::GeluCoarse);
+        let exact = sequences.intermediate(Activation::Gelu, Activation::None);
         let attention = |kind| sequences.attention(kind);
         vec![
             row("GELU in the product's epilogue", coarse(), apart),

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use lanerank::kernels::{Activation, Kernels};
 
-use super::cases::{Product, ROWS, Run, floats, gemm_i8};
+use super::cases::{Product, ROWS, Run, floats, gemm_i8_then};
 
 /// A call, and how many of them a layer is.
 pub type Calls = (Run, f64);
@@ -29,27 +29,16 @@ impl Sequences {
         self.lengths.iter().sum::<usize>() as f64 / ROWS as f64
     }
 
-    /// The first product of the feed-forward part, with this in its epilogue.
-    pub fn intermediate(&self, act: Activation) -> Calls {
+    /// The first product of the feed-forward part with a function in its epilogue, or in a pass of its
+    /// own after it.
+    pub fn intermediate(&self, act: Activation, then: Activation) -> Calls {
         let product = Product {
             m: ROWS,
             k: self.hidden,
             n: self.inner,
             act,
         };
-        (gemm_i8(product), self.batches())
-    }
-
-    /// The same, and the activation in a pass of its own.
-    pub fn intermediate_apart(&self, act: Activation) -> Calls {
-        let (mut product, batches) = self.intermediate(Activation::None);
-        let (outputs, mut out) = (floats(ROWS * self.inner), vec![0.0; ROWS * self.inner]);
-        let run = move |tier: &Kernels| {
-            product(tier);
-            out.copy_from_slice(black_box(&outputs));
-            tier.activate(act, &mut out);
-        };
-        (Box::new(run), batches)
+        (gemm_i8_then(product, then), self.batches())
     }
 
     /// Residual and layer norm.
