@@ -1,5 +1,5 @@
-//! End to end: strings in, sorted hits out, on the embedded model and on seeded random weights of the
-//! published models' shapes.
+//! End to end: strings in, sorted hits out, `rerank/{model}/{dtype}/{tier}/{threads}/{request}`, on the
+//! embedded model and on seeded random weights of the published models' shapes.
 //!
 //!     cargo bench --bench rerank
 //!     LANERANK_BENCH_WORKLOAD=../shared/peers/workload.json cargo bench --bench rerank
@@ -15,6 +15,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lanerank::convert::{ConvertOptions, WeightDtype, convert};
+use lanerank::kernels::{Isa, Kernels};
 use lanerank::model::{Activation, Head, ModelConfig};
 use lanerank::tokenizer::TokenizerConfig;
 use lanerank::{Model, Ranker, Tokenizer};
@@ -60,25 +61,26 @@ fn vocabulary() -> Tokenizer {
     Tokenizer::from_vocab_txt(real, &TokenizerConfig::bert_uncased()).unwrap()
 }
 
-fn ranker(config: &ModelConfig, dtype: WeightDtype, threads: usize) -> Ranker {
+fn model(config: &ModelConfig, dtype: WeightDtype) -> Model {
     let options = ConvertOptions {
         dtype,
         ..ConvertOptions::default()
     };
     let mut source = common::source(config, 1);
     let file = convert(config, &vocabulary(), &mut source, &options, &mut |_, _| {}).unwrap();
-    let model = Model::from_bytes(&file).unwrap();
-    let builder = Ranker::builder().opened(model);
-    builder.threads(threads).build().unwrap()
+    Model::from_bytes(&file).unwrap()
 }
 
 fn bench_requests(
     c: &mut Criterion,
     name: &str,
-    ranker: &Ranker,
+    model: &Model,
+    (tier, threads): (&Kernels, usize),
     requests: &BTreeMap<String, Request>,
 ) {
-    let mut group = c.benchmark_group(format!("rerank/{name}/{}", ranker.kernels().isa()));
+    let builder = Ranker::builder().opened(model.clone()).isa(tier.isa());
+    let ranker = builder.threads(threads).build().unwrap();
+    let mut group = c.benchmark_group(format!("rerank/{name}/{}/{threads}", tier.isa()));
     group.sample_size(10);
     for (label, request) in requests {
         group.throughput(Throughput::Elements(request.passages.len() as u64));
@@ -92,22 +94,24 @@ fn bench_requests(
 fn rerank(c: &mut Criterion) {
     let tinybert = shape(2, 128, 2, 512);
     let minilm12 = shape(12, 384, 12, 1536);
-    let all = [WeightDtype::Int8, WeightDtype::F16, WeightDtype::F32];
     let requests = requests();
+    let best = Kernels::best();
     #[cfg(feature = "embedded-model")]
     {
-        let ranker = Ranker::builder().threads(1).build().unwrap();
-        bench_requests(c, "embedded", &ranker, &requests);
+        let model = Model::embedded().unwrap();
+        bench_requests(c, "embedded/int8", &model, (best, 1), &requests);
     }
-    for (name, config, dtypes) in [
-        ("tinybert", &tinybert, &all[..]),
-        ("minilm12", &minilm12, &all[..1]),
-    ] {
-        for &dtype in dtypes {
-            let ranker = ranker(config, dtype, 1);
-            bench_requests(c, &format!("{name}/{dtype}"), &ranker, &requests);
+    for dtype in [WeightDtype::Int8, WeightDtype::F16, WeightDtype::F32] {
+        let (name, model) = (format!("tinybert/{dtype}"), model(&tinybert, dtype));
+        for tier in Kernels::available().filter(|tier| tier.isa() != Isa::Reference) {
+            bench_requests(c, &name, &model, (tier, 1), &requests);
+        }
+        if cfg!(feature = "rayon") {
+            bench_requests(c, &name, &model, (best, 2), &requests);
         }
     }
+    let model = model(&minilm12, WeightDtype::Int8);
+    bench_requests(c, "minilm12/int8", &model, (best, 1), &requests);
 }
 
 criterion_group!(benches, rerank);

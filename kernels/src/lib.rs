@@ -16,6 +16,7 @@ mod isa;
 pub mod layout;
 pub mod math;
 mod ops;
+pub mod peak;
 mod portable;
 mod reference;
 mod table;

@@ -11,3 +11,4 @@ pub(crate) mod amx_int8;
 pub(crate) mod avx2;
 pub(crate) mod avx512_vnni;
 pub(crate) mod avx_vnni;
+pub(crate) mod peak;

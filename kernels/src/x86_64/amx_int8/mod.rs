@@ -13,6 +13,7 @@
 //! head and sequence.
 
 mod gemm_i8;
+pub(crate) mod peak;
 mod tiles;
 
 use super::features::{Features, tile_permission};

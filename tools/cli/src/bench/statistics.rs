@@ -38,8 +38,8 @@ impl Summary {
     }
 }
 
-/// The quantile of sorted values, between two of them where it falls there.
-fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
+/// The quantile of sorted values, between two of them where it falls there; `None` where there are none.
+pub fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     let position = q * last as f64;
     let (low, high) = (position.floor() as usize, position.ceil() as usize);

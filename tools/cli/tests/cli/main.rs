@@ -1,5 +1,6 @@
 //! The binary as its users see it: arguments, standard input, output and exit codes.
 
+mod bench;
 mod compare;
 mod convert;
 mod embedded;
@@ -9,7 +10,7 @@ mod goldens;
 #[allow(dead_code)]
 #[path = "../../../../tests/hub/server.rs"]
 mod hub_server;
-mod inspect_bench;
+mod inspect;
 mod models;
 mod rerank;
 mod sources;

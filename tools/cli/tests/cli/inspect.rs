@@ -1,7 +1,5 @@
 use std::fs;
 
-use serde_json::json;
-
 use super::support::*;
 
 #[test]
@@ -57,29 +55,4 @@ fn a_damaged_weight_fails_the_check() {
     let trusting = [&rerank[..], &["--no-checksums"]].concat();
     let ranked = lanerank_with(&trusting, "a").json();
     assert!(ranked[0]["score"].is_number());
-}
-
-#[test]
-fn bench_reports_every_request() {
-    let tiny = Tiny::new();
-    let model = tiny.model();
-    let workload = json!({
-        "zero": {"query": "bread", "passages": []},
-        "few": {"query": "bread", "passages": ["fresh bread", "the lamp"]},
-    });
-    let workload = tiny.write("workload.json", workload.to_string());
-    let args = ["bench", "-m", &model, "--threads", "1", "--runs", "3"];
-    let report = lanerank(&[&args[..], &["--workload", &workload, "--json"]].concat()).json();
-    assert_eq!(report["requests"].as_array().unwrap().len(), 2);
-    let few = report["requests"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|r| r["name"] == "few")
-        .unwrap();
-    assert_eq!((&few["passages"], &few["runs"]), (&json!(2), &json!(3)));
-    assert!(few["p10_ms"].as_f64() <= few["p90_ms"].as_f64());
-    assert!(lanerank(&args).ok().contains("mixed100"));
-    let bad = tiny.write("bad.json", "{}");
-    lanerank(&[&args[..], &["--workload", &bad]].concat()).refused("no request");
 }

@@ -1,0 +1,442 @@
+//! The kernels to measure: operations at the shapes of three models. `benches/kernels.rs` of the
+//! library runs the same.
+
+use std::hint::black_box;
+
+use half::f16;
+use lanerank::kernels::peak::Arithmetic;
+use lanerank::kernels::{
+    Activation, Kernels, PackedF16, PackedF32, PackedI8, RowQuant, column_sums, pack_f16, pack_f32,
+    pack_i8, padded_k, quantize_weights,
+};
+
+/// Rows of a product: a few passages' tokens.
+pub const ROWS: usize = 256;
+/// Tokens of a sequence.
+const TOKENS: usize = 128;
+/// Rows of a product on first tokens only: the pairs of a batch.
+const PAIRS: usize = 3;
+
+/// One call of an operation on memory of its own.
+pub type Run = Box<dyn FnMut(&Kernels)>;
+
+/// What a call computes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Work {
+    /// So many multiply-adds of a kind.
+    MultiplyAdds(usize, Arithmetic),
+    /// So many floats, each with about this number of floating-point operations.
+    Floats(usize, usize),
+}
+
+/// An operation at a shape.
+pub struct Case {
+    /// The operation, and its activation where it has one.
+    pub op: &'static str,
+    /// Its sizes: rows x depth x channels, tokens x heads x head width, rows x width.
+    pub shape: String,
+    /// The model whose shape it is.
+    pub model: &'static str,
+    /// What a call computes.
+    pub work: Work,
+    /// Bytes of all operands and results, each once.
+    pub bytes: usize,
+    prepare: Box<dyn Fn() -> Run>,
+}
+
+impl Case {
+    /// Makes the operands.
+    pub fn prepare(&self) -> Run {
+        (self.prepare)()
+    }
+
+    /// Multiply-adds, or floats.
+    pub fn elements(&self) -> usize {
+        match self.work {
+            Work::MultiplyAdds(count, _) | Work::Floats(count, _) => count,
+        }
+    }
+}
+
+struct Shape {
+    model: &'static str,
+    hidden: usize,
+    heads: usize,
+}
+
+/// ms-marco-TinyBERT-L-2-v2, ms-marco-MiniLM-L-12-v2 and ms-marco-MultiBERT-L-12.
+const MODELS: [Shape; 3] = [
+    Shape {
+        model: "tinybert",
+        hidden: 128,
+        heads: 2,
+    },
+    Shape {
+        model: "minilm12",
+        hidden: 384,
+        heads: 12,
+    },
+    Shape {
+        model: "multibert",
+        hidden: 768,
+        heads: 12,
+    },
+];
+
+/// Every case, the smallest model's first.
+pub fn all() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for model in &MODELS {
+        products(model, &mut cases);
+        attention(model, &mut cases);
+        rounding(model, &mut cases);
+        row_wise(model, &mut cases);
+        embeddings(model, &mut cases);
+    }
+    cases
+}
+
+/// Values from -1 to 1, the same each time.
+pub fn floats(len: usize) -> Vec<f32> {
+    (0..len as u32)
+        .map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 8_388_608.0 - 1.0)
+        .collect()
+}
+
+/// A matrix product.
+#[derive(Clone, Copy)]
+pub struct Product {
+    /// Rows.
+    pub m: usize,
+    /// Inputs.
+    pub k: usize,
+    /// Outputs.
+    pub n: usize,
+    /// What is done to those.
+    pub act: Activation,
+}
+
+/// A kind of matrix product.
+#[derive(Clone, Copy)]
+struct Gemm {
+    op: &'static str,
+    arithmetic: Arithmetic,
+    /// Multiply-adds with each weight and row.
+    passes: usize,
+    /// Bytes of an input and of a weight.
+    element: (usize, usize),
+    prepare: fn(Product) -> Run,
+}
+
+const I8: Gemm = Gemm {
+    op: "gemm_i8",
+    arithmetic: Arithmetic::Int8,
+    passes: 1,
+    element: (1, 1),
+    prepare: gemm_i8,
+};
+const I8_A16: Gemm = Gemm {
+    op: "gemm_i8_a16",
+    passes: 2,
+    element: (2, 1),
+    prepare: gemm_i8_a16,
+    ..I8
+};
+const F32: Gemm = Gemm {
+    op: "gemm_f32",
+    arithmetic: Arithmetic::F32,
+    passes: 1,
+    element: (4, 4),
+    prepare: gemm_f32,
+};
+const F16: Gemm = Gemm {
+    op: "gemm_f16",
+    element: (4, 2),
+    prepare: gemm_f16,
+    ..F32
+};
+
+impl Gemm {
+    fn named(self, op: &'static str) -> Self {
+        Gemm { op, ..self }
+    }
+
+    fn case(self, model: &'static str, product: Product) -> Case {
+        let Product { m, k, n, .. } = product;
+        let (input, weight) = self.element;
+        Case {
+            op: self.op,
+            shape: format!("{m}x{k}x{n}"),
+            model,
+            work: Work::MultiplyAdds(self.passes * m * n * k, self.arithmetic),
+            bytes: input * m * k + weight * n * k + 4 * m * n,
+            prepare: Box::new(move || (self.prepare)(product)),
+        }
+    }
+}
+
+fn products(&Shape { model, hidden, .. }: &Shape, cases: &mut Vec<Case>) {
+    let inner = 4 * hidden;
+    let with = |act, m, k, n| Product { m, k, n, act };
+    for gemm in [I8, I8_A16, F16, F32] {
+        for (k, n) in [
+            (hidden, 3 * hidden),
+            (hidden, hidden),
+            (hidden, inner),
+            (inner, hidden),
+        ] {
+            cases.push(gemm.case(model, with(Activation::None, ROWS, k, n)));
+        }
+    }
+    for (gemm, act) in [
+        (I8.named("gemm_i8+gelu_coarse"), Activation::GeluCoarse),
+        (
+            I8_A16.named("gemm_i8_a16+gelu_coarse"),
+            Activation::GeluCoarse,
+        ),
+        (F32.named("gemm_f32+gelu"), Activation::Gelu),
+    ] {
+        cases.push(gemm.case(model, with(act, ROWS, hidden, inner)));
+    }
+    let few = with(Activation::None, PAIRS, hidden, hidden);
+    cases.push(I8_A16.case(model, few));
+}
+
+/// Packed int8 weights that own their memory.
+struct Weights {
+    packed: Vec<i8>,
+    scales: Vec<f32>,
+    sums: Vec<i32>,
+    n: usize,
+    k: usize,
+}
+
+impl Weights {
+    fn new(n: usize, k: usize) -> Self {
+        let w = quantize_weights(&floats(n * k), n, k);
+        Weights {
+            packed: pack_i8(&w.values, n, k),
+            sums: column_sums(&w.values, n, k),
+            scales: w.scales,
+            n,
+            k,
+        }
+    }
+
+    fn view(&self) -> PackedI8<'_> {
+        PackedI8::new(self.n, self.k, &self.packed, &self.scales, &self.sums)
+            .expect("packed for this shape")
+    }
+}
+
+/// A product with u8 activations and int8 weights.
+fn gemm_i8(product: Product) -> Run {
+    gemm_i8_then(product, Activation::None)
+}
+
+/// The same, and another function of the outputs in a pass of its own.
+pub fn gemm_i8_then(Product { m, k, n, act }: Product, then: Activation) -> Run {
+    let (weights, bias, mut out) = (Weights::new(n, k), floats(n), vec![0.0; m * n]);
+    let mut a = vec![0; m * padded_k(k)];
+    let mut params = vec![RowQuant::default(); m];
+    Kernels::best().quantize_u8(&floats(m * k), m, k, &mut a, &mut params);
+    Box::new(move |tier| {
+        let a = black_box(&a);
+        tier.gemm_i8(a, &params, m, &weights.view(), &bias, act, &mut out);
+        if then != Activation::None {
+            tier.activate(then, &mut out);
+        }
+    })
+}
+
+fn gemm_i8_a16(Product { m, k, n, act }: Product) -> Run {
+    let (weights, bias, mut out) = (Weights::new(n, k), floats(n), vec![0.0; m * n]);
+    let [mut hi, mut lo] = [0, 0].map(|zero| vec![zero; m * padded_k(k)]);
+    let mut scales = vec![0.0; m];
+    Kernels::best().quantize_i16(&floats(m * k), m, k, &mut hi, &mut lo, &mut scales);
+    Box::new(move |tier| {
+        let hi = black_box(&hi);
+        tier.gemm_i8_a16(hi, &lo, &scales, m, &weights.view(), &bias, act, &mut out);
+    })
+}
+
+fn gemm_f32(Product { m, k, n, act }: Product) -> Run {
+    let packed = pack_f32(&floats(n * k), n, k);
+    let (a, bias, mut out) = (floats(m * k), floats(n), vec![0.0; m * n]);
+    Box::new(move |tier| {
+        let weights = PackedF32::new(n, k, &packed).expect("packed for this shape");
+        tier.gemm_f32(black_box(&a), m, &weights, &bias, act, &mut out);
+    })
+}
+
+fn gemm_f16(Product { m, k, n, act }: Product) -> Run {
+    let values: Vec<f16> = floats(n * k).into_iter().map(f16::from_f32).collect();
+    let packed = pack_f16(&values, n, k);
+    let (a, bias, mut out) = (floats(m * k), floats(n), vec![0.0; m * n]);
+    Box::new(move |tier| {
+        let weights = PackedF16::new(n, k, &packed).expect("packed for this shape");
+        tier.gemm_f16(black_box(&a), m, &weights, &bias, act, &mut out);
+    })
+}
+
+fn attention(model: &Shape, cases: &mut Vec<Case>) {
+    let &Shape {
+        model,
+        hidden,
+        heads,
+    } = model;
+    let dim = hidden / heads;
+    type Attention = fn(&Kernels, &[f32], &[f32], usize, usize, &mut Vec<f32>, &mut [f32]);
+    let ops: [(_, Attention, _); 2] = [
+        ("attention", Kernels::attention, Arithmetic::F32),
+        ("attention_i16", Kernels::attention_i16, Arithmetic::Int16),
+    ];
+    for (op, run, arithmetic) in ops {
+        cases.push(Case {
+            op,
+            shape: format!("{TOKENS}x{heads}x{dim}"),
+            model,
+            work: Work::MultiplyAdds(2 * TOKENS * TOKENS * hidden, arithmetic),
+            bytes: 4 * TOKENS * 4 * hidden,
+            prepare: Box::new(move || {
+                let rows = floats(TOKENS * 3 * hidden);
+                let (mut scratch, mut out) = (Vec::new(), vec![0.0; TOKENS * hidden]);
+                Box::new(move |tier| {
+                    let rows = black_box(&rows);
+                    run(tier, &[], rows, heads, dim, &mut scratch, &mut out);
+                })
+            }),
+        });
+    }
+    cases.push(Case {
+        op: "cls_attention",
+        shape: format!("{TOKENS}x{heads}x{hidden}"),
+        model,
+        work: Work::MultiplyAdds(2 * TOKENS * heads * hidden, Arithmetic::F32),
+        bytes: 4 * (TOKENS + 2 * heads) * hidden,
+        prepare: Box::new(move || {
+            let (t, rows) = (floats(heads * hidden), floats(TOKENS * hidden));
+            let (mut scratch, mut out) = (Vec::new(), vec![0.0; heads * hidden]);
+            Box::new(move |tier| {
+                let rows = black_box(&rows);
+                tier.cls_attention(&t, &[], rows, heads, hidden, &mut scratch, &mut out);
+            })
+        }),
+    });
+}
+
+/// Adds an operation on rows as wide as the model, which moves `bytes` a value and does `operations`.
+fn push_rows(
+    cases: &mut Vec<Case>,
+    model: &Shape,
+    op: &'static str,
+    (bytes, operations): (usize, usize),
+    prepare: impl Fn(usize) -> Run + 'static,
+) {
+    let width = model.hidden;
+    cases.push(Case {
+        op,
+        shape: format!("{ROWS}x{width}"),
+        model: model.model,
+        work: Work::Floats(ROWS * width, operations),
+        bytes: bytes * ROWS * width,
+        prepare: Box::new(move || prepare(width)),
+    });
+}
+
+/// Activations to integers. Operations: smallest, largest, product, rounding, zero point, clamp; or
+/// magnitude, largest, product, rounding.
+fn rounding(model: &Shape, cases: &mut Vec<Case>) {
+    push_rows(cases, model, "quantize_u8", (5, 6), |k| {
+        let (x, mut out) = (floats(ROWS * k), vec![0; ROWS * padded_k(k)]);
+        let mut params = vec![RowQuant::default(); ROWS];
+        Box::new(move |tier| tier.quantize_u8(black_box(&x), ROWS, k, &mut out, &mut params))
+    });
+    push_rows(cases, model, "quantize_scaled_u8", (5, 7), |k| {
+        let (x, mut out) = (floats(ROWS * k), vec![0; ROWS * padded_k(k)]);
+        let (scale, mut params) = (floats(k), vec![RowQuant::default(); ROWS]);
+        Box::new(move |tier| {
+            let x = black_box(&x);
+            tier.quantize_scaled_u8(x, &scale, ROWS, k, &mut out, &mut params);
+        })
+    });
+    push_rows(cases, model, "quantize_i16", (6, 4), |k| {
+        let [mut hi, mut lo] = [0, 0].map(|zero| vec![zero; ROWS * padded_k(k)]);
+        let (x, mut scales) = (floats(ROWS * k), vec![0.0; ROWS]);
+        Box::new(move |tier| {
+            tier.quantize_i16(black_box(&x), ROWS, k, &mut hi, &mut lo, &mut scales);
+        })
+    });
+    push_rows(cases, model, "quantize_scaled_i16", (6, 5), |k| {
+        let [mut hi, mut lo] = [0, 0].map(|zero| vec![zero; ROWS * padded_k(k)]);
+        let (x, scale, mut scales) = (floats(ROWS * k), floats(k), vec![0.0; ROWS]);
+        Box::new(move |tier| {
+            let x = black_box(&x);
+            tier.quantize_scaled_i16(x, &scale, ROWS, k, &mut hi, &mut lo, &mut scales);
+        })
+    });
+}
+
+/// Operations: of layer norm two sums and the normalisation, of softmax and the activations what
+/// their polynomials have.
+fn row_wise(model: &Shape, cases: &mut Vec<Case>) {
+    push_rows(cases, model, "layer_norm", (8, 8), |k| {
+        let (mut x, weight) = (floats(ROWS * k), floats(k));
+        Box::new(move |tier| {
+            tier.layer_norm(black_box(&mut x), &weight, &weight, 1e-12, ROWS, k);
+        })
+    });
+    push_rows(cases, model, "add_layer_norm", (12, 9), |k| {
+        let (mut x, delta, weight) = (floats(ROWS * k), floats(ROWS * k), floats(k));
+        Box::new(move |tier| {
+            let delta = black_box(&delta);
+            tier.add_layer_norm(&mut x, delta, &weight, &weight, 1e-12, ROWS, k);
+        })
+    });
+    push_rows(cases, model, "softmax", (8, 18), |k| {
+        let mut x = floats(ROWS * k);
+        Box::new(move |tier| {
+            let rows = black_box(&mut x).chunks_exact_mut(k);
+            rows.for_each(|row| tier.softmax(row));
+        })
+    });
+    for (op, operations, act) in [
+        ("gelu", 29, Activation::Gelu),
+        ("gelu_coarse", 16, Activation::GeluCoarse),
+        ("gelu_tanh", 25, Activation::GeluTanh),
+        ("relu", 1, Activation::Relu),
+        ("tanh", 20, Activation::Tanh),
+    ] {
+        // Applied again and again to their own results, some would end in subnormals: a copy each time.
+        push_rows(cases, model, op, (16, operations), move |k| {
+            let (x, mut out) = (floats(ROWS * k), vec![0.0; ROWS * k]);
+            Box::new(move |tier| {
+                out.copy_from_slice(black_box(&x));
+                tier.activate(act, &mut out);
+            })
+        });
+    }
+    push_rows(cases, model, "dot", (4, 2), |k| {
+        let (x, y) = (floats(ROWS * k), floats(k));
+        Box::new(move |tier| {
+            let rows = black_box(&x).chunks_exact(k);
+            black_box(rows.map(|row| tier.dot(row, &y)).sum::<f32>());
+        })
+    });
+}
+
+fn embeddings(model: &Shape, cases: &mut Vec<Case>) {
+    push_rows(cases, model, "add_scaled_i8", (9, 2), |k| {
+        let (row, mut out) = (vec![3; ROWS * k], floats(ROWS * k));
+        Box::new(move |tier| {
+            let rows = black_box(&row).chunks_exact(k);
+            for (row, out) in rows.zip(out.chunks_exact_mut(k)) {
+                tier.add_scaled_i8(row, 0.01, out);
+            }
+        })
+    });
+    push_rows(cases, model, "widen_f16", (6, 1), |k| {
+        let (x, mut out) = (vec![f16::ONE; ROWS * k], vec![0.0; ROWS * k]);
+        Box::new(move |tier| tier.widen_f16(black_box(&x), &mut out))
+    });
+}

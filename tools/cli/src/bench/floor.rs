@@ -1,0 +1,101 @@
+//! The least time that a request's arithmetic takes.
+
+use lanerank::kernels::peak::Arithmetic;
+use lanerank::model::{Activations, Matrix, ModelConfig, Precision};
+
+use super::peaks::Peaks;
+
+/// Multiply-adds of a request to a cross-encoder with int8 weights.
+#[derive(Debug, Default, PartialEq)]
+struct Counts {
+    int8: usize,
+    int16: usize,
+    f32: usize,
+}
+
+fn count(
+    config: &ModelConfig,
+    activations: Activations,
+    lengths: &[usize],
+    prefix: usize,
+) -> Counts {
+    let (h, inner) = (config.hidden_size, config.intermediate_size);
+    let passes = |matrix| match activations.of(matrix) {
+        Precision::Eight => 1,
+        Precision::Sixteen => 2,
+    };
+    let tokens: usize = lengths.iter().sum();
+    let own: usize = lengths
+        .iter()
+        .map(|length| length - prefix.min(*length))
+        .sum();
+    let mut counts = Counts::default();
+    for layer in 1..config.num_hidden_layers {
+        // The first layer projects what all pairs begin with once.
+        let projected = if layer == 1 { own + prefix } else { tokens };
+        counts.int8 += projected * 3 * h * h * passes(Matrix::AttentionQkv)
+            + tokens * h * h * passes(Matrix::AttentionOutput)
+            + tokens * h * inner * (passes(Matrix::FfnIntermediate) + passes(Matrix::FfnOutput));
+        counts.int16 += lengths
+            .iter()
+            .map(|length| 2 * length * length * h)
+            .sum::<usize>();
+    }
+    // The last layer and the pooler, 16 bits a row: query, key, value, output, pooler; feed-forward.
+    counts.int8 += lengths.len() * 2 * (5 * h * h + 2 * h * inner);
+    counts.f32 += tokens * 2 * config.num_attention_heads * h;
+    counts
+}
+
+/// Milliseconds of a request's multiply-adds at a tier's peaks: pairs of these lengths, which begin
+/// with `prefix` common tokens, on one thread.
+pub fn ms(
+    config: &ModelConfig,
+    activations: Activations,
+    lengths: &[usize],
+    prefix: usize,
+    peaks: &Peaks,
+) -> Option<f64> {
+    let counts = count(config, activations, lengths, prefix);
+    let of = |count: usize, kind| Some(2e-6 * count as f64 / peaks.gops(kind)?);
+    Some(
+        of(counts.int8, Arithmetic::Int8)?
+            + of(counts.int16, Arithmetic::Int16)?
+            + of(counts.f32, Arithmetic::F32)?,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use lanerank::model::{Activation, Head};
+
+    use super::*;
+
+    #[test]
+    fn counts_by_hand() {
+        let config = ModelConfig {
+            hidden_size: 4,
+            num_hidden_layers: 3,
+            num_attention_heads: 2,
+            intermediate_size: 8,
+            vocab_size: 9,
+            max_position_embeddings: 16,
+            type_vocab_size: 2,
+            hidden_act: Activation::Gelu,
+            layer_norm_eps: 1e-12,
+            head: Head::Classifier { num_labels: 1 },
+            max_length: 16,
+        };
+        let counts = count(&config, Activations::default(), &[5, 7], 3);
+        // Of 12 tokens 6 are the passages' own.
+        let first = (6 + 3) * 48 + 12 * (16 + 64);
+        let second = 12 * (48 + 16 + 64);
+        let last = 2 * 2 * (80 + 64);
+        let expected = Counts {
+            int8: first + second + last,
+            int16: 2 * (2 * 25 + 2 * 49) * 4,
+            f32: 12 * 2 * 2 * 4,
+        };
+        assert_eq!(counts, expected);
+    }
+}

@@ -1,0 +1,193 @@
+//! Pictures: SVG, with whatever font the viewer has.
+
+use std::path::Path;
+
+use lanerank::format::write::write_file;
+use plotters::coord::{CoordTranslate, Shift};
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::kernels::{KernelReport, KernelRow};
+use super::peaks::Peaks;
+use crate::failure::Failure;
+
+/// What the viewer is asked for.
+pub const FONT: &str = "sans-serif";
+const WIDTH: u32 = 960;
+/// Height of one diagram.
+const HEIGHT: u32 = 560;
+/// Colours of things that are told apart, after Okabe and Ito.
+pub const COLOURS: [RGBColor; 7] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(80, 80, 80),
+];
+
+/// A part of a picture.
+pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+/// What drawing can come to.
+pub type Drawn = Result<(), Box<dyn std::error::Error>>;
+
+/// Draws diagrams below each other and writes the picture.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_svg(
+    path: &Path,
+    diagrams: usize,
+    draw: impl FnOnce(&[Area<'_>]) -> Drawn,
+) -> Result<(), Failure> {
+    let mut svg = String::new();
+    let drawn = || -> Drawn {
+        let size = (WIDTH, HEIGHT * diagrams as u32);
+        let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+        root.fill(&WHITE)?;
+        draw(&root.split_evenly((diagrams, 1)))?;
+        Ok(root.present()?)
+    };
+    drawn().map_err(|e| Failure::Failed(format!("{}: {e}", path.display())))?;
+    write_file(path, svg.as_bytes()).map_err(|e| Failure::Failed(e.to_string()))
+}
+
+/// A roofline diagram of each tier: what bandwidth and arithmetic allow at so many operations a byte,
+/// and where the kernels are.
+///
+/// # Errors
+/// When the file cannot be written, or no tier's peaks could be measured.
+pub fn rooflines(path: &Path, report: &KernelReport) -> Result<(), Failure> {
+    let has_points = |peaks: &Peaks| {
+        report
+            .kernels
+            .iter()
+            .any(|row| row.kernels == peaks.kernels)
+    };
+    let measured: Vec<&Peaks> = report
+        .peaks
+        .iter()
+        .filter(|peaks| !peaks.bandwidths.is_empty() && has_points(peaks))
+        .collect();
+    if measured.is_empty() {
+        let reason = "--plot: no tier here has peaks to be measured, which a roofline is made of";
+        return Err(Failure::Usage(reason.into()));
+    }
+    write_svg(path, measured.len(), |areas| {
+        for (area, peaks) in areas.iter().zip(measured) {
+            let rows = report.kernels.iter();
+            let rows: Vec<_> = rows.filter(|row| row.kernels == peaks.kernels).collect();
+            roofline(area, peaks, &rows)?;
+        }
+        Ok(())
+    })
+}
+
+/// Kinds of arithmetic and their peaks; those that have the same one together.
+fn ceilings(peaks: &Peaks) -> Vec<(String, f64)> {
+    let mut ceilings: Vec<(String, f64)> = Vec::new();
+    for (name, gops) in [
+        ("int8", peaks.int8_gops),
+        ("int16", peaks.int16_gops),
+        ("f32", peaks.f32_gflops),
+    ] {
+        let Some(gops) = gops else { continue };
+        match ceilings.last_mut() {
+            Some((names, last)) if (*last / gops - 1.0).abs() < 0.03 => {
+                *names = format!("{names}, {name}");
+            }
+            _ => ceilings.push((name.to_owned(), gops)),
+        }
+    }
+    ceilings
+}
+
+fn text(text: String, at: (f64, f64), (h, v): (HPos, VPos)) -> Text<'static, (f64, f64), String> {
+    let style = (FONT, 12).into_font().color(&BLACK.mix(0.75));
+    Text::new(text, at, style.pos(Pos::new(h, v)))
+}
+
+fn roofline(area: &Area<'_>, peaks: &Peaks, rows: &[&KernelRow]) -> Drawn {
+    let ceilings = ceilings(peaks);
+    let highest = ceilings.iter().fold(1.0, |a: f64, (_, gops)| a.max(*gops));
+    let lowest = rows.iter().fold(1.0, |a: f64, row| a.min(row.gops));
+    let (x_range, y_range) = (0.07..2000.0, lowest / 6.0..2.2 * highest);
+    let mut chart = ChartBuilder::on(area)
+        .caption(format!("{}, one thread", peaks.kernels), (FONT, 18))
+        .margin(14)
+        .x_label_area_size(42)
+        .y_label_area_size(60)
+        .build_cartesian_2d(x_range.clone().log_scale(), y_range.log_scale())?;
+    chart
+        .configure_mesh()
+        .light_line_style(WHITE)
+        .x_desc("operations a byte of operands and results")
+        .y_desc("billions of operations a second")
+        .label_style((FONT, 13))
+        .draw()?;
+    for (i, bandwidth) in peaks.bandwidths.iter().enumerate() {
+        let slope = bandwidth.gb_per_s;
+        let top = (highest / slope, highest);
+        let ends = [(x_range.start, x_range.start * slope), top];
+        chart.draw_series(LineSeries::new(ends, BLACK.mix(0.6)))?;
+        // The first two lines are close to each other.
+        let side = if i == 0 { HPos::Right } else { HPos::Left };
+        let name = format!("{}: {slope:.0} GB/s", bandwidth.size());
+        chart.draw_series([text(name, top, (side, VPos::Bottom))])?;
+    }
+    let widest = peaks
+        .bandwidths
+        .iter()
+        .fold(1.0, |a: f64, b| a.max(b.gb_per_s));
+    for (name, gops) in ceilings {
+        let ends = [(gops / widest, gops), (x_range.end, gops)];
+        chart.draw_series(LineSeries::new(ends, BLACK.stroke_width(2)))?;
+        let name = format!("{name}: {gops:.0} GOP/s");
+        chart.draw_series([text(name, ends[1], (HPos::Right, VPos::Bottom))])?;
+    }
+    let mut groups: Vec<&str> = rows.iter().map(|row| group(row.op)).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    for (name, colour) in groups.into_iter().zip(COLOURS) {
+        let rows = rows.iter().filter(|row| group(row.op) == name);
+        let at = |row: &&KernelRow| (row.ops_per_byte, row.gops);
+        let points = rows.map(|row| Circle::new(at(row), 4, colour.mix(0.8).filled()));
+        chart
+            .draw_series(points)?
+            .label(name)
+            .legend(move |(x, y)| Circle::new((x + 8, y), 4, colour.filled()));
+    }
+    legend(&mut chart, SeriesLabelPosition::LowerRight)
+}
+
+/// Draws the legend.
+///
+/// # Errors
+/// When it cannot be drawn.
+pub fn legend<'a, C: CoordTranslate>(
+    chart: &mut ChartContext<'a, SVGBackend<'a>, C>,
+    position: SeriesLabelPosition,
+) -> Drawn {
+    chart
+        .configure_series_labels()
+        .position(position)
+        .label_font((FONT, 13))
+        .background_style(WHITE.mix(0.85))
+        .border_style(BLACK.mix(0.4))
+        .draw()?;
+    Ok(())
+}
+
+/// What a point is shown as: its operation, the small ones together.
+fn group(op: &str) -> &'static str {
+    match op {
+        _ if op.starts_with("gemm_i8_a16") => "gemm_i8_a16",
+        _ if op.starts_with("gemm_i8") => "gemm_i8",
+        _ if op.starts_with("gemm_f16") => "gemm_f16",
+        _ if op.starts_with("gemm_f32") => "gemm_f32",
+        "attention_i16" => "attention_i16",
+        "attention" | "cls_attention" => "attention (f32), first token's",
+        _ => "row-wise",
+    }
+}

@@ -1,0 +1,83 @@
+//! Kernels of a request's layer, and the same work in ways that the library does not take.
+
+use std::hint::black_box;
+
+use lanerank::kernels::{Activation, Kernels};
+
+use super::cases::{Product, ROWS, Run, floats, gemm_i8_then};
+
+/// A call, and how many of them a layer is.
+pub type Calls = (Run, f64);
+
+/// Attention of floats or in integers.
+pub type Attention = fn(&Kernels, &[f32], &[f32], usize, usize, &mut Vec<f32>, &mut [f32]);
+
+/// A request's sequences in a layer.
+pub struct Sequences {
+    /// Width of a token's vector.
+    pub hidden: usize,
+    /// Heads of attention.
+    pub heads: usize,
+    /// Width of the feed-forward layer.
+    pub inner: usize,
+    /// Tokens of each sequence.
+    pub lengths: Vec<usize>,
+}
+
+impl Sequences {
+    fn batches(&self) -> f64 {
+        self.lengths.iter().sum::<usize>() as f64 / ROWS as f64
+    }
+
+    /// The first product of the feed-forward part with a function in its epilogue, or in a pass of its
+    /// own after it.
+    pub fn intermediate(&self, act: Activation, then: Activation) -> Calls {
+        let product = Product {
+            m: ROWS,
+            k: self.hidden,
+            n: self.inner,
+            act,
+        };
+        (gemm_i8_then(product, then), self.batches())
+    }
+
+    /// Residual and layer norm.
+    pub fn add_norm(&self) -> Calls {
+        let k = self.hidden;
+        let (mut x, delta, weight) = (floats(ROWS * k), floats(ROWS * k), floats(k));
+        let run = move |tier: &Kernels| {
+            let delta = black_box(&delta);
+            tier.add_layer_norm(&mut x, delta, &weight, &weight, 1e-12, ROWS, k);
+        };
+        (Box::new(run), 2.0 * self.batches())
+    }
+
+    /// The same in two passes.
+    pub fn add_norm_apart(&self) -> Calls {
+        let k = self.hidden;
+        let (mut x, delta, weight) = (floats(ROWS * k), floats(ROWS * k), floats(k));
+        let run = move |tier: &Kernels| {
+            for (x, delta) in x.iter_mut().zip(black_box(&delta)) {
+                *x += delta;
+            }
+            tier.layer_norm(black_box(&mut x), &weight, &weight, 1e-12, ROWS, k);
+        };
+        (Box::new(run), 2.0 * self.batches())
+    }
+
+    /// Attention of each sequence.
+    pub fn attention(&self, attend: Attention) -> Calls {
+        let (hidden, heads, lengths) = (self.hidden, self.heads, self.lengths.clone());
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let (rows, mut out) = (floats(longest * 3 * hidden), vec![0.0; longest * hidden]);
+        let mut scratch = Vec::new();
+        let run = move |tier: &Kernels| {
+            for &length in &lengths {
+                let rows = black_box(&rows[..length * 3 * hidden]);
+                let out = &mut out[..length * hidden];
+                attend(tier, &[], rows, heads, hidden / heads, &mut scratch, out);
+            }
+        };
+        (Box::new(run), 1.0)
+    }
+}
