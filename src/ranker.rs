@@ -345,19 +345,25 @@ impl Ranker {
                 scratch,
             )
         });
-        encode_with(engine, passages, options.deadline, cut, |index, vector, passage_cut| {
-            let cosine = cosine(engine.kernels, &query, vector);
-            emit(Hit {
-                index,
-                score: cosine,
-                logit: cosine,
-                fused: None,
-                truncation: Truncation {
-                    query_tokens: query_cut,
-                    passage_tokens: passage_cut,
-                },
-            });
-        });
+        encode_with(
+            engine,
+            passages,
+            options.deadline,
+            cut,
+            |index, vector, passage_cut| {
+                let cosine = cosine(engine.kernels, &query, vector);
+                emit(Hit {
+                    index,
+                    score: cosine,
+                    logit: cosine,
+                    fused: None,
+                    truncation: Truncation {
+                        query_tokens: query_cut,
+                        passage_tokens: passage_cut,
+                    },
+                });
+            },
+        );
     }
 }
 
@@ -403,8 +409,18 @@ pub(crate) fn score_pair(
             log_odds(&scratch.out)
         }
         Head::Encoder { .. } => {
-            let mut vector =
-                |text| encode_one(model, model.tokenizer(), kernels, text, max_length, Cut::default(), scratch).0;
+            let mut vector = |text| {
+                encode_one(
+                    model,
+                    model.tokenizer(),
+                    kernels,
+                    text,
+                    max_length,
+                    Cut::default(),
+                    scratch,
+                )
+                .0
+            };
             let (query, passage) = (vector(query), vector(passage));
             cosine(kernels, &query, &passage)
         }

@@ -421,8 +421,15 @@ fn texts_are_cut_at_the_side_that_was_asked_for() {
             (left, Some(0), String::new()),
         ] {
             let (cut, whole) = (hit(&text, side, most), hit(&kept, right, None));
-            assert_eq!(cut.logit.to_bits(), whole.logit.to_bits(), "{side:?} {most:?}");
-            assert_eq!(cut.truncation.passage_tokens, words.len() - most.unwrap_or(room));
+            assert_eq!(
+                cut.logit.to_bits(),
+                whole.logit.to_bits(),
+                "{side:?} {most:?}"
+            );
+            assert_eq!(
+                cut.truncation.passage_tokens,
+                words.len() - most.unwrap_or(room)
+            );
             assert!(!whole.truncation.any());
         }
         // A query of which nothing but its end fits.
@@ -431,7 +438,10 @@ fn texts_are_cut_at_the_side_that_was_asked_for() {
                 truncation_side: side,
                 ..RerankOptions::default()
             };
-            ranker.rerank_with(query, &["bread"], &options).unwrap().hits[0]
+            ranker
+                .rerank_with(query, &["bread"], &options)
+                .unwrap()
+                .hits[0]
         };
         let room = room + if special == 3 { 2 } else { 0 };
         let end = words[words.len() - room..].join(" ");

@@ -18,7 +18,15 @@ impl Model {
             Head::Classifier { .. } => {
                 let mut pair = PairQuery::default();
                 let cut = Cut::default();
-                pair.set(self, tokenizer, kernels, query, max_length, cut, &mut scratch);
+                pair.set(
+                    self,
+                    tokenizer,
+                    kernels,
+                    query,
+                    max_length,
+                    cut,
+                    &mut scratch,
+                );
                 // Shared rows are the same rows; here all are wanted.
                 pair.prefix = Prefix::default();
                 pair.push(tokenizer, passage, &mut scratch);

@@ -12,7 +12,12 @@ pub struct Tokens(Vec<[u8; 32]>);
 impl Tokens {
     /// Takes the tokens; none means that everyone may come in.
     pub fn new(tokens: &[String]) -> Self {
-        Tokens(tokens.iter().map(|token| digest(token.as_bytes())).collect())
+        Tokens(
+            tokens
+                .iter()
+                .map(|token| digest(token.as_bytes()))
+                .collect(),
+        )
     }
 
     /// Whether a request with these headers may come in.
@@ -25,7 +30,10 @@ impl Tokens {
         };
         let sent = digest(sent);
         let none = Choice::from(0);
-        let equal = self.0.iter().fold(none, |found, token| found | token.ct_eq(&sent));
+        let equal = self
+            .0
+            .iter()
+            .fold(none, |found, token| found | token.ct_eq(&sent));
         equal.into()
     }
 }
@@ -33,7 +41,9 @@ impl Tokens {
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let value = headers.get(AUTHORIZATION)?.as_bytes();
     let (scheme, token) = value.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+    scheme
+        .eq_ignore_ascii_case(b"bearer ")
+        .then(|| token.trim_ascii())
 }
 
 fn digest(token: &[u8]) -> [u8; 32] {
@@ -55,7 +65,15 @@ mod tests {
         for good in ["Bearer one", "bearer two", "BEARER  two "] {
             assert!(admit(good), "{good}");
         }
-        for bad in ["Bearer", "Bearer ", "Bearer on", "Bearer onee", "Basic one", "one", ""] {
+        for bad in [
+            "Bearer",
+            "Bearer ",
+            "Bearer on",
+            "Bearer onee",
+            "Basic one",
+            "one",
+            "",
+        ] {
             assert!(!admit(bad), "{bad}");
         }
         assert!(!tokens.admit(&HeaderMap::new()));

@@ -42,10 +42,13 @@ impl Sockets {
         let tcp = match &settings.listen {
             None => None,
             Some(address) => {
-                let listener = TcpListener::bind(address).await.map_err(|source| ServeError::Io {
-                    what: format!("listening on {address}"),
-                    source,
-                })?;
+                let listener =
+                    TcpListener::bind(address)
+                        .await
+                        .map_err(|source| ServeError::Io {
+                            what: format!("listening on {address}"),
+                            source,
+                        })?;
                 Some((listener, tls))
             }
         };

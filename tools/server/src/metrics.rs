@@ -7,8 +7,8 @@ use prometheus::{
 
 /// Seconds: from what a passage takes to what nobody waits for.
 const SECONDS: [f64; 16] = [
-    0.000_25, 0.000_5, 0.001, 0.002, 0.004, 0.008, 0.016, 0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 2.5, 10.0,
-    30.0,
+    0.000_25, 0.000_5, 0.001, 0.002, 0.004, 0.008, 0.016, 0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 2.5,
+    10.0, 30.0,
 ];
 
 /// The counters of a server. Labels are routes, models and kinds of errors: what a client sends
@@ -60,11 +60,16 @@ impl Metrics {
             HistogramOpts::new(format!("lanerank_{name}"), help).buckets(SECONDS.to_vec())
         };
         let seconds = HistogramVec::new(
-            opts("request_seconds", "Time from a request's head to its answer"),
+            opts(
+                "request_seconds",
+                "Time from a request's head to its answer",
+            ),
             &["route"],
         )?;
-        let queue_seconds =
-            Histogram::with_opts(opts("queue_seconds", "Time until a thread began with a request"))?;
+        let queue_seconds = Histogram::with_opts(opts(
+            "queue_seconds",
+            "Time until a thread began with a request",
+        ))?;
         registry.register(Box::new(seconds.clone()))?;
         registry.register(Box::new(queue_seconds.clone()))?;
         let cancelled = prometheus::IntCounter::new(
@@ -83,7 +88,11 @@ impl Metrics {
             documents: counter("documents_total", "Texts computed", &["model"])?,
             tokens: counter("tokens_total", "Tokens computed", &["model"])?,
             truncated: counter("truncated_total", "Texts that were cut", &["model"])?,
-            rejected: counter("rejected_total", "Requests refused or given up", &["reason"])?,
+            rejected: counter(
+                "rejected_total",
+                "Requests refused or given up",
+                &["reason"],
+            )?,
             cancelled,
             reloads: counter(
                 "reloads_total",

@@ -23,7 +23,9 @@ pub struct RequestId(Arc<str>);
 
 impl RequestId {
     fn of(headers: &HeaderMap) -> Self {
-        let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+        let given = headers
+            .get(REQUEST_ID)
+            .and_then(|value| value.to_str().ok());
         let usable = |id: &&str| {
             (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
         };
@@ -37,7 +39,11 @@ impl RequestId {
     fn new() -> String {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
-        format!("{:016x}-{:x}", *PROCESS, COUNT.fetch_add(1, Ordering::Relaxed))
+        format!(
+            "{:016x}-{:x}",
+            *PROCESS,
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        )
     }
 
     /// The id.
@@ -95,8 +101,14 @@ pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Ne
     let status = response.status();
     let elapsed = started.elapsed();
     let metrics = &app.metrics;
-    metrics.requests.with_label_values(&[route, status.as_str()]).inc();
-    metrics.seconds.with_label_values(&[route]).observe(elapsed.as_secs_f64());
+    metrics
+        .requests
+        .with_label_values(&[route, status.as_str()])
+        .inc();
+    metrics
+        .seconds
+        .with_label_values(&[route])
+        .observe(elapsed.as_secs_f64());
     if let Some(kind) = kind {
         metrics.rejected.with_label_values(&[kind.label()]).inc();
     }

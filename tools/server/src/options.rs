@@ -67,7 +67,12 @@ pub struct Options {
 
     /// Bearer token that requests must carry; better in the environment or in --token-file, because
     /// other users of the machine can read flags
-    #[arg(long, value_name = "TOKEN", env = "LANERANK_TOKEN", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "LANERANK_TOKEN",
+        hide_env_values = true
+    )]
     pub token: Option<String>,
 
     /// File with bearer tokens, one a line: any of them will do

@@ -165,7 +165,10 @@ impl Server {
         }
         app.draining.store(true, Ordering::Relaxed);
         drop(sockets);
-        tracing::info!(requests = app.pool.taken(), "stopping; finishing what was taken");
+        tracing::info!(
+            requests = app.pool.taken(),
+            "stopping; finishing what was taken"
+        );
         tokio::select! {
             () = connections.drain() => {}
             () = tokio::time::sleep(app.settings.drain_timeout) => {
@@ -206,7 +209,11 @@ async fn reload(app: &Arc<App>, all: bool) {
                     "refused"
                 }
             };
-            shared.metrics.reloads.with_label_values(&[model, outcome]).inc();
+            shared
+                .metrics
+                .reloads
+                .with_label_values(&[model, outcome])
+                .inc();
         }
     });
     if let Err(e) = reloading.await {

@@ -26,7 +26,10 @@ pub struct TlsFiles {
 
 /// What a server runs with.
 #[derive(Debug, Clone)]
-#[allow(missing_docs, reason = "each field is documented at the option of the same name")]
+#[allow(
+    missing_docs,
+    reason = "each field is documented at the option of the same name"
+)]
 pub struct Settings {
     pub models: Vec<ModelSource>,
     pub any_model: bool,
@@ -81,7 +84,10 @@ impl Settings {
             threads,
             io_threads: at_least_one("io-threads", io_threads)?,
             queue: at_least_one("queue", options.queue.unwrap_or(256))?,
-            max_connections: at_least_one("max-connections", options.max_connections.unwrap_or(1024))?,
+            max_connections: at_least_one(
+                "max-connections",
+                options.max_connections.unwrap_or(1024),
+            )?,
             max_body: options.max_body.unwrap_or(2 << 20),
             max_documents: options.max_documents.unwrap_or(1000),
             max_tokens: options.max_tokens.unwrap_or(1 << 18),
@@ -124,10 +130,14 @@ fn models(
             None => (stem(text), text.as_str()),
         };
         if name.is_empty() || file.is_empty() {
-            return Err(ServeError::Config(format!("model: {text:?} is not NAME=FILE")));
+            return Err(ServeError::Config(format!(
+                "model: {text:?} is not NAME=FILE"
+            )));
         }
         if models.iter().any(|model| model.name == name) {
-            return Err(ServeError::Config(format!("model: two are called {name:?}")));
+            return Err(ServeError::Config(format!(
+                "model: two are called {name:?}"
+            )));
         }
         let path = resolve(file).map_err(|e| ServeError::Config(format!("model {name}: {e}")))?;
         models.push(ModelSource {
@@ -231,7 +241,10 @@ mod tests {
 
     #[test]
     fn a_socket_replaces_the_default_address() {
-        assert_eq!(settings(Options::default()).unwrap().listen.as_deref(), Some("127.0.0.1:8080"));
+        assert_eq!(
+            settings(Options::default()).unwrap().listen.as_deref(),
+            Some("127.0.0.1:8080")
+        );
         let unix = Options {
             unix: Some("s".into()),
             ..Options::default()

@@ -29,11 +29,16 @@ pub async fn read<T: DeserializeOwned>(
         ApiError::new(Kind::TooLarge, message)
     };
     // Refused before it is sent, where the client says how long it is.
-    let declared = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    let declared = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|bytes| bytes > most as u64) {
         return Err(too_large());
     }
-    let arrival = tokio::time::timeout(app.settings.read_timeout, Limited::new(body, most).collect());
+    let arrival = tokio::time::timeout(
+        app.settings.read_timeout,
+        Limited::new(body, most).collect(),
+    );
     let collected = arrival
         .await
         .map_err(|_| ApiError::new(Kind::Slow, "the body did not arrive in time"))?;
@@ -51,7 +56,10 @@ pub async fn read<T: DeserializeOwned>(
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+    let Some(value) = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+    else {
         return false;
     };
     let essence = value.split(';').next().unwrap_or_default().trim();

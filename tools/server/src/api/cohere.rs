@@ -72,7 +72,10 @@ impl Document {
     /// What the model reads.
     fn into_text(self, index: usize, fields: Option<&[String]>) -> Result<String, ApiError> {
         let wrong = |what: &str| {
-            Err(ApiError::new(Kind::Validation, format!("documents[{index}]: {what}")))
+            Err(ApiError::new(
+                Kind::Validation,
+                format!("documents[{index}]: {what}"),
+            ))
         };
         match (self, fields) {
             (Document::Text(text), _) => Ok(text),
@@ -178,7 +181,11 @@ async fn rerank(
 ) -> Result<Response, ApiError> {
     let request: Request = body::read(app, headers, body).await?;
     request.check()?;
-    let (texts, given) = texts(request.documents, request.rank_fields, request.return_documents)?;
+    let (texts, given) = texts(
+        request.documents,
+        request.rank_fields,
+        request.return_documents,
+    )?;
     let computation = Computation {
         extras: request.extras,
         work: Work::Rerank(request.query),
@@ -225,7 +232,10 @@ impl Request {
             return wrong(Kind::Validation, "`top_n` has to be at least 1");
         }
         if self.max_tokens_per_doc == Some(0) {
-            return wrong(Kind::Validation, "`max_tokens_per_doc` has to be at least 1");
+            return wrong(
+                Kind::Validation,
+                "`max_tokens_per_doc` has to be at least 1",
+            );
         }
         Ok(())
     }
@@ -248,6 +258,8 @@ fn texts(
 fn warnings(computed: &Computed) -> Vec<String> {
     match computed.missing() {
         0 => Vec::new(),
-        n => vec![format!("the deadline passed before {n} documents were scored")],
+        n => vec![format!(
+            "the deadline passed before {n} documents were scored"
+        )],
     }
 }

@@ -85,7 +85,10 @@ impl Computation {
         let submitted = Instant::now();
         let (task, done) = Task::new(Arc::clone(&model), self.work, self.texts, options);
         let ticket = app.pool.submit(Arc::clone(&task)).map_err(|_| {
-            ApiError::new(Kind::Overloaded, "too many requests are waiting; try again later")
+            ApiError::new(
+                Kind::Overloaded,
+                "too many requests are waiting; try again later",
+            )
         })?;
         match deadline {
             Some(deadline) => {
@@ -170,7 +173,10 @@ fn header<T: std::str::FromStr>(headers: &HeaderMap, name: &str) -> Result<Optio
     let Some(value) = headers.get(name) else {
         return Ok(None);
     };
-    let parsed = value.to_str().ok().and_then(|value| value.trim().parse().ok());
+    let parsed = value
+        .to_str()
+        .ok()
+        .and_then(|value| value.trim().parse().ok());
     let message = || ApiError::new(Kind::Validation, format!("header {name}: not understood"));
     parsed.map(Some).ok_or_else(message)
 }
@@ -207,7 +213,10 @@ fn count(app: &App, model: &Loaded, outcome: &Outcome) {
             cut += u64::from(truncation.any());
         }
     }
-    app.metrics.documents.with_label_values(&name).inc_by(documents);
+    app.metrics
+        .documents
+        .with_label_values(&name)
+        .inc_by(documents);
     app.metrics.tokens.with_label_values(&name).inc_by(tokens);
     app.metrics.truncated.with_label_values(&name).inc_by(cut);
 }
@@ -215,33 +224,48 @@ fn count(app: &App, model: &Loaded, outcome: &Outcome) {
 impl Computed {
     /// Texts without a result.
     pub fn missing(&self) -> usize {
-        self.outcome.outputs.iter().filter(|output| output.is_none()).count()
+        self.outcome
+            .outputs
+            .iter()
+            .filter(|output| output.is_none())
+            .count()
     }
 
     /// Tokens computed.
     pub fn tokens(&self) -> usize {
         let both = self.outcome.outputs.iter().zip(&self.outcome.tokens);
-        both.filter(|(output, _)| output.is_some()).map(|(_, tokens)| tokens).sum()
+        both.filter(|(output, _)| output.is_some())
+            .map(|(_, tokens)| tokens)
+            .sum()
     }
 
     /// The texts that were scored, best first, equal ones in the order given: the library's order.
     pub fn ranking(&self) -> Vec<Ranked> {
-        let scored = self.outcome.outputs.iter().enumerate().filter_map(|(index, output)| match output {
-            Some(Output::Score {
-                score,
-                logit,
-                truncation,
-            }) => Some(Ranked {
-                index,
-                score: *score,
-                logit: *logit,
-                truncation: *truncation,
-            }),
-            _ => None,
-        });
+        let scored = self
+            .outcome
+            .outputs
+            .iter()
+            .enumerate()
+            .filter_map(|(index, output)| match output {
+                Some(Output::Score {
+                    score,
+                    logit,
+                    truncation,
+                }) => Some(Ranked {
+                    index,
+                    score: *score,
+                    logit: *logit,
+                    truncation: *truncation,
+                }),
+                _ => None,
+            });
         let mut ranking: Vec<Ranked> = scored.collect();
         // The library refuses NaN; -0.0 equals 0.0.
-        ranking.sort_by(|a, b| b.logit.partial_cmp(&a.logit).unwrap_or(std::cmp::Ordering::Equal));
+        ranking.sort_by(|a, b| {
+            b.logit
+                .partial_cmp(&a.logit)
+                .unwrap_or(std::cmp::Ordering::Equal)
+        });
         ranking
     }
 
@@ -249,7 +273,9 @@ impl Computed {
     pub fn describe(&self, mut response: Response) -> Response {
         let missing = self.missing();
         if missing > 0 {
-            response.headers_mut().insert(UNSCORED, HeaderValue::from(missing));
+            response
+                .headers_mut()
+                .insert(UNSCORED, HeaderValue::from(missing));
         }
         response.extensions_mut().insert(Summary {
             model: self.model.name.clone(),

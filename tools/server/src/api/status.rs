@@ -26,7 +26,9 @@ const OPENAPI: &str = include_str!("../openapi.json");
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = |tag: &str| {
         let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
-        let inside = PAGE.split_once(&open).and_then(|(_, rest)| rest.split_once(&close));
+        let inside = PAGE
+            .split_once(&open)
+            .and_then(|(_, rest)| rest.split_once(&close));
         let inside = inside.map_or("", |(inside, _)| inside);
         STANDARD.encode(Sha256::digest(inside.as_bytes()))
     };

@@ -77,7 +77,9 @@ impl Pool {
     pub fn submit(&self, task: Arc<Task>) -> Result<Ticket, Full> {
         let shared = &self.shared;
         let place = |taken| (taken < shared.places).then_some(taken + 1);
-        let taken = shared.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, place);
+        let taken = shared
+            .taken
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, place);
         taken.map_err(|_| Full)?;
         shared.push(Arc::clone(&task));
         Ok(Ticket {

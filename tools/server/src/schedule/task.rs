@@ -299,7 +299,10 @@ impl Task {
             }
             (Work::Embed, Some(encoder)) => {
                 let vectors = encoder.encode(texts).map_err(failed)?;
-                Ok(vectors.into_iter().map(|v| Some(Output::Vector(v))).collect())
+                Ok(vectors
+                    .into_iter()
+                    .map(|v| Some(Output::Vector(v)))
+                    .collect())
             }
             (Work::Embed, None) => Err(TaskError::Failed("the model is no encoder".to_owned())),
         }

@@ -89,11 +89,16 @@ fn https_with_a_certificate_of_ones_own() {
     let stream = StreamOwned::new(client, server.connect());
     let body = json!({"query": "bread", "texts": ["fresh", "stone"]}).to_string();
     let headers = [("content-type", "application/json")];
-    let answer = exchange(stream, &request("POST", "/rerank", &headers, body.as_bytes()));
+    let answer = exchange(
+        stream,
+        &request("POST", "/rerank", &headers, body.as_bytes()),
+    );
     assert_eq!(answer.ok().as_array().unwrap().len(), 2);
     // Whoever does not speak TLS is not answered in the clear.
     let mut plain = server.connect();
-    plain.write_all(&request("GET", "/health", &[], b"")).unwrap();
+    plain
+        .write_all(&request("GET", "/health", &[], b""))
+        .unwrap();
     let mut said = Vec::new();
     let _ = plain.read_to_end(&mut said);
     assert!(!said.starts_with(b"HTTP"), "{said:?}");
@@ -103,8 +108,15 @@ fn https_with_a_certificate_of_ones_own() {
 fn files_that_are_no_certificate_are_named() {
     let made = certified();
     let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    std::fs::write(made.files.path("other.pem"), other.signing_key.serialize_pem()).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    std::fs::write(
+        made.files.path("other.pem"),
+        other.signing_key.serialize_pem(),
+    )
+    .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let refused = |cert: &str, key: &str| {
         let options = Options {
             tls_cert: Some(made.files.path(cert)),
@@ -140,9 +152,15 @@ fn a_unix_socket_beside_tcp_or_alone() {
     let mut alone = Running::start(options());
     assert_eq!(alone.address, None);
     get().ok();
-    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
+    assert_eq!(
+        std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o660
+    );
     // The address is taken as long as somebody answers there.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let second = runtime.block_on(lanerank_server::Server::bind(settings(options())));
     let message = second.err().expect("it is taken").to_string();
     assert!(message.contains(&text(&path)), "{message}");
@@ -152,7 +170,12 @@ fn a_unix_socket_beside_tcp_or_alone() {
     assert!(!path.exists(), "a server takes its socket along");
     // A killed server leaves it; the next one takes it over.
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-    assert!(std::fs::symlink_metadata(&path).unwrap().file_type().is_socket());
+    assert!(
+        std::fs::symlink_metadata(&path)
+            .unwrap()
+            .file_type()
+            .is_socket()
+    );
     let both = Running::start(Options {
         listen: Some("127.0.0.1:0".into()),
         ..options()

@@ -27,7 +27,9 @@ fn send(server: &Running, texts: usize) -> TcpStream {
     let body = json!({"query": "how to keep bread", "texts": passages(texts, 1)}).to_string();
     let headers = [("content-type", "application/json")];
     let mut stream = server.connect();
-    stream.write_all(&request("POST", "/rerank", &headers, body.as_bytes())).unwrap();
+    stream
+        .write_all(&request("POST", "/rerank", &headers, body.as_bytes()))
+        .unwrap();
     stream
 }
 
@@ -36,14 +38,20 @@ fn what_was_taken_is_finished() {
     let files = Files::new();
     let mut server = server(&files, 60_000);
     let mut idle = server.connect();
-    let requests: Vec<TcpStream> = (0..3).map(|_| send(&server, 500)).collect();
-    eventually("all are taken", || server.metric("lanerank_requests_in_flight") == 3.0);
+    let requests: Vec<TcpStream> = (0..3).map(|_| send(&server, 150)).collect();
+    eventually("all are taken", || {
+        server.metric("lanerank_requests_in_flight") == 3.0
+    });
     server.tell(Phase::Draining);
     for stream in requests {
-        assert_eq!(answer(stream).ok().as_array().unwrap().len(), 500);
+        assert_eq!(answer(stream).ok().as_array().unwrap().len(), 150);
     }
     server.ended();
-    assert_eq!(idle.read(&mut [0]).unwrap(), 0, "idle connections are closed");
+    assert_eq!(
+        idle.read(&mut [0]).unwrap(),
+        0,
+        "idle connections are closed"
+    );
     assert!(TcpStream::connect(server.address.unwrap()).is_err());
 }
 
@@ -51,8 +59,10 @@ fn what_was_taken_is_finished() {
 fn what_takes_too_long_is_left() {
     let files = Files::new();
     let mut short = server(&files, 50);
-    let mut left = send(&short, 100_000);
-    eventually("it is taken", || short.metric("lanerank_requests_in_flight") == 1.0);
+    let mut left = send(&short, 20_000);
+    eventually("it is taken", || {
+        short.metric("lanerank_requests_in_flight") == 1.0
+    });
     short.tell(Phase::Draining);
     short.ended();
     let mut nothing = Vec::new();
@@ -60,8 +70,10 @@ fn what_takes_too_long_is_left() {
     assert!(nothing.is_empty());
     // So is everything where somebody says it twice.
     let mut patient = server(&files, 600_000);
-    let _left = send(&patient, 100_000);
-    eventually("it is taken", || patient.metric("lanerank_requests_in_flight") == 1.0);
+    let _left = send(&patient, 20_000);
+    eventually("it is taken", || {
+        patient.metric("lanerank_requests_in_flight") == 1.0
+    });
     patient.tell(Phase::Draining);
     patient.tell(Phase::Abandoning);
     patient.ended();

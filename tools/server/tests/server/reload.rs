@@ -9,14 +9,22 @@ use serde_json::json;
 use crate::support::{Files, Running, eventually};
 
 fn scores(files: &Files) -> Vec<f32> {
-    let ranker = Ranker::builder().model(files.path("c.lane")).build().unwrap();
+    let ranker = Ranker::builder()
+        .model(files.path("c.lane"))
+        .build()
+        .unwrap();
     let mut scores = ranker.scores("bread", &["fresh", "stone"]).unwrap();
     scores.sort_by(|a, b| b.total_cmp(a));
     scores
 }
 
 fn served(server: &Running) -> Vec<f32> {
-    let answer = server.post("/rerank", &json!({"query": "bread", "texts": ["fresh", "stone"]})).ok();
+    let answer = server
+        .post(
+            "/rerank",
+            &json!({"query": "bread", "texts": ["fresh", "stone"]}),
+        )
+        .ok();
     let score = |r: &serde_json::Value| r["score"].to_string().parse().unwrap();
     answer.as_array().unwrap().iter().map(score).collect()
 }
@@ -56,13 +64,22 @@ fn a_new_file_takes_over_without_a_lost_request() {
         stop.store(true, Ordering::Relaxed);
         for client in clients {
             for scores in client.join().unwrap() {
-                assert!(known.contains(&scores), "of no file that there was: {scores:?}");
+                assert!(
+                    known.contains(&scores),
+                    "of no file that there was: {scores:?}"
+                );
             }
         }
     });
     assert!(answered.load(Ordering::Relaxed) > 10);
-    assert_eq!(server.metric("lanerank_reloads_total{model=\"c\",outcome=\"taken\"}"), 3.0);
-    assert_eq!(server.metric("lanerank_reloads_total{model=\"e\",outcome=\"taken\"}"), 0.0);
+    assert_eq!(
+        server.metric("lanerank_reloads_total{model=\"c\",outcome=\"taken\"}"),
+        3.0
+    );
+    assert_eq!(
+        server.metric("lanerank_reloads_total{model=\"e\",outcome=\"taken\"}"),
+        0.0
+    );
 }
 
 #[test]

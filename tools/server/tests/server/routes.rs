@@ -9,7 +9,10 @@ use crate::support::{Files, Running};
 const QUERY: &str = "how do i keep the bread fresh ?";
 
 fn library(files: &Files) -> Ranker {
-    Ranker::builder().model(files.path("c.lane")).build().unwrap()
+    Ranker::builder()
+        .model(files.path("c.lane"))
+        .build()
+        .unwrap()
 }
 
 /// JSON numbers have the shortest digits that give the same bits again.
@@ -55,12 +58,17 @@ fn many_requests_at_once_give_the_same_bits() {
             let (server, ranker) = (&server, &ranker);
             scope.spawn(move || {
                 for round in 0..15 {
-                    let texts = passages(1 + (client * 7 + round) % 40, (client * 100 + round) as u64);
+                    let texts =
+                        passages(1 + (client * 7 + round) % 40, (client * 100 + round) as u64);
                     let hits = ranker.rerank(QUERY, &texts).unwrap();
                     let body = json!({"query": QUERY, "texts": texts});
                     let got = server.post("/rerank", &body).ok();
-                    let got: Vec<u32> =
-                        got.as_array().unwrap().iter().map(|r| bits(&r["score"])).collect();
+                    let got: Vec<u32> = got
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .map(|r| bits(&r["score"]))
+                        .collect();
                     let want: Vec<u32> = hits.iter().map(|hit| hit.score.to_bits()).collect();
                     assert_eq!(got, want);
                 }
@@ -86,7 +94,10 @@ fn truncation_is_the_one_asked_for() {
         };
         ranker.rerank_with(QUERY, &texts, &options).unwrap().hits
     };
-    for (direction, side) in [("Right", TruncationSide::Right), ("left", TruncationSide::Left)] {
+    for (direction, side) in [
+        ("Right", TruncationSide::Right),
+        ("left", TruncationSide::Left),
+    ] {
         let body = json!({"query": QUERY, "texts": texts, "truncation_direction": direction,
             "return_cut": true});
         let got = server.post("/rerank", &body).ok();
@@ -108,13 +119,21 @@ fn truncation_is_the_one_asked_for() {
     let body = json!({"query": QUERY, "documents": texts, "max_tokens_per_doc": 4});
     let got = server.post("/v2/rerank", &body).ok();
     for (i, hit) in library(TruncationSide::Right, Some(4)).iter().enumerate() {
-        assert_eq!(bits(&got["results"][i]["relevance_score"]), hit.score.to_bits());
+        assert_eq!(
+            bits(&got["results"][i]["relevance_score"]),
+            hit.score.to_bits()
+        );
     }
     let refused = json!({"query": QUERY, "texts": texts, "truncate": false});
     let answer = server.post("/rerank", &refused);
     assert_eq!(answer.status, 413);
     assert_eq!(answer.json()["error_type"], "Validation");
-    assert!(answer.json()["error"].as_str().unwrap().starts_with("text 0 has 71 tokens"));
+    assert!(
+        answer.json()["error"]
+            .as_str()
+            .unwrap()
+            .starts_with("text 0 has 71 tokens")
+    );
     assert!(server.metric("lanerank_truncated_total{model=\"c\"}") >= 3.0);
 }
 
@@ -129,7 +148,8 @@ fn documents_may_be_objects() {
         {"text": "stone", "title": "water"},
     ]);
     let score = |text: &str| ranker.scores(QUERY, &[text]).unwrap()[0].to_bits();
-    let body = json!({"query": QUERY, "documents": documents, "return_documents": true, "top_n": 9});
+    let body =
+        json!({"query": QUERY, "documents": documents, "return_documents": true, "top_n": 9});
     for path in ["/v1/rerank", "/v2/rerank"] {
         let answer = server.post(path, &body).ok();
         let results = answer["results"].as_array().unwrap();
@@ -150,7 +170,10 @@ fn documents_may_be_objects() {
     let fields = json!({"query": QUERY, "documents": [{"title": "water", "text": "stone", "n": 5}],
         "rank_fields": ["title", "n", "absent"]});
     let answer = server.post("/v1/rerank", &fields).ok();
-    assert_eq!(bits(&answer["results"][0]["relevance_score"]), score("title: water\nn: 5"));
+    assert_eq!(
+        bits(&answer["results"][0]["relevance_score"]),
+        score("title: water\nn: 5")
+    );
     let top = json!({"query": QUERY, "documents": ["a", "b", "c"], "top_n": 1});
     let answer = server.post("/v1/rerank", &top).ok();
     assert_eq!(answer["results"].as_array().unwrap().len(), 1);
@@ -161,7 +184,10 @@ fn documents_may_be_objects() {
 fn embeddings_are_the_librarys() {
     let files = Files::new();
     let server = Running::start(files.options());
-    let encoder = Encoder::builder().model(files.path("e.lane")).build().unwrap();
+    let encoder = Encoder::builder()
+        .model(files.path("e.lane"))
+        .build()
+        .unwrap();
     let texts = passages(70, 9);
     let vectors = encoder.encode(&texts).unwrap();
     let body = json!({"input": texts, "model": "e"});
@@ -169,10 +195,16 @@ fn embeddings_are_the_librarys() {
     for (i, vector) in vectors.iter().enumerate() {
         let data = &answer["data"][i];
         assert_eq!(data["index"], i);
-        let got: Vec<u32> = data["embedding"].as_array().unwrap().iter().map(bits).collect();
+        let got: Vec<u32> = data["embedding"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(bits)
+            .collect();
         assert_eq!(got, vector.iter().map(|x| x.to_bits()).collect::<Vec<_>>());
     }
-    let body = json!({"input": texts[0], "model": "e", "encoding_format": "base64", "dimensions": 48});
+    let body =
+        json!({"input": texts[0], "model": "e", "encoding_format": "base64", "dimensions": 48});
     let answer = server.post("/v1/embeddings", &body).ok();
     let text = answer["data"][0]["embedding"].as_str().unwrap().to_owned();
     assert_eq!(text.len(), (48 * 4usize).div_ceil(3) * 4);
@@ -184,10 +216,16 @@ fn embeddings_are_the_librarys() {
         b'+' => 62,
         _ => 63,
     };
-    let word = text.bytes().take(4).fold(0, |w, c| w << 6 | u32::from(digit(c)));
+    let word = text
+        .bytes()
+        .take(4)
+        .fold(0, |w, c| w << 6 | u32::from(digit(c)));
     assert_eq!(word.to_be_bytes()[1..], vectors[0][0].to_le_bytes()[..3]);
     // An encoder ranks by the cosine of its vectors.
-    let ranker = Ranker::builder().model(files.path("e.lane")).build().unwrap();
+    let ranker = Ranker::builder()
+        .model(files.path("e.lane"))
+        .build()
+        .unwrap();
     let body = json!({"query": QUERY, "texts": texts, "model": "e"});
     let got = server.post("/rerank", &body).ok();
     for (i, hit) in ranker.rerank(QUERY, &texts).unwrap().iter().enumerate() {
@@ -204,14 +242,23 @@ fn a_server_tells_of_itself() {
     assert_eq!(server.get("/v1/models").ok()["data"][1]["id"], "e");
     let page = server.get("/");
     assert_eq!(page.status, 200);
-    assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'"));
-    server.post("/rerank", &json!({"query": "a", "texts": ["b", "c"]})).ok();
+    assert!(
+        page.header("content-security-policy")
+            .unwrap()
+            .starts_with("default-src 'none'")
+    );
+    server
+        .post("/rerank", &json!({"query": "a", "texts": ["b", "c"]}))
+        .ok();
     let requests = "lanerank_requests_total{route=\"/rerank\",status=\"200\"}";
     assert_eq!(server.metric(requests), 1.0);
     assert_eq!(server.metric("lanerank_documents_total{model=\"c\"}"), 2.0);
     // [CLS] a [SEP] b [SEP], twice.
     assert_eq!(server.metric("lanerank_tokens_total{model=\"c\"}"), 10.0);
-    assert_eq!(server.metric("lanerank_request_seconds_count{route=\"/rerank\"}"), 1.0);
+    assert_eq!(
+        server.metric("lanerank_request_seconds_count{route=\"/rerank\"}"),
+        1.0
+    );
     assert_eq!(server.metric("lanerank_queue_seconds_count"), 1.0);
     let answer = server.get("/health");
     assert!(answer.header("x-request-id").unwrap().len() > 16);
@@ -234,8 +281,16 @@ fn openapi_knows_every_route() {
     let mut paths: Vec<&String> = page["paths"].as_object().unwrap().keys().collect();
     paths.sort();
     let known = [
-        "/", "/health", "/metrics", "/openapi.json", "/ready", "/rerank", "/v1/embeddings",
-        "/v1/models", "/v1/rerank", "/v2/rerank",
+        "/",
+        "/health",
+        "/metrics",
+        "/openapi.json",
+        "/ready",
+        "/rerank",
+        "/v1/embeddings",
+        "/v1/models",
+        "/v1/rerank",
+        "/v2/rerank",
     ];
     assert_eq!(paths, known);
     for (path, methods) in page["paths"].as_object().unwrap() {
@@ -245,9 +300,15 @@ fn openapi_knows_every_route() {
                 _ => server.post(path, &json!({})),
             };
             let status = answer.status.to_string();
-            assert!([200, 422].contains(&answer.status), "{method} {path}: {status}");
+            assert!(
+                [200, 422].contains(&answer.status),
+                "{method} {path}: {status}"
+            );
             let responses = &methods[method]["responses"];
-            assert!(responses.get(&status).is_some(), "{method} {path}: {status}");
+            assert!(
+                responses.get(&status).is_some(),
+                "{method} {path}: {status}"
+            );
         }
     }
 }

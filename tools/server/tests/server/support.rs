@@ -78,7 +78,9 @@ impl Running {
 
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address.unwrap()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .unwrap();
         stream
     }
 
@@ -101,7 +103,9 @@ impl Running {
     /// The value of one line of `/metrics`; 0 where there is none yet.
     pub fn metric(&self, line: &str) -> f64 {
         let page = String::from_utf8(self.get("/metrics").body).unwrap();
-        let found = page.lines().find_map(|l| l.strip_prefix(line)?.trim().parse().ok());
+        let found = page
+            .lines()
+            .find_map(|l| l.strip_prefix(line)?.trim().parse().ok());
         found.unwrap_or(0.0)
     }
 }
