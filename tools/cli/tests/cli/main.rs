@@ -12,6 +12,8 @@ mod hub_server;
 mod inspect_bench;
 mod models;
 mod rerank;
+#[cfg(feature = "serve")]
+mod serve;
 mod sources;
 mod support;
 mod tokenize;
