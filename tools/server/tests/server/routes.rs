@@ -278,6 +278,7 @@ fn openapi_knows_every_route() {
     let server = Running::start(files.options());
     let page = server.get("/openapi.json").ok();
     assert_eq!(page["openapi"], "3.1.0");
+    assert_eq!(page["info"]["version"], env!("CARGO_PKG_VERSION"));
     let mut paths: Vec<&String> = page["paths"].as_object().unwrap().keys().collect();
     paths.sort();
     let known = [
