@@ -28,8 +28,15 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128
+
+    def handle_error(self, *_):
+        pass  # A client that has seen enough.
+
+
 if __name__ == "__main__":
-    server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
+    server = Server(("127.0.0.1", int(sys.argv[1])), Handler)
     server.ranker = Ranker(model_name=sys.argv[2], cache_dir=sys.argv[3])
     print("ready", flush=True)
     server.serve_forever()
