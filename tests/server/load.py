@@ -2,15 +2,16 @@
 """Requests a second and latencies of `lanerank serve` under load, beside FlashRank behind an HTTP server.
 
     python tests/server/load.py target/release/lanerank --model tinybert.lane --workload workload.json \\
-        [--flashrank NAME CACHE_DIR] [--python PYTHON] [--request seed] [--connections 1 2 4 8 16 32]
+        [--flashrank NAME CACHE_DIR] [--python PYTHON] [--request seed] [--connections 1 2 4 8 16]
 
 `wrk` (Debian: wrk) on the same machine sends one request of the workload again and again over so many
-connections. NAME and CACHE_DIR are FlashRank's `model_name` and `cache_dir`; PYTHON is one that has it.
+connections; rounds of a second, the two servers in turns, medians. NAME and CACHE_DIR are FlashRank's `model_name` and `cache_dir`; PYTHON is one that has it.
 """
-import argparse, json, re, subprocess, sys, tempfile
+import argparse, json, os, re, statistics, subprocess, sys, tempfile
 from pathlib import Path
 from common import Server
 
+PORT = 18931  # Of FlashRank's server.
 UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 
 
@@ -28,13 +29,37 @@ def wrk(url, body, connections, seconds):
     return float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]), milliseconds(50), milliseconds(99), errors
 
 
-def sweep(name, url, body, args):
-    wrk(url, body, max(args.connections), 1)  # Warm.
-    rows = []
+def processor_seconds(pid):
+    """User and system time of a process, all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+class Measured:
+    """A server under load: one row for each number of connections."""
+
+    def __init__(self, name, url, pid, body, seconds):
+        self.name, self.url, self.pid, self.body, self.seconds = name, url, pid, body, seconds
+
+    def once(self, connections):
+        before = processor_seconds(self.pid)
+        rps, p50, p99, errors = wrk(self.url, self.body, connections, self.seconds)
+        cpu = 1e3 * (processor_seconds(self.pid) - before) / max(1, rps * self.seconds)
+        return rps, p50, p99, cpu, errors
+
+
+def measure(servers, args):
+    """Rounds in turns, so that whatever else the machine does hits all alike; medians."""
+    rows = {server.name: [] for server in servers}
+    for server in servers:
+        wrk(server.url, server.body, max(args.connections), 1)  # Warm.
     for connections in args.connections:
-        rps, p50, p99, errors = wrk(url, body, connections, args.seconds)
-        rows.append((rps, p99))
-        print(f"| {name} | {connections} | {rps:.0f} | {p50:.2f} | {p99:.2f} | {errors} |", flush=True)
+        rounds = [[server.once(connections) for server in servers] for _ in range(args.rounds)]
+        for server, results in zip(servers, zip(*rounds)):
+            rps, p50, p99, cpu = (statistics.median(r[k] for r in results) for k in range(4))
+            errors = sum(r[4] for r in results)
+            rows[server.name].append((rps, p99))
+            print(f"| {server.name} | {connections} | {rps:.0f} | {p50:.2f} | {p99:.2f} | {cpu:.2f} | {errors} |", flush=True)
     return rows
 
 
@@ -46,29 +71,38 @@ def main():
     parser.add_argument("--request", default="seed")
     parser.add_argument("--flashrank", nargs=2, metavar=("NAME", "CACHE_DIR"))
     parser.add_argument("--python", default=sys.executable)
-    parser.add_argument("--connections", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32])
-    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--connections", type=int, nargs="+", default=[1, 2, 4, 8, 16])
+    parser.add_argument("--seconds", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     request = json.loads(Path(args.workload).read_text())[args.request]
     body = json.dumps({"query": request["query"], "texts": request["passages"]})
-    print(f"| server, `{args.request}` | connections | requests/s | p50 ms | p99 ms | errors |\n|---|---|---|---|---|---|")
+    print(f"| server, `{args.request}` | connections | requests/s | p50 ms | p99 ms | CPU ms a request | errors |\n|---|---|---|---|---|---|---|")
     with Server(args.binary, "--model", args.model, log="warn,lanerank_server::server=info") as server:
-        ours = sweep("lanerank", server.url + "/rerank", body, args)
-    if not args.flashrank:
-        return
-    port = 18931
-    command = [args.python, Path(__file__).with_name("flashrank_server.py"), str(port), *args.flashrank]
+        servers = [Measured("lanerank", server.url + "/rerank", server.process.pid, body, args.seconds)]
+        peer = None
+        try:
+            if args.flashrank:
+                peer = start_flashrank(args)
+                servers.append(Measured("FlashRank", f"http://127.0.0.1:{PORT}/", peer.pid, body, args.seconds))
+            rows = measure(servers, args)
+        finally:
+            if peer:
+                peer.terminate()
+    if args.flashrank:
+        print("\nmost requests/s of ours at a p99 no worse, for each row of FlashRank's:")
+        for rps, p99 in rows["FlashRank"]:
+            best = max((r for r, p in rows["lanerank"] if p <= p99), default=0)
+            print(f"  {rps:.0f} at {p99:.2f} ms: {best:.0f}, {best / rps:.1f} times as many")
+
+
+def start_flashrank(args):
+    command = [args.python, Path(__file__).with_name("flashrank_server.py"), str(PORT), *args.flashrank]
     peer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        while "ready" not in (line := peer.stdout.readline()):
-            assert line, "FlashRank's server did not start"
-        theirs = sweep("FlashRank", f"http://127.0.0.1:{port}/", body, args)
-    finally:
-        peer.terminate()
-    print("\nmost requests/s of ours at a p99 no worse, for each row of FlashRank's:")
-    for rps, p99 in theirs:
-        best = max((r for r, p in ours if p <= p99), default=0)
-        print(f"  {rps:.0f} at {p99:.2f} ms: {best:.0f}, {best / rps:.1f} times as many")
+    while "ready" not in (line := peer.stdout.readline()):
+        if not line:
+            sys.exit("FlashRank's server did not start")
+    return peer
 
 
 if __name__ == "__main__":

@@ -31,12 +31,12 @@ impl RequestId {
         };
         match given.filter(usable) {
             Some(id) => RequestId(id.into()),
-            None => RequestId(Self::new().into()),
+            None => RequestId(Self::fresh().into()),
         }
     }
 
     /// Distinct within the process, and in all likelihood between processes.
-    fn new() -> String {
+    fn fresh() -> String {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
         format!(
