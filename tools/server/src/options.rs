@@ -117,7 +117,7 @@ pub struct Options {
     #[arg(long, value_name = "BOOL", env = "LANERANK_AUTO_TRUNCATE", num_args = 0..=1, default_missing_value = "true")]
     pub auto_truncate: Option<bool>,
 
-    /// Read [SEP] and its like in a text as plain text
+    /// Read `[SEP]` and its like in a text as plain text
     #[arg(long, value_name = "BOOL", env = "LANERANK_SPECIAL_TOKENS_AS_TEXT", num_args = 0..=1, default_missing_value = "true")]
     pub special_tokens_as_text: Option<bool>,
 
