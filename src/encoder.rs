@@ -9,7 +9,7 @@ use crate::Error;
 use crate::builder::Builder;
 use crate::layers::attention::Prefix;
 use crate::model::Model;
-use crate::scoring::{Engine, push_single};
+use crate::scoring::{Cut, Engine, push_single};
 use crate::scratch::Scratch;
 use crate::tokenizer::{Tokenizer, Truncation};
 
@@ -52,7 +52,7 @@ impl Encoder {
     /// [`Error::NotANumber`] where the model's arithmetic ends in NaN or infinity.
     pub fn encode<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Vec<Vec<f32>>, Error> {
         let vectors = Mutex::new(vec![Vec::new(); texts.len()]);
-        encode_with(&self.0, texts, None, |index, vector, _| {
+        encode_with(&self.0, texts, None, Cut::default(), |index, vector, _| {
             vectors.lock().unwrap_or_else(|e| e.into_inner())[index] = vector.to_vec();
         });
         let vectors = vectors.into_inner().unwrap_or_else(|e| e.into_inner());
@@ -69,6 +69,7 @@ pub(crate) fn encode_with<T: AsRef<str> + Sync>(
     engine: &Engine,
     texts: &[T],
     deadline: Option<Instant>,
+    cut: Cut,
     emit: impl Fn(usize, &[f32], usize) + Sync,
 ) {
     let tokenizer = &engine.tokenizer;
@@ -79,7 +80,7 @@ pub(crate) fn encode_with<T: AsRef<str> + Sync>(
         deadline,
         |text, scratch| Truncation {
             query_tokens: 0,
-            passage_tokens: push_single(tokenizer, text, engine.max_length, scratch),
+            passage_tokens: push_single(tokenizer, text, engine.max_length, cut, scratch),
         },
         |batch, out| {
             for (&(index, cut), vector) in batch.iter().zip(out.chunks_exact(width)) {
@@ -96,12 +97,13 @@ pub(crate) fn encode_one(
     kernels: &Kernels,
     text: &str,
     max_length: usize,
+    cut: Cut,
     scratch: &mut Scratch,
 ) -> (Vec<f32>, usize) {
     scratch.batch.clear();
-    let cut = push_single(tokenizer, text, max_length, scratch);
+    let tokens_cut = push_single(tokenizer, text, max_length, cut, scratch);
     model.bert().run(kernels, &Prefix::default(), scratch);
-    (scratch.out.clone(), cut)
+    (scratch.out.clone(), tokens_cut)
 }
 
 /// Cosine similarity; 0 where a vector is all zeros.

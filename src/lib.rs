@@ -97,7 +97,7 @@ pub use fuse::{Fusion, fuse};
 pub use lanerank_kernels as kernels;
 pub use model::{CheckReport, Model, Verify};
 pub use ranker::{Hit, Ranker, Ranking, RerankOptions};
-pub use tokenizer::{Tokenizer, Truncation};
+pub use tokenizer::{Tokenizer, Truncation, TruncationSide};
 
 /// Runs the README's example.
 #[cfg(all(doctest, feature = "embedded-model"))]

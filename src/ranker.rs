@@ -10,9 +10,9 @@ use crate::builder::Builder;
 use crate::encoder::{cosine, encode_one, encode_with};
 use crate::fuse::{Fusion, fuse};
 use crate::model::{Head, Model};
-use crate::scoring::{Engine, PairQuery};
+use crate::scoring::{Cut, Engine, PairQuery};
 use crate::scratch::Scratch;
-use crate::tokenizer::Truncation;
+use crate::tokenizer::{Truncation, TruncationSide};
 
 /// A passage's place in a ranking.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,6 +70,10 @@ pub struct RerankOptions<'a> {
     pub first_stage: Option<&'a [f32]>,
     /// How it is blended.
     pub fusion: Fusion,
+    /// Which end of texts that are too long is cut.
+    pub truncation_side: TruncationSide,
+    /// Most tokens of a passage that the model gets to see, where there is room for more.
+    pub max_passage_tokens: Option<usize>,
 }
 
 impl Default for RerankOptions<'_> {
@@ -79,6 +83,17 @@ impl Default for RerankOptions<'_> {
             deadline: None,
             first_stage: None,
             fusion: Fusion::ZScore { weight: 0.5 },
+            truncation_side: TruncationSide::Right,
+            max_passage_tokens: None,
+        }
+    }
+}
+
+impl RerankOptions<'_> {
+    fn cut(&self) -> Cut {
+        Cut {
+            side: self.truncation_side,
+            max_passage: self.max_passage_tokens,
         }
     }
 }
@@ -177,7 +192,7 @@ impl Ranker {
             return Err(Error::Argument(reason));
         }
         let scored = Mutex::new(vec![None; passages.len()]);
-        self.score_each(query, passages, options.deadline, |index, hit| {
+        self.score_each(query, passages, options, |index, hit| {
             lock(&scored)[index] = Some(hit);
         })?;
         let scored = scored.into_inner().unwrap_or_else(|e| e.into_inner());
@@ -231,7 +246,7 @@ impl Ranker {
             return Err(Error::Argument(reason));
         }
         let scores = Mutex::new(scores);
-        self.score_each(query, passages, None, |index, hit| {
+        self.score_each(query, passages, &RerankOptions::default(), |index, hit| {
             lock(&scores)[index] = hit.score;
         })
     }
@@ -241,7 +256,7 @@ impl Ranker {
         &self,
         query: &str,
         passages: &[P],
-        deadline: Option<Instant>,
+        options: &RerankOptions<'_>,
         emit: impl Fn(usize, Hit) + Sync,
     ) -> Result<(), Error> {
         let nan = Mutex::new(None);
@@ -253,8 +268,8 @@ impl Ranker {
             false => emit(hit.index, hit),
         };
         match self.0.model.config().head {
-            Head::Classifier { .. } => self.score_pairs(query, passages, deadline, checked),
-            Head::Encoder { .. } => self.score_vectors(query, passages, deadline, checked),
+            Head::Classifier { .. } => self.score_pairs(query, passages, options, checked),
+            Head::Encoder { .. } => self.score_vectors(query, passages, options, checked),
         }
         match nan.into_inner().unwrap_or_else(|e| e.into_inner()) {
             Some(index) => Err(Error::NotANumber { index }),
@@ -266,7 +281,7 @@ impl Ranker {
         &self,
         query: &str,
         passages: &[P],
-        deadline: Option<Instant>,
+        options: &RerankOptions<'_>,
         emit: impl Fn(Hit) + Sync,
     ) {
         let engine = &*self.0;
@@ -280,6 +295,7 @@ impl Ranker {
                     kernels,
                     query,
                     engine.max_length,
+                    options.cut(),
                     scratch,
                 );
             });
@@ -287,7 +303,7 @@ impl Ranker {
             engine.run(
                 passages,
                 &pair.prefix,
-                deadline,
+                options.deadline,
                 |passage, scratch| pair.push(tokenizer, passage, scratch),
                 |batch, out| {
                     let width = engine.model.bert().out_width();
@@ -311,10 +327,10 @@ impl Ranker {
         &self,
         query: &str,
         passages: &[P],
-        deadline: Option<Instant>,
+        options: &RerankOptions<'_>,
         emit: impl Fn(Hit) + Sync,
     ) {
-        let engine = &*self.0;
+        let (engine, cut) = (&*self.0, options.cut());
         let (query, query_cut) = engine.with_scratch(|scratch| {
             encode_one(
                 &engine.model,
@@ -322,22 +338,32 @@ impl Ranker {
                 engine.kernels,
                 query,
                 engine.max_length,
+                Cut {
+                    max_passage: None,
+                    ..cut
+                },
                 scratch,
             )
         });
-        encode_with(engine, passages, deadline, |index, vector, passage_cut| {
-            let cosine = cosine(engine.kernels, &query, vector);
-            emit(Hit {
-                index,
-                score: cosine,
-                logit: cosine,
-                fused: None,
-                truncation: Truncation {
-                    query_tokens: query_cut,
-                    passage_tokens: passage_cut,
-                },
-            });
-        });
+        encode_with(
+            engine,
+            passages,
+            options.deadline,
+            cut,
+            |index, vector, passage_cut| {
+                let cosine = cosine(engine.kernels, &query, vector);
+                emit(Hit {
+                    index,
+                    score: cosine,
+                    logit: cosine,
+                    fused: None,
+                    truncation: Truncation {
+                        query_tokens: query_cut,
+                        passage_tokens: passage_cut,
+                    },
+                });
+            },
+        );
     }
 }
 
@@ -375,15 +401,26 @@ pub(crate) fn score_pair(
         Head::Classifier { .. } => {
             let tokenizer = model.tokenizer();
             let mut pair = PairQuery::default();
-            pair.set(model, tokenizer, kernels, query, max_length, scratch);
+            let cut = Cut::default();
+            pair.set(model, tokenizer, kernels, query, max_length, cut, scratch);
             scratch.batch.clear();
             pair.push(tokenizer, passage, scratch);
             model.bert().run(kernels, &pair.prefix, scratch);
             log_odds(&scratch.out)
         }
         Head::Encoder { .. } => {
-            let mut vector =
-                |text| encode_one(model, model.tokenizer(), kernels, text, max_length, scratch).0;
+            let mut vector = |text| {
+                encode_one(
+                    model,
+                    model.tokenizer(),
+                    kernels,
+                    text,
+                    max_length,
+                    Cut::default(),
+                    scratch,
+                )
+                .0
+            };
             let (query, passage) = (vector(query), vector(passage));
             cosine(kernels, &query, &passage)
         }

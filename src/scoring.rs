@@ -11,7 +11,7 @@ use crate::layers::attention::Prefix;
 use crate::model::Model;
 use crate::scratch::Scratch;
 use crate::threads::Threads;
-use crate::tokenizer::{Tokenizer, Truncation, truncate_pair};
+use crate::tokenizer::{Tokenizer, Truncation, TruncationSide, truncate_pair};
 
 /// Rows of a batch: enough to use the matrix products well, few enough that the activations of a
 /// small model stay in the second-level cache.
@@ -123,6 +123,37 @@ fn lend<M: Default, T>(pool: &Mutex<Vec<M>>, work: impl FnOnce(&mut M) -> T) -> 
     result
 }
 
+/// What of texts that are too long the model gets to see.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Cut {
+    /// The end that is cut.
+    pub side: TruncationSide,
+    /// Most tokens of a passage, however much room there is.
+    pub max_passage: Option<usize>,
+}
+
+impl Cut {
+    /// How many ids must be stored so that `budget` of them can be kept.
+    fn limit(self, budget: usize) -> usize {
+        match self.side {
+            TruncationSide::Right => budget,
+            TruncationSide::Left => usize::MAX,
+        }
+    }
+
+    /// The `kept` ids that are not cut.
+    fn keep(self, ids: &[u32], kept: usize) -> &[u32] {
+        match self.side {
+            TruncationSide::Right => &ids[..kept],
+            TruncationSide::Left => &ids[ids.len() - kept..],
+        }
+    }
+
+    fn seen(self, passage: usize) -> usize {
+        self.max_passage.map_or(passage, |most| passage.min(most))
+    }
+}
+
 /// A query, tokenised, and what all its pairs share.
 #[derive(Default)]
 pub(crate) struct PairQuery {
@@ -132,11 +163,13 @@ pub(crate) struct PairQuery {
     count: usize,
     /// Tokens of a pair beside [CLS] and two [SEP].
     budget: usize,
+    cut: Cut,
     pub prefix: Prefix,
 }
 
 impl PairQuery {
     /// Takes a query; what was there before is gone, its memory is used again.
+    #[allow(clippy::too_many_arguments)]
     pub fn set(
         &mut self,
         model: &Model,
@@ -144,12 +177,17 @@ impl PairQuery {
         kernels: &Kernels,
         query: &str,
         max_length: usize,
+        cut: Cut,
         scratch: &mut Scratch,
     ) {
         self.budget = max_length - 3;
+        self.cut = cut;
         self.ids.clear();
+        let limit = cut.limit(self.budget);
         let buffers = &mut scratch.tokenizer;
-        self.count = tokenizer.tokenize_into(query, self.budget, buffers, &mut self.ids);
+        self.count = tokenizer.tokenize_into(query, limit, buffers, &mut self.ids);
+        // From the left all were stored; no pair can have more than the last ones.
+        self.ids.drain(..self.ids.len().saturating_sub(self.budget));
         let tokens = &mut self.prefix.tokens;
         tokens.clear();
         tokens.extend(pair_tokens(tokenizer, &self.ids, &[]));
@@ -168,9 +206,11 @@ impl PairQuery {
             ..
         } = scratch;
         ids.clear();
-        let count = tokenizer.tokenize_into(passage, self.budget, buffers, ids);
-        let (query_kept, passage_kept) = truncate_pair(self.count, count, self.budget);
-        let tokens = pair_tokens(tokenizer, &self.ids[..query_kept], &ids[..passage_kept]);
+        let cut = self.cut;
+        let count = tokenizer.tokenize_into(passage, cut.limit(self.budget), buffers, ids);
+        let (query_kept, passage_kept) = truncate_pair(self.count, cut.seen(count), self.budget);
+        let query = cut.keep(&self.ids, query_kept);
+        let tokens = pair_tokens(tokenizer, query, cut.keep(ids, passage_kept));
         batch.push(&self.prefix.tokens, tokens);
         Truncation {
             query_tokens: self.count - query_kept,
@@ -204,6 +244,7 @@ pub(crate) fn push_single(
     tokenizer: &Tokenizer,
     text: &str,
     max_length: usize,
+    cut: Cut,
     scratch: &mut Scratch,
 ) -> usize {
     let budget = max_length - 2;
@@ -214,7 +255,8 @@ pub(crate) fn push_single(
         ..
     } = scratch;
     ids.clear();
-    let count = tokenizer.tokenize_into(text, budget, buffers, ids);
+    let count = tokenizer.tokenize_into(text, cut.limit(budget), buffers, ids);
+    let ids = cut.keep(ids, cut.seen(count).min(budget));
     let (cls, sep) = (tokenizer.cls_id(), tokenizer.sep_id());
     let tokens = (0..ids.len() + 2).map(|i| Token {
         id: match i {

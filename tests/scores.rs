@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use common::{classifier, encoder, int8_model, model, passages};
 use lanerank::convert::WeightDtype;
 use lanerank::kernels::{Isa, Kernels};
-use lanerank::model::{ModelConfig, Pooling};
-use lanerank::{Encoder, Error, Fusion, Hit, Model, Ranker, RerankOptions, Truncation};
+use lanerank::model::{Head, ModelConfig, Pooling};
+use lanerank::{
+    Encoder, Error, Fusion, Hit, Model, Ranker, RerankOptions, Truncation, TruncationSide,
+};
 
 const QUERY: &str = "how do i keep the bread fresh ?";
 const DTYPES: [WeightDtype; 3] = [WeightDtype::Int8, WeightDtype::F16, WeightDtype::F32];
@@ -384,4 +386,66 @@ fn one_ranker_serves_many_threads() {
             });
         }
     });
+}
+
+/// Whole words, so that a text without its first or last words has exactly the tokens that are left.
+#[test]
+fn texts_are_cut_at_the_side_that_was_asked_for() {
+    for config in [classifier(1), encoder(Pooling::Cls)] {
+        let special = match config.head {
+            Head::Classifier { .. } => 3,
+            Head::Encoder { .. } => 2,
+        };
+        let ranker = Ranker::builder().opened(model(&config, WeightDtype::Int8));
+        let ranker = ranker.build().unwrap();
+        let words = ["the", "lamp", "bread", "keep", "stone", "water", "fresh"].repeat(9);
+        let (query, text) = ("how to keep", words.join(" "));
+        let room = match special {
+            3 => config.max_length - 3 - 3,
+            _ => config.max_length - 2,
+        };
+        let hit = |text: &str, side, most| {
+            let options = RerankOptions {
+                truncation_side: side,
+                max_passage_tokens: most,
+                ..RerankOptions::default()
+            };
+            ranker.rerank_with(query, &[text], &options).unwrap().hits[0]
+        };
+        let (left, right) = (TruncationSide::Left, TruncationSide::Right);
+        for (side, most, kept) in [
+            (right, None, words[..room].join(" ")),
+            (left, None, words[words.len() - room..].join(" ")),
+            (right, Some(5), words[..5].join(" ")),
+            (left, Some(5), words[words.len() - 5..].join(" ")),
+            (left, Some(0), String::new()),
+        ] {
+            let (cut, whole) = (hit(&text, side, most), hit(&kept, right, None));
+            assert_eq!(
+                cut.logit.to_bits(),
+                whole.logit.to_bits(),
+                "{side:?} {most:?}"
+            );
+            assert_eq!(
+                cut.truncation.passage_tokens,
+                words.len() - most.unwrap_or(room)
+            );
+            assert!(!whole.truncation.any());
+        }
+        // A query of which nothing but its end fits.
+        let both = |query: &str, side| {
+            let options = RerankOptions {
+                truncation_side: side,
+                ..RerankOptions::default()
+            };
+            ranker
+                .rerank_with(query, &["bread"], &options)
+                .unwrap()
+                .hits[0]
+        };
+        let room = room + if special == 3 { 2 } else { 0 };
+        let end = words[words.len() - room..].join(" ");
+        assert_eq!(both(&text, left).logit, both(&end, right).logit);
+        assert_ne!(both(&text, left).logit, both(&text, right).logit);
+    }
 }

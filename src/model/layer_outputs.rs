@@ -4,7 +4,7 @@ use lanerank_kernels::Kernels;
 
 use super::{Head, Model};
 use crate::layers::attention::Prefix;
-use crate::scoring::{PairQuery, push_single};
+use crate::scoring::{Cut, PairQuery, push_single};
 use crate::scratch::Scratch;
 
 impl Model {
@@ -17,13 +17,22 @@ impl Model {
         match self.config().head {
             Head::Classifier { .. } => {
                 let mut pair = PairQuery::default();
-                pair.set(self, tokenizer, kernels, query, max_length, &mut scratch);
+                let cut = Cut::default();
+                pair.set(
+                    self,
+                    tokenizer,
+                    kernels,
+                    query,
+                    max_length,
+                    cut,
+                    &mut scratch,
+                );
                 // Shared rows are the same rows; here all are wanted.
                 pair.prefix = Prefix::default();
                 pair.push(tokenizer, passage, &mut scratch);
             }
             Head::Encoder { .. } => {
-                push_single(tokenizer, passage, max_length, &mut scratch);
+                push_single(tokenizer, passage, max_length, Cut::default(), &mut scratch);
             }
         }
         let mut outputs = Vec::with_capacity(self.config().num_hidden_layers);

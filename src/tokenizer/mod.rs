@@ -34,7 +34,7 @@ use crate::format::storage::Blob;
 
 pub use config::{AddedToken, TokenizerConfig};
 pub use error::TokenizerError;
-pub use pair::{Encoding, Truncation, truncate_pair};
+pub use pair::{Encoding, Truncation, TruncationSide, truncate_pair};
 pub use pretokenize::TokenizerScratch;
 
 /// A vocabulary and its rules. Cheap to clone.

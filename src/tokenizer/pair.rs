@@ -16,6 +16,16 @@ impl Truncation {
     }
 }
 
+/// Which end of a text that is too long is cut.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TruncationSide {
+    /// Its end.
+    #[default]
+    Right,
+    /// Its beginning.
+    Left,
+}
+
 /// What goes into the model.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Encoding {

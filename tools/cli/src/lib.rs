@@ -40,6 +40,8 @@ enum Command {
     Compare(compare::CompareArgs),
     Models(models::ModelsArgs),
     Bench(bench_command::BenchArgs),
+    #[cfg(feature = "serve")]
+    Serve(Box<commands::serve::ServeArgs>),
 }
 
 /// Runs the command line and returns the exit code: 0, 1 for work that failed, 2 for usage or bad
@@ -72,6 +74,8 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Compare(args) => compare::run(args),
         Command::Models(args) => models::run(args),
         Command::Bench(args) => bench_command::run(args),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => commands::serve::run(args),
     }
 }
 

@@ -8,6 +8,8 @@ pub mod eval;
 pub mod inspect;
 pub mod models;
 pub mod rerank;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod tokenize;
 
 mod collection;

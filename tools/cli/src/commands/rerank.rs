@@ -140,6 +140,7 @@ pub fn run(args: &RerankArgs) -> Result<(), Failure> {
         deadline: deadline(args.deadline),
         first_stage: first_stage.as_deref(),
         fusion: fusion.unwrap_or(defaults.fusion),
+        ..defaults
     };
     let texts: Vec<&str> = passages.iter().map(|p| p.text.as_str()).collect();
     let ranking = ranker.rerank_with(query, &texts, &options)?;

@@ -13,6 +13,8 @@ mod hub_server;
 mod inspect;
 mod models;
 mod rerank;
+#[cfg(feature = "serve")]
+mod serve;
 mod sources;
 mod support;
 mod tokenize;

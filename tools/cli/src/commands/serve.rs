@@ -1,0 +1,64 @@
+//! `lanerank serve`: the same over HTTP.
+
+use std::path::Path;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use lanerank_server::{Options, ServeError, Settings};
+
+use super::models;
+use crate::failure::Failure;
+
+const ABOUT: &str =
+    "Answer HTTP requests: the rerank routes of TEI, Cohere and Jina, and OpenAI's embeddings";
+const MORE: &str = "\
+Answer HTTP requests: the rerank routes of TEI, Cohere and Jina, and OpenAI's embeddings
+
+Every flag can also be set by the environment variable shown with it, and by the key of the same name \
+in the TOML file that --config names. Flags come first, then the environment, then the file.";
+
+/// The server's options. They are many, so they are only made where somebody wants to serve: the other
+/// commands start without them.
+#[derive(Debug)]
+pub struct ServeArgs(Options);
+
+impl Args for ServeArgs {
+    fn augment_args(command: Command) -> Command {
+        fn describe(command: Command) -> Command {
+            command.about(ABOUT).long_about(MORE)
+        }
+        describe(command).defer(|command| describe(Options::augment_args(command)))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Options::augment_args_for_update(command)
+    }
+}
+
+impl FromArgMatches for ServeArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Options::from_arg_matches(matches).map(ServeArgs)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+/// Runs the command until a signal ends it.
+///
+/// # Errors
+/// When a setting is wrong, a model cannot be opened, or an address cannot be had.
+pub fn run(args: &ServeArgs) -> Result<(), Failure> {
+    let options = args.0.clone().with_file()?;
+    let resolve = |name: &str| models::resolve(Path::new(name)).map_err(|e| e.to_string());
+    Ok(lanerank_server::run(Settings::new(options, resolve)?)?)
+}
+
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Self {
+        match error {
+            ServeError::Io { .. } => Failure::Failed(error.to_string()),
+            ServeError::Config(_) | ServeError::Model { .. } => Failure::Usage(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Sockets and connections.
+
+use std::fmt;
+use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+
+use crate::api::App;
+use crate::{ServeError, Settings, tls};
+
+/// Longest head of a request, in bytes.
+const MAX_HEAD: usize = 64 << 10;
+/// Where the system has no descriptors left, the next connection is awaited this long.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The addresses of a server.
+pub struct Sockets {
+    tcp: Option<(TcpListener, Option<TlsAcceptor>)>,
+    #[cfg(unix)]
+    unix: Option<UnixSocket>,
+}
+
+impl Sockets {
+    /// Takes the addresses.
+    ///
+    /// # Errors
+    /// Names the one that could not be had.
+    pub async fn bind(settings: &Settings) -> Result<Sockets, ServeError> {
+        let tls = settings.tls.as_ref().map(tls::acceptor).transpose()?;
+        let tcp = match &settings.listen {
+            None => None,
+            Some(address) => {
+                let listener =
+                    TcpListener::bind(address)
+                        .await
+                        .map_err(|source| ServeError::Io {
+                            what: format!("listening on {address}"),
+                            source,
+                        })?;
+                Some((listener, tls))
+            }
+        };
+        #[cfg(unix)]
+        let unix = settings.unix.as_deref().map(UnixSocket::bind).transpose()?;
+        #[cfg(not(unix))]
+        if settings.unix.is_some() {
+            let message = "unix: this system has no Unix sockets";
+            return Err(ServeError::Config(message.to_owned()));
+        }
+        Ok(Sockets {
+            tcp,
+            #[cfg(unix)]
+            unix,
+        })
+    }
+
+    /// The TCP address, where there is one.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.tcp.as_ref()?.0.local_addr().ok()
+    }
+
+    /// Accepts connections, for ever.
+    pub async fn accept(&self, routes: &Router, connections: &Connections) {
+        loop {
+            let place = connections.place().await;
+            tokio::select! {
+                accepted = self.accept_tcp() => match accepted {
+                    Ok((stream, tls)) => connections.spawn(stream, tls, routes.clone(), place),
+                    Err(e) => failed(&e).await,
+                },
+                accepted = self.accept_unix() => match accepted {
+                    Ok(stream) => connections.spawn(stream, None, routes.clone(), place),
+                    Err(e) => failed(&e).await,
+                },
+            }
+        }
+    }
+
+    async fn accept_tcp(&self) -> std::io::Result<(tokio::net::TcpStream, Option<TlsAcceptor>)> {
+        let Some((listener, tls)) = &self.tcp else {
+            return std::future::pending().await;
+        };
+        let (stream, _) = listener.accept().await?;
+        // Answers are written whole; there is nothing to wait for.
+        stream.set_nodelay(true)?;
+        Ok((stream, tls.clone()))
+    }
+
+    #[cfg(unix)]
+    async fn accept_unix(&self) -> std::io::Result<tokio::net::UnixStream> {
+        match &self.unix {
+            Some(socket) => Ok(socket.listener.accept().await?.0),
+            None => std::future::pending().await,
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn accept_unix(&self) -> std::io::Result<tokio::net::TcpStream> {
+        std::future::pending().await
+    }
+}
+
+impl fmt::Display for Sockets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut written = false;
+        if let (Some((_, tls)), Some(address)) = (&self.tcp, self.address()) {
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            write!(f, "{scheme}://{address}")?;
+            written = true;
+        }
+        #[cfg(unix)]
+        if let Some(socket) = &self.unix {
+            let and = if written { " and " } else { "" };
+            write!(f, "{and}{}", socket.path.display())?;
+        }
+        Ok(())
+    }
+}
+
+async fn failed(error: &std::io::Error) {
+    tracing::warn!("accepting a connection: {error}");
+    tokio::time::sleep(PAUSE).await;
+}
+
+#[cfg(unix)]
+struct UnixSocket {
+    listener: tokio::net::UnixListener,
+    path: PathBuf,
+}
+
+#[cfg(unix)]
+impl UnixSocket {
+    fn bind(path: &Path) -> Result<UnixSocket, ServeError> {
+        use std::os::unix::fs::PermissionsExt;
+        let bound = match tokio::net::UnixListener::bind(path) {
+            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse && abandoned(path) => {
+                std::fs::remove_file(path).and_then(|()| tokio::net::UnixListener::bind(path))
+            }
+            bound => bound,
+        };
+        let readable = std::fs::Permissions::from_mode(0o660);
+        let listener = bound
+            .and_then(|listener| std::fs::set_permissions(path, readable).map(|()| listener))
+            .map_err(|source| ServeError::Io {
+                what: format!("listening on {}", path.display()),
+                source,
+            })?;
+        Ok(UnixSocket {
+            listener,
+            path: path.to_owned(),
+        })
+    }
+}
+
+/// Whether this is a socket that a killed server has left: nobody answers.
+#[cfg(unix)]
+fn abandoned(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    let socket = std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket());
+    let refused = |e: std::io::Error| e.kind() == std::io::ErrorKind::ConnectionRefused;
+    socket && std::os::unix::net::UnixStream::connect(path).is_err_and(refused)
+}
+
+#[cfg(unix)]
+impl Drop for UnixSocket {
+    fn drop(&mut self) {
+        // It may be gone already, and then there is nothing to do.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// The open connections.
+pub struct Connections {
+    app: Arc<App>,
+    places: Arc<Semaphore>,
+    graceful: GracefulShutdown,
+}
+
+/// A connection's place; counts it while it lives.
+struct Place {
+    app: Arc<App>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.app.metrics.connections.dec();
+    }
+}
+
+impl Connections {
+    /// None yet.
+    pub fn new(app: &Arc<App>) -> Self {
+        Connections {
+            places: Arc::new(Semaphore::new(app.settings.max_connections)),
+            graceful: GracefulShutdown::new(),
+            app: Arc::clone(app),
+        }
+    }
+
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        // The semaphore is never closed.
+        Arc::clone(&self.places).acquire_owned().await.ok()
+    }
+
+    fn spawn<S>(
+        &self,
+        stream: S,
+        tls: Option<TlsAcceptor>,
+        routes: Router,
+        permit: Option<OwnedSemaphorePermit>,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let watcher = self.graceful.watcher();
+        let timeout = self.app.settings.read_timeout;
+        self.app.metrics.connections.inc();
+        let place = Place {
+            app: Arc::clone(&self.app),
+            _permit: permit,
+        };
+        tokio::spawn(async move {
+            let _place = place;
+            match tls {
+                None => serve(stream, routes, watcher, timeout).await,
+                Some(tls) => match tokio::time::timeout(timeout, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => serve(stream, routes, watcher, timeout).await,
+                    Ok(Err(e)) => tracing::debug!("TLS handshake: {e}"),
+                    Err(_) => tracing::debug!("TLS handshake: too slow"),
+                },
+            }
+        });
+    }
+
+    /// Waits for the requests under way; connections without one are closed.
+    pub async fn drain(self) {
+        self.graceful.shutdown().await;
+    }
+}
+
+async fn serve<S>(stream: S, routes: Router, watcher: Watcher, timeout: Duration)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(timeout)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+    if let Err(e) = watcher.watch(connection).await {
+        // A client that goes away, or sends what is not HTTP.
+        tracing::debug!("connection: {e}");
+    }
+}

@@ -1,0 +1,322 @@
+//! Too much, too many, too late, and nobody left to answer.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use lanerank_server::Options;
+use lanerank_server::options::OnDeadline;
+use serde_json::json;
+
+use crate::models::passages;
+use crate::support::{Files, Running, answer, eventually, exchange, request, slow};
+
+#[test]
+fn bodies_texts_and_tokens_are_limited() {
+    let files = Files::new();
+    let server = Running::start(Options {
+        max_body: Some(2000),
+        max_documents: Some(20),
+        max_tokens: Some(100),
+        ..files.options()
+    });
+    for path in ["/rerank", "/v1/rerank", "/v2/rerank"] {
+        let field = if path == "/rerank" {
+            "texts"
+        } else {
+            "documents"
+        };
+        let post = |texts: Vec<String>| server.post(path, &json!({"query": "a", field: texts}));
+        post(vec!["b".into(); 20]).ok();
+        for (texts, words) in [
+            (vec!["b".into(); 21], "21 texts; a request may have 20"),
+            (
+                vec!["b c d".into(); 20],
+                "140 tokens to compute; a request may have 100",
+            ),
+            (vec!["b".repeat(2000)], "longer than 2000 bytes"),
+        ] {
+            let answer = post(texts);
+            assert_eq!(answer.status, 413);
+            let body = String::from_utf8(answer.body).unwrap();
+            assert!(body.contains(words), "{body}");
+        }
+        // Sent in chunks, so that no length is declared.
+        let chunk = format!("800\r\n{}\r\n", " ".repeat(2048));
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+             transfer-encoding: chunked\r\n\r\n{chunk}"
+        );
+        assert_eq!(exchange(server.connect(), head.as_bytes()).status, 413);
+    }
+    // A body that is declared too long is refused before it is sent.
+    let head = "POST /rerank HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                content-length: 99999999999\r\n\r\n";
+    assert_eq!(exchange(server.connect(), head.as_bytes()).status, 413);
+    assert_eq!(
+        server.metric("lanerank_rejected_total{reason=\"too_large\"}"),
+        13.0
+    );
+}
+
+#[test]
+fn a_body_that_does_not_come_is_not_awaited() {
+    let files = Files::new();
+    let server = Running::start(Options {
+        read_timeout: Some(100),
+        ..files.options()
+    });
+    let head = "POST /rerank HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                content-length: 50\r\n\r\n{";
+    assert_eq!(exchange(server.connect(), head.as_bytes()).status, 408);
+    // Nor is a head.
+    let mut stream = server.connect();
+    stream.write_all(b"POST /rer").unwrap();
+    let mut end = Vec::new();
+    std::io::Read::read_to_end(&mut stream, &mut end).unwrap();
+}
+
+/// One thread, one place for a request beside the one under way.
+fn busy(files: &Files, options: Options) -> Running {
+    Running::start(Options {
+        model: vec![format!("s={}", slow(files)), files.text("c.lane")],
+        threads: Some(1),
+        ..options
+    })
+}
+
+fn long_request(texts: usize) -> Vec<u8> {
+    let body = json!({"query": "how to keep bread", "texts": passages(texts, 1)}).to_string();
+    let headers = [("content-type", "application/json")];
+    request("POST", "/rerank", &headers, body.as_bytes())
+}
+
+#[test]
+fn a_full_queue_refuses() {
+    let files = Files::new();
+    let server = busy(
+        &files,
+        Options {
+            queue: Some(2),
+            max_documents: Some(100_000),
+            max_tokens: Some(10_000_000),
+            deadline: Some(0),
+            ..Options::default()
+        },
+    );
+    let long = long_request(4_000);
+    let mut waiting: Vec<_> = (0..2).map(|_| server.connect()).collect();
+    for stream in &mut waiting {
+        stream.write_all(&long).unwrap();
+    }
+    eventually("both have places", || {
+        server.metric("lanerank_requests_in_flight") == 2.0
+    });
+    assert_eq!(server.get("/ready").status, 503);
+    for path in ["/rerank", "/v1/rerank", "/v2/rerank"] {
+        let field = if path == "/rerank" {
+            "texts"
+        } else {
+            "documents"
+        };
+        let answer = server.post(path, &json!({"query": "a", field: ["b"]}));
+        assert_eq!(answer.status, 429);
+        assert_eq!(answer.header("retry-after"), Some("1"));
+        let body = answer.json();
+        match path {
+            "/rerank" => assert_eq!(body["error_type"], "Overloaded"),
+            _ => assert!(
+                body["message"]
+                    .as_str()
+                    .unwrap()
+                    .contains("too many requests")
+            ),
+        }
+    }
+    assert_eq!(server.get("/health").status, 200);
+    assert_eq!(
+        server.metric("lanerank_rejected_total{reason=\"overloaded\"}"),
+        3.0
+    );
+    // The clients go away, and with them their work.
+    drop(waiting);
+    eventually("places are free", || {
+        server.metric("lanerank_requests_in_flight") == 0.0
+    });
+    assert_eq!(server.metric("lanerank_cancelled_total"), 2.0);
+    assert_eq!(server.metric("lanerank_queue_depth"), 0.0);
+    server
+        .post("/rerank", &json!({"query": "a", "texts": ["b"]}))
+        .ok();
+    assert_eq!(server.get("/ready").status, 200);
+}
+
+/// Much work is cancelled; were they not, the next request would wait for them, and the test
+/// with it.
+#[test]
+fn a_client_that_goes_away_takes_its_work_along() {
+    let files = Files::new();
+    let server = busy(
+        &files,
+        Options {
+            max_body: Some(100 << 20),
+            max_documents: Some(1_000_000),
+            max_tokens: Some(100_000_000),
+            deadline: Some(0),
+            ..Options::default()
+        },
+    );
+    let mut gone = server.connect();
+    gone.write_all(&long_request(40_000)).unwrap();
+    eventually("it is under way", || {
+        server.metric("lanerank_requests_in_flight") == 1.0
+    });
+    drop(gone);
+    eventually("it is gone", || {
+        server.metric("lanerank_requests_in_flight") == 0.0
+    });
+    server
+        .post(
+            "/rerank",
+            &json!({"query": "a", "texts": ["b"], "deadline_ms": 20_000}),
+        )
+        .ok();
+}
+
+/// A small request is answered while a large one is computed on the only thread.
+#[test]
+fn small_requests_do_not_wait_for_large_ones() {
+    let files = Files::new();
+    let server = busy(
+        &files,
+        Options {
+            max_documents: Some(100_000),
+            max_tokens: Some(10_000_000),
+            deadline: Some(0),
+            ..Options::default()
+        },
+    );
+    let mut large = server.connect();
+    large.write_all(&long_request(4_000)).unwrap();
+    eventually("it is under way", || {
+        server.metric("lanerank_requests_in_flight") == 1.0
+    });
+    for _ in 0..3 {
+        let body = json!({"query": "a", "texts": ["b"]});
+        server.post("/rerank", &body).ok();
+        assert_eq!(
+            server.metric("lanerank_requests_in_flight"),
+            1.0,
+            "the large one is not done"
+        );
+    }
+}
+
+#[test]
+fn a_deadline_gives_an_error_or_a_part() {
+    let files = Files::new();
+    let server = busy(
+        &files,
+        Options {
+            max_documents: Some(100_000),
+            max_tokens: Some(10_000_000),
+            ..Options::default()
+        },
+    );
+    let texts = passages(5_000, 1);
+    let body = json!({"query": "how to keep bread", "texts": texts});
+    let begun = Instant::now();
+    let late = server.post_with("/rerank", &[("x-deadline-ms", "300")], &body);
+    assert_eq!(late.status, 504);
+    assert_eq!(late.json()["error_type"], "Timeout");
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "it was not cut short"
+    );
+    // As long as this machine, busy as it may be, needs for some of it.
+    let mut ms = 300;
+    let (part, scored) = loop {
+        let ms_text = ms.to_string();
+        let headers = [
+            ("x-deadline-ms", ms_text.as_str()),
+            ("x-on-deadline", "partial"),
+        ];
+        let part = server.post_with("/rerank", &headers, &body);
+        let scored = part.ok().as_array().unwrap().len();
+        if scored > 0 || ms > 30_000 {
+            break (part, scored);
+        }
+        ms *= 2;
+    };
+    let missing: usize = part.header("x-unscored").unwrap().parse().unwrap();
+    assert_eq!(scored + missing, texts.len());
+    assert!(scored > 0 && missing > 0, "{scored}");
+    // The first stage's best, that is the first of the list, are those that were scored; their bits
+    // are those of a request for them alone.
+    let first = json!({"query": "how to keep bread", "texts": &texts[..scored]});
+    assert_eq!(part.json(), server.post("/rerank", &first).ok());
+    // Fields come before headers.
+    let headers = [("x-deadline-ms", "60000"), ("x-on-deadline", "error")];
+    let mut none =
+        json!({"query": "a", "documents": texts, "deadline_ms": 0, "on_deadline": "partial"});
+    let answer = server.post_with("/v2/rerank", &headers, &none);
+    assert_eq!(answer.ok()["results"], json!([]));
+    let warning = answer.json()["meta"]["warnings"][0]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(warning.contains("5000 documents"), "{warning}");
+    none["on_deadline"] = json!("error");
+    assert_eq!(server.post_with("/v2/rerank", &headers, &none).status, 504);
+    assert_eq!(
+        server.metric("lanerank_rejected_total{reason=\"deadline\"}"),
+        2.0
+    );
+}
+
+#[test]
+fn the_settings_deadline_holds_where_a_request_has_none() {
+    let files = Files::new();
+    let server = busy(
+        &files,
+        Options {
+            deadline: Some(200),
+            on_deadline: Some(OnDeadline::Partial),
+            max_documents: Some(100_000),
+            max_tokens: Some(10_000_000),
+            ..Options::default()
+        },
+    );
+    let answer = exchange(server.connect(), &long_request(4_000));
+    assert!(answer.header("x-unscored").is_some());
+    answer.ok();
+}
+
+#[test]
+fn connections_beyond_the_limit_wait() {
+    let files = Files::new();
+    let server = Running::start(Options {
+        max_connections: Some(1),
+        ..files.options()
+    });
+    let mut first = server.connect();
+    first
+        .write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+        .unwrap();
+    assert_eq!(answer(&first).status, 200);
+    let mut second = server.connect();
+    second
+        .write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+        .unwrap();
+    second
+        .set_read_timeout(Some(Duration::from_millis(200)))
+        .unwrap();
+    assert!(
+        std::io::Read::read(&mut second, &mut [0]).is_err(),
+        "nobody answers yet"
+    );
+    drop(first);
+    second
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    assert_eq!(answer(&second).status, 200);
+}

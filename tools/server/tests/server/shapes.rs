@@ -1,0 +1,273 @@
+//! Errors, in the shape of whoever's route it is.
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Files, Running, exchange, request};
+
+/// The message, wherever the route's peer has it.
+fn message(path: &str, answer: &Answer) -> String {
+    let body = answer.json();
+    let text = |value: &Value| {
+        value
+            .as_str()
+            .unwrap_or_else(|| panic!("{path}: {body}"))
+            .to_owned()
+    };
+    match path {
+        "/v1/rerank" | "/v2/rerank" => {
+            assert_eq!(body["message"], body["detail"]);
+            text(&body["message"])
+        }
+        "/v1/embeddings" => {
+            assert_eq!(body["error"]["code"], answer.status);
+            text(&body["error"]["type"]);
+            text(&body["error"]["message"])
+        }
+        _ => {
+            text(&body["error_type"]);
+            text(&body["error"])
+        }
+    }
+}
+
+fn bodies() -> [(&'static str, Value); 4] {
+    [
+        ("/rerank", json!({"query": "a", "texts": ["b"]})),
+        ("/v1/rerank", json!({"query": "a", "documents": ["b"]})),
+        ("/v2/rerank", json!({"query": "a", "documents": ["b"]})),
+        ("/v1/embeddings", json!({"input": "a", "model": "e"})),
+    ]
+}
+
+#[test]
+fn bad_bodies_are_named() {
+    let files = Files::new();
+    let server = Running::start(files.options());
+    for (path, good) in bodies() {
+        server.post(path, &good).ok();
+        for (body, status, words) in [
+            ("", 400, "EOF"),
+            ("{", 400, "EOF"),
+            ("{\"a\" 1}", 400, "expected `:`"),
+            ("[1,2]", 422, "invalid type: sequence"),
+            ("{}", 422, "missing field"),
+            ("null", 422, "invalid type"),
+            ("\"\\ud800\"", 400, "lone leading surrogate"),
+            ("\u{0}", 400, "expected value"),
+        ] {
+            let headers = [("content-type", "application/json")];
+            let request = request("POST", path, &headers, body.as_bytes());
+            let answer = exchange(server.connect(), &request);
+            assert_eq!(answer.status, status, "{path} {body}");
+            let message = message(path, &answer);
+            // serde_json calls lone surrogates by several names.
+            assert!(
+                message.contains(words) || body.contains("ud800"),
+                "{path} {body}: {message}"
+            );
+        }
+        let mut wrong = good.clone();
+        wrong["deadline_ms"] = json!("soon");
+        let answer = server.post(path, &wrong);
+        assert_eq!(answer.status, 422, "{path}");
+        let not_utf8 = request(
+            "POST",
+            path,
+            &[("content-type", "application/json")],
+            b"\"\xff\"",
+        );
+        assert_eq!(exchange(server.connect(), &not_utf8).status, 400, "{path}");
+        let body = good.to_string();
+        for media in [&[][..], &[("content-type", "text/plain")]] {
+            let plain = request("POST", path, media, body.as_bytes());
+            let answer = exchange(server.connect(), &plain);
+            assert_eq!(answer.status, 415, "{path}");
+            message(path, &answer);
+        }
+        let answer = server.get(path);
+        assert_eq!(
+            (answer.status, answer.header("allow")),
+            (405, Some("POST")),
+            "{path}"
+        );
+        message(path, &answer);
+    }
+    let answer = server.get("/nothing/here");
+    assert_eq!(answer.status, 404);
+    assert_eq!(answer.json()["error_type"], "NotFound");
+}
+
+#[test]
+fn requests_that_make_no_sense_are_named() {
+    let files = Files::new();
+    let server = Running::start(files.options());
+    for (path, body, status, words) in [
+        (
+            "/rerank",
+            json!({"query": "a", "texts": []}),
+            400,
+            "`texts` cannot be empty",
+        ),
+        (
+            "/v1/rerank",
+            json!({"query": "a", "documents": []}),
+            400,
+            "`documents` cannot be empty",
+        ),
+        (
+            "/v1/embeddings",
+            json!({"input": [], "model": "e"}),
+            400,
+            "`input` cannot be empty",
+        ),
+        (
+            "/v1/embeddings",
+            json!({"input": "a"}),
+            422,
+            "cross-encoder",
+        ),
+        (
+            "/v1/embeddings",
+            json!({"input": [[1]], "model": "e"}),
+            422,
+            "expected a string",
+        ),
+        (
+            "/v1/embeddings",
+            json!({"input": 1, "model": "e"}),
+            422,
+            "token ids",
+        ),
+        (
+            "/v1/embeddings",
+            json!({"input": "a", "model": "e", "dimensions": 7}),
+            422,
+            "has 48",
+        ),
+        (
+            "/v2/rerank",
+            json!({"query": "a", "documents": ["b"], "top_n": 0}),
+            422,
+            "at least 1",
+        ),
+        (
+            "/v2/rerank",
+            json!({"query": "a", "documents": ["b"], "top_n": -1}),
+            422,
+            "-1",
+        ),
+        (
+            "/v2/rerank",
+            json!({"query": "a", "documents": ["b"], "max_tokens_per_doc": 0}),
+            422,
+            "at least 1",
+        ),
+        (
+            "/v2/rerank",
+            json!({"query": "a", "documents": ["b", {}]}),
+            422,
+            "documents[1]",
+        ),
+        (
+            "/v2/rerank",
+            json!({"query": "a", "documents": [{"text": 1}]}),
+            422,
+            "not a string",
+        ),
+        (
+            "/v2/rerank",
+            json!({"query": "a", "documents": [5]}),
+            422,
+            "a string or an object",
+        ),
+        (
+            "/v1/rerank",
+            json!({"query": "a", "documents": [{"text": "b"}], "rank_fields": ["c"]}),
+            422,
+            "rank_fields",
+        ),
+        (
+            "/rerank",
+            json!({"query": "a", "texts": ["b"], "model": "x"}),
+            404,
+            "there is c, e",
+        ),
+        (
+            "/v1/rerank",
+            json!({"query": "a", "documents": ["b"], "model": ""}),
+            404,
+            "no model",
+        ),
+        (
+            "/rerank",
+            json!({"query": "a", "texts": ["b"], "truncation_direction": "up"}),
+            422,
+            "unknown variant `up`",
+        ),
+        (
+            "/rerank",
+            json!({"query": "a", "texts": ["b"], "on_deadline": "cry"}),
+            422,
+            "unknown variant `cry`",
+        ),
+    ] {
+        let answer = server.post(path, &body);
+        assert_eq!(answer.status, status, "{path} {body}");
+        let message = message(path, &answer);
+        assert!(message.contains(words), "{path} {body}: {message}");
+    }
+    for (name, value) in [
+        ("x-deadline-ms", "soon"),
+        ("x-deadline-ms", "-1"),
+        ("x-on-deadline", "cry"),
+    ] {
+        let body = json!({"query": "a", "texts": ["b"]});
+        let answer = server.post_with("/rerank", &[(name, value)], &body);
+        assert_eq!(answer.status, 422);
+        assert!(message("/rerank", &answer).contains(name));
+    }
+    assert!(server.metric("lanerank_rejected_total{reason=\"validation\"}") > 10.0);
+    assert_eq!(
+        server.metric("lanerank_rejected_total{reason=\"backend\"}"),
+        0.0
+    );
+}
+
+/// Odd texts have scores like any others.
+#[test]
+fn odd_texts_are_no_error() {
+    let files = Files::new();
+    let server = Running::start(files.options());
+    let long = "bread ".repeat(100_000);
+    let texts = [
+        "",
+        " ",
+        "\u{0}\u{fffd}\u{202e}",
+        "[SEP] [CLS]",
+        "𝕭🍞",
+        long.as_str(),
+    ];
+    for query in ["", "bread", long.as_str()] {
+        let answer = server
+            .post("/rerank", &json!({"query": query, "texts": texts}))
+            .ok();
+        assert_eq!(answer.as_array().unwrap().len(), texts.len());
+    }
+}
+
+#[test]
+fn what_is_not_http_ends_the_connection() {
+    let files = Files::new();
+    let server = Running::start(files.options());
+    for bytes in [
+        &b"\x16\x03\x01\x02\x00"[..],
+        b"GET\r\n\r\n",
+        b"POST /rerank HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n",
+    ] {
+        let answer = exchange(server.connect(), bytes);
+        assert_eq!(answer.status, 400);
+    }
+    let head = format!("GET /health HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(300_000));
+    assert_eq!(exchange(server.connect(), head.as_bytes()).status, 431);
+    server.get("/health").ok();
+}
