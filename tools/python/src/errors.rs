@@ -59,7 +59,7 @@ fn os_error(path: &Path, error: &io::Error) -> PyErr {
         Some(number) => {
             let suffix = format!(" (os error {number})");
             let text = text.strip_suffix(&suffix).unwrap_or(&text).to_owned();
-            PyOSError::new_err((number, text, path.to_owned()))
+            PyOSError::new_err((number, text, path.as_os_str().to_owned()))
         }
         None => PyOSError::new_err(format!("{}: {text}", path.display())),
     }
