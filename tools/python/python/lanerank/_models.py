@@ -131,7 +131,7 @@ class Ranker(_Model):
     ) -> None:
         if model_name is not None and model_id is not None:
             raise TypeError("model_name and model_id are two names for one argument")
-        self._native = self._open(
+        self._native: _lanerank.Ranker = self._open(
             _lanerank.Ranker,
             model_name if model_id is None else model_id,
             cache_dir,
@@ -189,19 +189,13 @@ class Ranker(_Model):
             if passages is not None:
                 raise TypeError("rerank(request) has its passages in the request")
             query, passages = request.query, request.passages
-        given = passages
-        if inplace and not isinstance(given, list):
-            raise TypeError(f"inplace=True sorts a list, not {type(given).__name__}")
-        passages = list(given)
-        order = self._native.order(query, [_text(i, passage) for i, passage in enumerate(passages)])
-        if not inplace:
-            return [_scored(passages[index], score) for index, score in order]
-        if any(isinstance(passage, str) for passage in passages):
-            raise TypeError("inplace=True writes scores into dicts, not into strings")
-        for index, score in order:
-            passages[index]["score"] = score  # type: ignore[index]
-        given[:] = [passages[index] for index, _ in order]  # type: ignore[index]
-        return given  # type: ignore[return-value]
+        if inplace:
+            _check_can_be_sorted(passages)
+        given = list(passages)
+        order = self._native.order(query, [_text(i, passage) for i, passage in enumerate(given)])
+        if inplace:
+            return _sort_in_place(passages, order)
+        return [_scored(given[index], score) for index, score in order]
 
     def scores(self, query: str, texts: Iterable[str]) -> list[float]:
         """The score of each text, in the order given: the sigmoid of the model's logit, or, with a
@@ -244,6 +238,21 @@ def _scored(passage: Any, score: float) -> dict[str, Any]:
     return {**passage, "score": score}
 
 
+def _check_can_be_sorted(passages: Any) -> None:
+    if not isinstance(passages, list):
+        raise TypeError(f"inplace=True sorts a list, not {type(passages).__name__}")
+    if any(isinstance(passage, str) for passage in passages):
+        raise TypeError("inplace=True writes scores into dicts, not into strings")
+
+
+def _sort_in_place(passages: Any, order: list[tuple[int, float]]) -> list[dict[str, Any]]:
+    for index, score in order:
+        passages[index]["score"] = score
+    ranked: list[dict[str, Any]] = passages
+    ranked[:] = [passages[index] for index, _ in order]
+    return ranked
+
+
 class Encoder(_Model):
     """Turns texts into vectors with a sentence encoder such as all-MiniLM-L6-v2.
 
@@ -262,7 +271,7 @@ class Encoder(_Model):
         dtype: str = "int8",
         local_files_only: bool = False,
     ) -> None:
-        self._native = self._open(
+        self._native: _lanerank.Encoder = self._open(
             _lanerank.Encoder, model_name, cache_dir, max_length, threads, dtype, local_files_only, log_level
         )
 
@@ -284,5 +293,5 @@ class Encoder(_Model):
 
     def encode_lists(self, texts: Iterable[str]) -> list[list[float]]:
         """The same as lists, for where there is no numpy."""
-        values = memoryview(self._native.encode(texts)).cast("f").tolist()
+        values: Any = memoryview(self._native.encode(texts)).cast("f").tolist()
         return [values[i : i + self.dimension] for i in range(0, len(values), self.dimension)]

@@ -10,6 +10,8 @@ All take `model_name`, `cache_dir` and `max_length` as lanerank.Ranker does, or 
 already as `ranker`. None changes the documents it is given.
 """
 
+import sys
+
 
 def _langchain():
     from collections.abc import Sequence
@@ -265,3 +267,8 @@ def __getattr__(name):
 
 def __dir__():
     return sorted({*globals(), *__all__})
+
+
+# Haystack looks for a pipeline's classes among those that its imports have made.
+if "haystack" in sys.modules:
+    __getattr__("HaystackRanker")
