@@ -8,7 +8,7 @@ use std::ptr;
 
 use lanerank::Error;
 
-/// What became of a call. Everything but LANERANK_OK leaves a text for lanerank_last_error.
+/// What became of a call. Everything but LANERANK_STATUS_OK leaves a text for lanerank_last_error.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LanerankStatus {

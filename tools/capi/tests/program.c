@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "lanerank.h"
+#include "lanerank.h" /* twice does no harm */
 
 #ifdef NDEBUG
 #error "the checks of this program are asserts"
