@@ -1,6 +1,6 @@
 //! A ranker or an encoder that survives `fork`.
 
-use std::mem::ManuallyDrop;
+use std::mem;
 use std::process;
 use std::sync::Mutex;
 
@@ -8,10 +8,10 @@ use lanerank::Error;
 
 type Make<T> = dyn Fn() -> Result<T, Error> + Send + Sync;
 
+/// What was made, and the process it was made in.
 struct Made<T> {
-    /// The process it was made in.
     process: u32,
-    engine: ManuallyDrop<T>,
+    engine: Option<T>,
 }
 
 /// Makes an engine, and makes it anew in a child process: `multiprocessing` may fork, and a fork has
@@ -28,10 +28,10 @@ impl<T: Clone> Engine<T> {
     /// # Errors
     /// What `make` says.
     pub fn new(make: impl Fn() -> Result<T, Error> + Send + Sync + 'static) -> Result<Self, Error> {
-        let made = Mutex::new(Made::new(make()?));
+        let made = Made::new(make()?);
         Ok(Engine {
             make: Box::new(make),
-            made,
+            made: Mutex::new(made),
         })
     }
 
@@ -42,11 +42,14 @@ impl<T: Clone> Engine<T> {
     /// What `make` says.
     pub fn get(&self) -> Result<T, Error> {
         let mut made = self.made.lock().unwrap_or_else(|e| e.into_inner());
-        if made.process != process::id() {
-            // The parent's is forgotten: ending its pool would wait for threads that are not here.
-            *made = Made::new((self.make)()?);
+        match &made.engine {
+            Some(engine) if made.process == process::id() => Ok(engine.clone()),
+            _ => {
+                let engine = (self.make)()?;
+                *made = Made::new(engine.clone());
+                Ok(engine)
+            }
         }
-        Ok(T::clone(&made.engine))
     }
 }
 
@@ -54,20 +57,16 @@ impl<T> Made<T> {
     fn new(engine: T) -> Self {
         Made {
             process: process::id(),
-            engine: ManuallyDrop::new(engine),
+            engine: Some(engine),
         }
     }
 }
 
-impl<T> Drop for Engine<T> {
+impl<T> Drop for Made<T> {
     fn drop(&mut self) {
-        let made = self.made.get_mut().unwrap_or_else(|e| e.into_inner());
-        if made.process == process::id() {
-            // SAFETY: nothing uses the engine after this, the drop of its owner.
-            #[allow(unsafe_code)]
-            unsafe {
-                ManuallyDrop::drop(&mut made.engine);
-            }
+        if self.process != process::id() {
+            // The parent's is forgotten: ending its pool would wait for threads that are not here.
+            mem::forget(self.engine.take());
         }
     }
 }
