@@ -3,12 +3,10 @@
 
     cargo build --release -p lanerank-cli
     python tools/python/benches/overhead.py target/release/lanerank WORKLOAD.json [--wheel WHEEL]
-        [--flashrank CACHE_DIR]
 
 WORKLOAD is one of `lanerank bench`, {"name": {"query": ..., "passages": [...]}}. Both sides run the
 embedded model on one thread and take turns; of each the median of the runs of one turn, and of the turns'
-differences the median. Pin it: taskset -c 1. CACHE_DIR is FlashRank's with its default model: then both
-packages rerank on that, taking turns.
+differences the median. Pin it: taskset -c 1.
 """
 import argparse
 import json
@@ -49,27 +47,11 @@ def import_milliseconds():
     return statistics.median(runs) * 1000
 
 
-def beside_flashrank(cache, workload):
-    import flashrank
-
-    theirs, ours = flashrank.Ranker(cache_dir=cache), Ranker("ms-marco-TinyBERT-L-2-v2", cache, threads=1)
-    print(f"{'request':<12} {'FlashRank ms':>12} {'lanerank ms':>12}")
-    for name, request in workload.items():
-        fresh = lambda: [{"id": i, "text": text, "meta": {}} for i, text in enumerate(request["passages"])]  # noqa: E731
-        calls = [
-            lambda: theirs.rerank(flashrank.RerankRequest(request["query"], fresh())),
-            lambda: ours.rerank(RerankRequest(request["query"], fresh())),
-        ]
-        turns = [[microseconds(call) / 1000 for call in calls] for _ in range(5)]
-        print(f"{name:<12} {statistics.median(t[0] for t in turns):>12.3f} {statistics.median(t[1] for t in turns):>12.3f}")
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("binary")
     parser.add_argument("workload")
     parser.add_argument("--wheel")
-    parser.add_argument("--flashrank", metavar="CACHE_DIR")
     args = parser.parse_args()
     with open(args.workload) as file:
         workload = json.load(file)
@@ -97,8 +79,6 @@ def main():
                 more[call].append(microseconds(function) - rust[-1])
         columns = "".join(f" {statistics.median(values):>+8.1f}" for values in more.values())
         print(f"{name:<12} {statistics.median(rust):>9.1f}{columns}", flush=True)
-    if args.flashrank:
-        beside_flashrank(args.flashrank, workload)
 
 
 if __name__ == "__main__":
