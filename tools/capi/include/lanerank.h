@@ -69,7 +69,7 @@ typedef struct lanerank_options {
      */
     size_t threads;
     /*
-     Not 0: [SEP] and its like in a text are read as plain text. Worth setting where passages come
+     Not 0: SEP in brackets and its like in a text are read as plain text. Worth setting where passages come
      from people you do not trust.
      */
     uint32_t special_tokens_as_text;

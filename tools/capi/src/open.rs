@@ -24,7 +24,7 @@ pub struct LanerankOptions {
     pub max_length: usize,
     /// Threads that one call may use, the calling one included; 0 for as many as this process may use.
     pub threads: usize,
-    /// Not 0: [SEP] and its like in a text are read as plain text. Worth setting where passages come
+    /// Not 0: SEP in brackets and its like in a text are read as plain text. Worth setting where passages come
     /// from people you do not trust.
     pub special_tokens_as_text: u32,
 }
