@@ -127,6 +127,17 @@ fn a_c_program_gets_the_librarys_bits() {
 }
 
 #[test]
+fn the_header_is_cpp_too() {
+    if !has("g++", &[]) {
+        return;
+    }
+    let mut gpp = Command::new("g++");
+    gpp.args(["-std=c++11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]);
+    gpp.args(["-fsyntax-only", "-x", "c++"]);
+    run(gpp.arg(folder().join("include/lanerank.h")));
+}
+
+#[test]
 fn valgrind_finds_neither_an_error_nor_a_leak() {
     if !has("gcc", &["gcc", "valgrind"]) || !has("valgrind", &["valgrind"]) {
         return;

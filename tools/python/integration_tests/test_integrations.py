@@ -198,6 +198,10 @@ def test_types(tmp_path):
     untyped = ["--allow-subclassing-any", "--disable-error-code", "import-untyped"]
     done = subprocess.run([*mypy, *untyped, "-p", "lanerank"], capture_output=True, text=True, cwd=copied.parent)
     assert done.returncode == 0, done.stdout + done.stderr
+    # What the stub says and what is there.
+    stubtest = [sys.executable, "-m", "mypy.stubtest", "lanerank._lanerank", "lanerank._models"]
+    done = subprocess.run(stubtest, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
     caller = tmp_path / "caller.py"
     caller.write_text(
         "from lanerank import Encoder, Ranker, RerankRequest\n"

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import final
 
+__all__ = ["Encoder", "Hit", "HubError", "ModelError", "Ranker", "__version__", "run_cli"]
+
 __version__: str
 
 class ModelError(ValueError):

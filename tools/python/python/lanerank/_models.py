@@ -156,7 +156,9 @@ class Ranker(_Model):
         return f"Ranker({self._name!r}, max_length={self.max_length})"
 
     @overload
-    def rerank(self, request: RerankRequest, *, inplace: bool = False) -> list[dict[str, Any]]: ...
+    def rerank(
+        self, request: RerankRequest, passages: None = None, *, inplace: bool = False
+    ) -> list[dict[str, Any]]: ...
     @overload
     def rerank(
         self, request: str, passages: Sequence[str | dict[str, Any]], *, inplace: bool = False
