@@ -34,6 +34,18 @@ def test_flashranks_folder_by_name_and_as_the_default(tmp_path, ranker):
     assert scores(Ranker(cache_dir=tmp_path)) == scores(ranker)
 
 
+def test_cache_dir_comes_before_the_working_directory(tmp_path, monkeypatch):
+    cache = flashrank_folder(tmp_path / "cache")
+    here = flashrank_folder(tmp_path / "here", onnx="fused_tanh")
+    monkeypatch.chdir(here)
+    kept, path = Ranker(NAME, cache), Ranker(NAME)
+    assert scores(kept) == scores(Ranker(cache_dir=cache)) != scores(path)
+    others = [pickle.loads(pickle.dumps(ranker)) for ranker in (kept, path)]
+    monkeypatch.chdir(tmp_path)
+    others += [pickle.loads(pickle.dumps(ranker)) for ranker in (kept, path)]
+    assert [scores(other) for other in others] == [scores(kept), scores(path)] * 2
+
+
 def test_goldens_of_onnx_runtime(tmp_path):
     """Logits that ONNX Runtime computed, without FlashRank in between."""
     ranker = Ranker(cache_dir=flashrank_folder(tmp_path), dtype="f32")

@@ -53,8 +53,6 @@ class _Model:
         self.logger.setLevel(getattr(logging, log_level.upper(), logging.INFO))
         if model is not None:
             model = os.fspath(model)
-            # A worker may have another working directory.
-            model = os.path.abspath(model) if os.path.exists(model) else model
         if cache_dir is not None:
             cache_dir = os.path.abspath(cache_dir)
         self._arguments = {
@@ -65,7 +63,7 @@ class _Model:
             "dtype": dtype,
             "local_files_only": local_files_only,
         }
-        self._name = model
+        self._name = _anywhere(model, cache_dir)
         return native(
             model,
             cache_dir=cache_dir,
@@ -78,6 +76,17 @@ class _Model:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self._name, self._arguments)
+
+
+def _anywhere(model: str | None, cache_dir: str | None) -> str | None:
+    """The same model in a process with another working directory."""
+    if model is None or not os.path.exists(model):
+        return model
+    if cache_dir is not None:
+        kept = os.path.join(cache_dir, model)
+        if os.path.isdir(kept) or os.path.isfile(f"{kept}.zip"):
+            return model
+    return os.path.abspath(model)
 
 
 def _restore(kind: type, name: str | None, arguments: dict[str, Any]) -> Any:
