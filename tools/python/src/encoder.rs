@@ -1,0 +1,81 @@
+//! `Encoder`.
+
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+use pyo3::types::PyByteArray;
+
+use crate::engine::Engine;
+use crate::errors::exception;
+use crate::models::Wanted;
+use crate::ranker::open;
+use crate::texts::strings;
+
+/// Turns texts into vectors.
+#[pyclass(module = "lanerank._lanerank", frozen)]
+pub struct Encoder {
+    engine: Engine<lanerank::Encoder>,
+    dimension: usize,
+}
+
+#[pymethods]
+impl Encoder {
+    #[new]
+    #[pyo3(signature = (model, *, cache_dir=None, max_length=None, threads=None, dtype="int8", offline=false, notify=None))]
+    #[allow(clippy::too_many_arguments, reason = "keyword arguments in Python")]
+    fn new(
+        py: Python<'_>,
+        model: String,
+        cache_dir: Option<PathBuf>,
+        max_length: Option<usize>,
+        threads: Option<usize>,
+        dtype: &str,
+        offline: bool,
+        notify: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let wanted = Wanted {
+            name: Some(model),
+            cache_dir,
+            dtype: dtype.parse().map_err(exception)?,
+            offline,
+        };
+        let model = open(py, wanted, notify)?;
+        let dimension = model.config().hidden_size;
+        let engine = Engine::new(move || {
+            let mut builder = lanerank::Encoder::builder().opened(model.clone());
+            if let Some(tokens) = max_length {
+                builder = builder.max_length(tokens.min(model.config().max_length));
+            }
+            if let Some(count) = threads {
+                builder = builder.threads(count);
+            }
+            builder.build()
+        });
+        Ok(Encoder {
+            engine: engine.map_err(exception)?,
+            dimension,
+        })
+    }
+
+    /// Length of a vector.
+    #[getter]
+    fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// The vectors one after the other, each `dimension` floats of 32 bits in the machine's order.
+    fn encode<'py>(
+        &self,
+        py: Python<'py>,
+        texts: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyByteArray>> {
+        let texts = strings("texts", texts)?;
+        let encoder = self.engine.get().map_err(exception)?;
+        let bytes = py.detach(|| -> Result<Vec<u8>, lanerank::Error> {
+            let vectors = encoder.encode(&texts)?;
+            let values = vectors.iter().flatten();
+            Ok(values.flat_map(|value| value.to_ne_bytes()).collect())
+        });
+        Ok(PyByteArray::new(py, &bytes.map_err(exception)?))
+    }
+}

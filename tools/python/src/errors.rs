@@ -1,0 +1,66 @@
+//! The library's errors as Python's exceptions.
+
+use std::io;
+use std::path::Path;
+
+use lanerank::Error;
+use lanerank::hub::HubError as LibraryHubError;
+use lanerank::import::ImportError;
+use pyo3::PyErr;
+use pyo3::create_exception;
+use pyo3::exceptions::{PyArithmeticError, PyOSError, PyRuntimeError, PyValueError};
+
+create_exception!(
+    lanerank,
+    ModelError,
+    PyValueError,
+    "A model file or a source of one is damaged, or is of a kind that lanerank does not run."
+);
+create_exception!(
+    lanerank,
+    HubError,
+    PyOSError,
+    "A model could not be had from the hub: no connection, no permission, no such name."
+);
+
+/// An error of the library as the exception that fits it.
+pub fn exception(error: Error) -> PyErr {
+    match error {
+        Error::Io { path, source } => os_error(&path, &source),
+        Error::Hub(error) => hub_exception(*error),
+        Error::Argument(reason) => PyValueError::new_err(reason),
+        Error::NotANumber { .. } => PyArithmeticError::new_err(error.to_string()),
+        Error::Isa(_) => PyRuntimeError::new_err(error.to_string()),
+        _ => ModelError::new_err(error.to_string()),
+    }
+}
+
+/// The same for models by name or from a source.
+pub fn hub_exception(error: LibraryHubError) -> PyErr {
+    match error {
+        LibraryHubError::Disk { path, source } => os_error(&path, &source),
+        LibraryHubError::Library(error) => exception(*error),
+        LibraryHubError::Id { .. }
+        | LibraryHubError::Setting { .. }
+        | LibraryHubError::Import(ImportError::Option { .. }) => {
+            PyValueError::new_err(error.to_string())
+        }
+        LibraryHubError::Import(_) | LibraryHubError::NoModel { .. } => {
+            ModelError::new_err(error.to_string())
+        }
+        _ => HubError::new_err(error.to_string()),
+    }
+}
+
+/// `OSError` with number and file name, of which Python makes `FileNotFoundError` and its like.
+fn os_error(path: &Path, error: &io::Error) -> PyErr {
+    let text = error.to_string();
+    match error.raw_os_error() {
+        Some(number) => {
+            let suffix = format!(" (os error {number})");
+            let text = text.strip_suffix(&suffix).unwrap_or(&text).to_owned();
+            PyOSError::new_err((number, text, path.as_os_str().to_owned()))
+        }
+        None => PyOSError::new_err(format!("{}: {text}", path.display())),
+    }
+}
