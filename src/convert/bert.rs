@@ -302,7 +302,8 @@ impl Weight {
         let &[rows, width] = &self.tensor_shape[..] else {
             return Ok(None);
         };
-        if self.dtype != Dtype::I8 {
+        // A grouped table has f16 scales of groups, which a source's rows do not have.
+        if self.dtype != Dtype::I8 || matches!(self.kind, Kind::GroupedTable) {
             return Ok(None);
         }
         let heads = match (&self.kind, &self.shape[..]) {

@@ -39,6 +39,14 @@ fn sources() {
             std::fs::copy(here.join("../data/sources").join(file), corpus.join(name)).unwrap();
         }
     }
+    let corpus = here.join("corpus/import_onnx");
+    std::fs::create_dir_all(&corpus).unwrap();
+    for entry in std::fs::read_dir(here.join("../data/onnx/one-label")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "onnx") {
+            std::fs::copy(&path, corpus.join(path.file_name().unwrap())).unwrap();
+        }
+    }
     let corpus = here.join("corpus");
     let folder = here.join("../data/sources/model");
     let names = [
@@ -61,8 +69,13 @@ fn sources() {
     for name in ["zip-bf16.bin", "strided.bin"] {
         let file = File::open(here.join("../data/sources").join(name)).unwrap();
         let mut archive = ZipArchive::new(file).unwrap();
-        let entry = archive.file_names().find(|name| name.ends_with("data.pkl"));
-        let entry = entry.unwrap().to_owned();
+        let entry = {
+            let mut names = archive.file_names().map(Result::unwrap);
+            names
+                .find(|name| name.ends_with("data.pkl"))
+                .unwrap()
+                .into_owned()
+        };
         let mut pickle = Vec::new();
         archive
             .by_name(&entry)

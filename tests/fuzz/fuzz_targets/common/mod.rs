@@ -21,15 +21,28 @@ pub struct Place(TempDir);
 impl Place {
     /// Makes one, in memory where the system has such a place.
     pub fn new() -> Place {
+        Place::of("sources/model")
+    }
+
+    /// One for an ONNX file: its goldens have another shape.
+    pub fn of_onnx() -> Place {
+        Place::of("onnx/one-label")
+    }
+
+    fn of(folder: &str) -> Place {
         let memory = Path::new("/dev/shm");
         let folder = match memory.is_dir() {
             true => tempfile::tempdir_in(memory),
             false => tempfile::tempdir(),
         };
         let place = Place(folder.unwrap());
-        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/sources/model");
+        let model = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../data")
+            .join(folder);
         for name in SIDE_FILES {
-            fs::copy(model.join(name), place.path(name)).unwrap();
+            if model.join(name).exists() {
+                fs::copy(model.join(name), place.path(name)).unwrap();
+            }
         }
         place
     }

@@ -1,0 +1,14 @@
+//! Any bytes as an ONNX file: a model or an error, never a panic.
+
+#![no_main]
+
+mod common;
+
+use std::sync::LazyLock;
+
+use lanerank::import::Kind;
+use libfuzzer_sys::fuzz_target;
+
+static PLACE: LazyLock<common::Place> = LazyLock::new(common::Place::of_onnx);
+
+fuzz_target!(|bytes: &[u8]| PLACE.convert("x.onnx", bytes, Kind::Onnx));
