@@ -2,12 +2,13 @@
 
 mod common;
 
-use common::{classifier, int8_model, source, tokenizer};
-use lanerank::Model;
-use lanerank::convert::{ConvertOptions, WeightDtype, convert};
+use common::{RandomSource, classifier, int8_model, source, tokenizer};
+use lanerank::convert::{ConvertOptions, WeightDtype, convert, integers};
 use lanerank::format::directory::Dtype;
+use lanerank::format::source::{IntegerRows, TensorSource};
 use lanerank::kernels::{Isa, Kernels};
 use lanerank::model::ModelConfig;
+use lanerank::{Error, Model, Ranker};
 
 #[test]
 fn single_weights_can_be_kept() {
@@ -125,4 +126,76 @@ fn embeddings_of_deep_models_have_finer_scales() {
     let rows = classifier(1).vocab_size;
     assert_eq!(scale(4), (Dtype::F32, vec![rows]));
     assert_eq!(scale(5), (Dtype::F16, vec![rows, 2]));
+}
+
+/// A source whose matrices are integers, with one scale for all rows.
+struct Quantized(RandomSource);
+
+impl TensorSource for Quantized {
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        self.0.shape(name)
+    }
+
+    fn read(&mut self, name: &str) -> Result<Vec<f32>, Error> {
+        match self.read_integers(name)? {
+            Some(rows) => Ok(rows
+                .values
+                .iter()
+                .map(|&v| f32::from(v) * rows.scales[0])
+                .collect()),
+            None => self.0.read(name),
+        }
+    }
+
+    fn read_integers(&mut self, name: &str) -> Result<Option<IntegerRows>, Error> {
+        let Some(&[rows, _]) = self.0.shape(name).as_deref() else {
+            return Ok(None);
+        };
+        let values = self.0.read(name)?;
+        let scale = values.iter().fold(0.0f32, |most, v| most.max(v.abs())) / 127.0;
+        Ok(Some(IntegerRows {
+            values: values.iter().map(|v| (v / scale).round() as i16).collect(),
+            scales: vec![scale; rows],
+        }))
+    }
+}
+
+/// Tables of deep models have scales of groups, which rows of integers do not fit.
+#[test]
+fn integers_are_kept_but_in_the_tables_of_deep_models() {
+    for (layers, tables) in [(2, "kept"), (6, "requantized")] {
+        let config = ModelConfig {
+            num_hidden_layers: layers,
+            ..classifier(1)
+        };
+        let run = |dtype| {
+            let options = ConvertOptions {
+                dtype,
+                ..ConvertOptions::default()
+            };
+            let mut source = Quantized(source(&config, 1));
+            convert(&config, &tokenizer(), &mut source, &options, &mut |_, _| {}).unwrap()
+        };
+        let file = run(WeightDtype::Int8);
+        let said = integers(&file).unwrap();
+        let of = |name: &str| said.iter().find(|(n, _)| n == name).unwrap().1.as_str();
+        assert_eq!(of("embeddings.word"), tables);
+        assert_eq!(of("layers.1.ffn.output"), "kept");
+        let logits = |file: &[u8]| {
+            let ranker = Ranker::builder()
+                .opened(Model::from_bytes(file).unwrap())
+                .build()
+                .unwrap();
+            ranker
+                .scores("bread", &["keep bread fresh", "a lamp"])
+                .unwrap()
+        };
+        let (ours, exact) = (logits(&file), logits(&run(WeightDtype::F32)));
+        for (ours, exact) in ours.iter().zip(exact) {
+            assert!(
+                (ours - exact).abs() < 0.05,
+                "{layers} layers: {ours} {exact}"
+            );
+        }
+    }
 }
