@@ -149,6 +149,8 @@ fn valgrind_finds_neither_an_error_nor_a_leak() {
     let lost = "definite,indirect,possible";
     valgrind.arg(format!("--show-leak-kinds={lost}"));
     valgrind.arg(format!("--errors-for-leak-kinds={lost}"));
+    let known = folder().join("tests/valgrind.supp");
+    valgrind.arg(format!("--suppressions={}", known.display()));
     // It knows no AVX-512.
     valgrind.env("LANERANK_ISA", "portable");
     assert_eq!(run(valgrind.arg(program).arg(model())), expected());
