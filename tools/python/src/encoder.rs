@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use pyo3::prelude::*;
 use pyo3::types::PyByteArray;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, configure};
 use crate::errors::exception;
 use crate::models::Wanted;
 use crate::ranker::open;
@@ -42,14 +42,7 @@ impl Encoder {
         let model = open(py, wanted, notify)?;
         let dimension = model.config().hidden_size;
         let engine = Engine::new(move || {
-            let mut builder = lanerank::Encoder::builder().opened(model.clone());
-            if let Some(tokens) = max_length {
-                builder = builder.max_length(tokens.min(model.config().max_length));
-            }
-            if let Some(count) = threads {
-                builder = builder.threads(count);
-            }
-            builder.build()
+            configure(lanerank::Encoder::builder(), &model, max_length, threads).build()
         });
         Ok(Encoder {
             engine: engine.map_err(exception)?,

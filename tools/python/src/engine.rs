@@ -4,7 +4,7 @@ use std::mem;
 use std::process;
 use std::sync::Mutex;
 
-use lanerank::Error;
+use lanerank::{Builder, Error, Model};
 
 type Make<T> = dyn Fn() -> Result<T, Error> + Send + Sync;
 
@@ -20,6 +20,24 @@ struct Made<T> {
 pub struct Engine<T> {
     make: Box<Make<T>>,
     made: Mutex<Made<T>>,
+}
+
+/// A ranker's or an encoder's choices: Python's `None` is the default, and a length beyond the model's is
+/// the model's.
+pub fn configure<T>(
+    builder: Builder<T>,
+    model: &Model,
+    max_length: Option<usize>,
+    threads: Option<usize>,
+) -> Builder<T> {
+    let mut builder = builder.opened(model.clone());
+    if let Some(tokens) = max_length {
+        builder = builder.max_length(tokens.min(model.config().max_length));
+    }
+    if let Some(count) = threads {
+        builder = builder.threads(count);
+    }
+    builder
 }
 
 impl<T: Clone> Engine<T> {

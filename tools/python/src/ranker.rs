@@ -6,7 +6,7 @@ use lanerank::{Fusion, RerankOptions};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, configure};
 use crate::errors::{exception, hub_exception};
 use crate::models::Wanted;
 use crate::texts::{string, strings};
@@ -151,14 +151,7 @@ impl Ranker {
         };
         let model = open(py, wanted, notify)?;
         let engine = Engine::new(move || {
-            let mut builder = lanerank::Ranker::builder().opened(model.clone());
-            if let Some(tokens) = max_length {
-                builder = builder.max_length(tokens.min(model.config().max_length));
-            }
-            if let Some(count) = threads {
-                builder = builder.threads(count);
-            }
-            builder.build()
+            configure(lanerank::Ranker::builder(), &model, max_length, threads).build()
         });
         Ok(Ranker(engine.map_err(exception)?))
     }
