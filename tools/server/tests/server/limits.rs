@@ -84,6 +84,13 @@ fn busy(files: &Files, options: Options) -> Running {
     })
 }
 
+/// Waits until so many requests have places.
+fn in_flight(server: &Running, what: &str, count: f64) {
+    eventually(what, || {
+        server.metric("lanerank_requests_in_flight") == count
+    });
+}
+
 fn long_request(texts: usize) -> Vec<u8> {
     let body = json!({"query": "how to keep bread", "texts": passages(texts, 1)}).to_string();
     let headers = [("content-type", "application/json")];
@@ -108,9 +115,7 @@ fn a_full_queue_refuses() {
     for stream in &mut waiting {
         stream.write_all(&long).unwrap();
     }
-    eventually("both have places", || {
-        server.metric("lanerank_requests_in_flight") == 2.0
-    });
+    in_flight(&server, "both have places", 2.0);
     assert_eq!(server.get("/ready").status, 503);
     for path in ["/rerank", "/v1/rerank", "/v2/rerank"] {
         let field = if path == "/rerank" {
@@ -139,9 +144,7 @@ fn a_full_queue_refuses() {
     );
     // The clients go away, and with them their work.
     drop(waiting);
-    eventually("places are free", || {
-        server.metric("lanerank_requests_in_flight") == 0.0
-    });
+    in_flight(&server, "places are free", 0.0);
     assert_eq!(server.metric("lanerank_cancelled_total"), 2.0);
     assert_eq!(server.metric("lanerank_queue_depth"), 0.0);
     server
@@ -167,13 +170,9 @@ fn a_client_that_goes_away_takes_its_work_along() {
     );
     let mut gone = server.connect();
     gone.write_all(&long_request(40_000)).unwrap();
-    eventually("it is under way", || {
-        server.metric("lanerank_requests_in_flight") == 1.0
-    });
+    in_flight(&server, "it is under way", 1.0);
     drop(gone);
-    eventually("it is gone", || {
-        server.metric("lanerank_requests_in_flight") == 0.0
-    });
+    in_flight(&server, "it is gone", 0.0);
     server
         .post(
             "/rerank",
@@ -197,9 +196,7 @@ fn small_requests_do_not_wait_for_large_ones() {
     );
     let mut large = server.connect();
     large.write_all(&long_request(4_000)).unwrap();
-    eventually("it is under way", || {
-        server.metric("lanerank_requests_in_flight") == 1.0
-    });
+    in_flight(&server, "it is under way", 1.0);
     for _ in 0..3 {
         let body = json!({"query": "a", "texts": ["b"]});
         server.post("/rerank", &body).ok();
