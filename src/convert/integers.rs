@@ -50,6 +50,7 @@ impl KeptRows {
     pub fn summary(&self) -> String {
         match self.requantized {
             0 => "kept".into(),
+            all if all == self.scales.len() => "requantized".into(),
             some => format!(
                 "kept but for {some} of {} rows, requantized",
                 self.scales.len()
