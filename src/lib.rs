@@ -76,6 +76,8 @@ pub mod convert;
 pub mod default_model;
 mod encoder;
 mod error;
+mod estimate;
+mod explain;
 pub mod format;
 mod fuse;
 #[cfg(feature = "hub")]
@@ -93,6 +95,8 @@ pub mod tokenizer;
 pub use builder::Builder;
 pub use encoder::Encoder;
 pub use error::Error;
+pub use estimate::Estimate;
+pub use explain::{Explanation, Span};
 pub use fuse::{Fusion, fuse};
 pub use lanerank_kernels as kernels;
 pub use model::{CheckReport, Model, Verify};

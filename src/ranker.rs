@@ -90,7 +90,7 @@ impl Default for RerankOptions<'_> {
 }
 
 impl RerankOptions<'_> {
-    fn cut(&self) -> Cut {
+    pub(crate) fn cut(&self) -> Cut {
         Cut {
             side: self.truncation_side,
             max_passage: self.max_passage_tokens,
@@ -118,7 +118,7 @@ impl RerankOptions<'_> {
 /// # Ok::<(), lanerank::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Ranker(Arc<Engine>);
+pub struct Ranker(pub(crate) Arc<Engine>);
 
 impl Ranker {
     /// A ranker on the [`default_model`](crate::default_model) inside this crate: no file, no
@@ -372,7 +372,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// The one logit, or the second of two less the first: softmax(a, b)\[1\] = sigmoid(b - a).
-fn log_odds(logits: &[f32]) -> f32 {
+pub(crate) fn log_odds(logits: &[f32]) -> f32 {
     match logits {
         [no, yes] => yes - no,
         _ => logits[0],

@@ -149,6 +149,14 @@ impl Cut {
         }
     }
 
+    /// Which of a passage's tokens are left where some are cut.
+    pub fn kept(self, count: usize, lost: usize) -> std::ops::Range<usize> {
+        match self.side {
+            TruncationSide::Right => 0..count - lost,
+            TruncationSide::Left => lost..count,
+        }
+    }
+
     fn seen(self, passage: usize) -> usize {
         self.max_passage.map_or(passage, |most| passage.min(most))
     }

@@ -34,6 +34,7 @@ use crate::format::storage::Blob;
 
 pub use config::{AddedToken, TokenizerConfig};
 pub use error::TokenizerError;
+pub(crate) use normalize::{is_space, stands_alone};
 pub use pair::{Encoding, Truncation, TruncationSide, truncate_pair};
 pub use pretokenize::TokenizerScratch;
 

@@ -5,7 +5,8 @@
 //! character by character, without a normalised copy of the text.
 
 use super::tables::{
-    CLASSES, FLAGS_PAGES, FLAGS_VALUES, LOWER_DELTAS, LOWER_SHIFT, PAGE, WORD_RANGES,
+    CHINESE, CLASSES, FLAGS_PAGES, FLAGS_VALUES, LOWER_DELTAS, LOWER_SHIFT, PAGE, PUNCTUATION,
+    SPACE, WORD_RANGES,
 };
 
 /// Which of the normaliser's steps are on.
@@ -24,6 +25,16 @@ pub fn flags(c: char) -> u16 {
         Some(&page) => FLAGS_VALUES[usize::from(page) * PAGE + within],
         None => 0,
     }
+}
+
+/// Whether the character ends a word and belongs to none.
+pub fn is_space(c: char) -> bool {
+    flags(c) & SPACE != 0
+}
+
+/// Whether the character is a word of its own: punctuation, and Chinese characters where they are split.
+pub fn stands_alone(c: char) -> bool {
+    flags(c) & (PUNCTUATION | CHINESE) != 0
 }
 
 /// The lower-case letter of a character with these flags. U+0130, which has two, is the caller's.

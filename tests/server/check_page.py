@@ -3,7 +3,7 @@
 
     python tests/server/check_page.py target/release/lanerank
 
-A person's way through it: paste, press, read the order, the bars and the tokens that were cut; markup
+A person's way through it: paste, press, read the order, the bars, the words that count and the tokens that were cut; markup
 in texts stays text; errors are shown; nothing is asked of any other server.
 """
 import json, subprocess, sys, tempfile
@@ -45,7 +45,7 @@ def check(driver, server, url, token):
     said = rerank(driver, QUERY, TEXTS)
     assert said.startswith("4 passages in "), said
     headers = {"authorization": f"Bearer {token}"}
-    want = server.post("/rerank", {"query": QUERY, "texts": TEXTS, "return_cut": True}, headers)
+    want = server.post("/rerank", {"query": QUERY, "texts": TEXTS, "return_cut": True, "explain": True}, headers)
     items = driver.find_elements(By.CSS_SELECTOR, "#results li")
     assert len(items) == len(want)
     widths = []
@@ -53,6 +53,12 @@ def check(driver, server, url, token):
         # As it stands in the document: what is rendered has its white space folded.
         text = item.find_element(By.CLASS_NAME, "text").get_property("textContent")
         assert text == TEXTS[rank["index"]], text
+        marks = item.find_elements(By.CSS_SELECTOR, ".text mark")
+        effects = [(p["text"], p["effect"]) for p in rank["explanation"] if p["effect"] is not None]
+        assert [m.get_property("textContent") for m in marks] == [word for word, _ in effects]
+        for mark, (_, effect) in zip(marks, effects):
+            assert mark.get_attribute("class") == ("less" if effect < 0 else "more")
+            assert abs(float(mark.get_attribute("title")) - effect) < 1e-3
         assert item.find_element(By.CSS_SELECTOR, ".score span").text == f"{rank['score']:.4f}"
         width = item.find_element(By.CLASS_NAME, "bar").size["width"] / item.find_element(By.CLASS_NAME, "track").size["width"]
         assert abs(width - rank["score"]) < 0.02, (width, rank["score"])
@@ -73,6 +79,9 @@ def check(driver, server, url, token):
     details = driver.find_element(By.CSS_SELECTOR, "#results details")
     details.find_element(By.TAG_NAME, "summary").click()
     assert details.find_element(By.TAG_NAME, "s").text.startswith("long bread")
+    driver.find_element(By.ID, "explain").click()
+    rerank(driver, QUERY, TEXTS)
+    assert not driver.find_elements(By.TAG_NAME, "mark")
     said = rerank(driver, QUERY, [])
     assert said == "`texts` cannot be empty", said
     asked = driver.execute_script("return performance.getEntries().filter(e => e.name.includes('://')).map(e => e.name)")

@@ -13,6 +13,8 @@ pub mod serve;
 pub mod tokenize;
 
 mod collection;
+mod estimate;
+mod explain;
 mod fusion;
 mod model;
 

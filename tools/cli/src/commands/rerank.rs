@@ -8,6 +8,8 @@ use lanerank::{Hit, RerankOptions};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::estimate;
+use super::explain::{self, Piece};
 use super::fusion::FusionArgs;
 use super::model::RankerArgs;
 use crate::failure::{Failure, Place};
@@ -51,7 +53,16 @@ pub struct RerankArgs {
     #[arg(long)]
     explain_truncation: bool,
 
-    /// Write a JSON array
+    /// Show which words of each passage shown its score comes from: by how much the logit is larger than it
+    /// would be if the last layer's [CLS] token could not attend to the word
+    #[arg(long)]
+    explain: bool,
+
+    /// Do not rank: count tokens and predict the time, from a few of the passages
+    #[arg(long, conflicts_with_all = ["explain", "explain_truncation", "deadline", "top"])]
+    estimate: bool,
+
+    /// Write JSON: an array of passages, or the estimate
     #[arg(long)]
     json: bool,
 }
@@ -71,6 +82,8 @@ struct Ranked<'a> {
     truncated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     truncation: Option<Cut>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<Vec<Piece<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -91,6 +104,7 @@ impl<'a> Ranked<'a> {
             fused: None,
             truncated: false,
             truncation: None,
+            explanation: None,
         }
     }
 
@@ -143,6 +157,9 @@ pub fn run(args: &RerankArgs) -> Result<(), Failure> {
         ..defaults
     };
     let texts: Vec<&str> = passages.iter().map(|p| p.text.as_str()).collect();
+    if args.estimate {
+        return estimate::run(&ranker, query, &texts, args.json);
+    }
     let ranking = ranker.rerank_with(query, &texts, &options)?;
     if !ranking.unscored.is_empty() {
         let (left, all) = (ranking.unscored.len(), passages.len());
@@ -159,11 +176,21 @@ pub fn run(args: &RerankArgs) -> Result<(), Failure> {
         .iter()
         .map(|&i| Ranked::unscored(i, &passages[i]));
     let top = args.top.unwrap_or(usize::MAX);
-    let ranked: Vec<Ranked> = scored.chain(unscored).take(top).collect();
-    match args.json {
-        true => output::print(|out| output::write_json(out, &ranked)),
-        false => print_table(&ranked, args.explain_truncation, ranker.max_length()),
+    let mut ranked: Vec<Ranked> = scored.chain(unscored).take(top).collect();
+    if args.explain {
+        for passage in ranked.iter_mut().filter(|passage| passage.score.is_some()) {
+            let explanation = ranker.explain(query, passage.text, &options)?;
+            passage.explanation = Some(explain::pieces(passage.text, &explanation));
+        }
     }
+    if args.json {
+        return output::print(|out| output::write_json(out, &ranked));
+    }
+    print_table(&ranked, args.explain_truncation, ranker.max_length())?;
+    let explained = (1..)
+        .zip(&ranked)
+        .filter_map(|(rank, passage)| Some((rank, passage.explanation.as_deref()?)));
+    output::print(|out| explain::write(out, explained))
 }
 
 fn query<'a>(

@@ -153,6 +153,59 @@ fn check_texts(variant: &str) {
     }
 }
 
+#[derive(Deserialize)]
+struct Explained {
+    query: String,
+    passage: String,
+    /// Where a word begins, in code points, and what it adds to the logit.
+    words: Vec<(usize, f64)>,
+}
+
+/// The words of `rerank --json --explain`, as the goldens have them.
+fn explain(file: &str, query: &str, passage: &str) -> Vec<(usize, f64)> {
+    let request = json!({"query": query, "passages": [{"text": passage}]});
+    let args = ["rerank", "--model", file, "--json", "--explain"];
+    let hit = lanerank_with(&args, &request.to_string()).json()[0].clone();
+    let (mut words, mut text) = (Vec::new(), String::new());
+    for piece in hit["explanation"].as_array().unwrap() {
+        let start = text.chars().count();
+        text += piece["text"].as_str().unwrap();
+        if let Some(effect) = piece["effect"].as_f64() {
+            words.push((start, effect));
+        }
+    }
+    assert_eq!(text, passage);
+    words
+}
+
+/// `tests/make_explain_goldens.py` made them.
+#[test]
+fn words_add_to_the_logit_what_torch_says() {
+    for variant in ["old-names", "two-labels", "odd-heads", "multilingual"] {
+        let (_place, file) = convert(variant, "f32");
+        let text = std::fs::read_to_string(folder(variant).join("explained.json")).unwrap();
+        let cases: Vec<Explained> = serde_json::from_str(&text).unwrap();
+        assert!(cases.iter().map(|case| case.words.len()).sum::<usize>() > 60);
+        for case in cases {
+            let ours = explain(&file, &case.query, &case.passage);
+            let starts =
+                |words: &[(usize, f64)]| words.iter().map(|word| word.0).collect::<Vec<_>>();
+            assert_eq!(
+                starts(&ours),
+                starts(&case.words),
+                "{variant} {:?}",
+                case.passage
+            );
+            for (ours, theirs) in ours.iter().zip(&case.words) {
+                assert!(
+                    (ours.1 - theirs.1).abs() < 1e-4,
+                    "{variant}: {ours:?} for {theirs:?}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn one_label_under_old_tensor_names() {
     check_pairs("old-names");

@@ -187,3 +187,57 @@ fn threads_do_not_change_a_score() {
     let two = rerank(&model, &["-q", "bread", "--json", "--threads", "2"], input);
     assert_eq!(one.ok(), two.ok());
 }
+
+#[test]
+fn explanations_name_the_words() {
+    let tiny = Tiny::new();
+    let model = tiny.model();
+    let input = "the lamp is lit\nfresh bread, water\n";
+    let outcome = rerank(&model, &["-q", "bread", "--explain"], input);
+    let lines: Vec<&str> = outcome.ok().lines().collect();
+    // Two passages under their headings, and a line for each after an empty one.
+    assert_eq!(lines.len(), 7, "{lines:?}");
+    for (line, words) in [(lines[4], 4), (lines[6], 4)] {
+        let named = line.split("  ").filter(|word| word.contains(['+', '-']));
+        assert_eq!(named.count(), words, "{line}");
+    }
+    let top = ["-q", "bread", "--explain", "--json", "--top", "1"];
+    let hits = rerank(&model, &top, input).json();
+    assert_eq!(hits.as_array().unwrap().len(), 1);
+    let pieces = hits[0]["explanation"].as_array().unwrap().iter();
+    let text: String = pieces
+        .map(|piece| piece["text"].as_str().unwrap())
+        .collect();
+    assert_eq!(hits[0]["text"], text);
+}
+
+#[test]
+fn estimates_count_what_the_model_reads() {
+    let tiny = Tiny::new();
+    let model = tiny.model();
+    let input = "the lamp is lit\nfresh bread\n".repeat(30);
+    let args = ["-q", "bread", "--estimate", "--json", "--threads", "1"];
+    let estimate = rerank(&model, &args, &input).json();
+    assert_eq!(
+        (&estimate["passages"], &estimate["threads"]),
+        (&json!(60), &json!(1))
+    );
+    let pairs = "[\"bread\",\"the lamp is lit\"]\n[\"bread\",\"fresh bread\"]\n";
+    let read = lanerank_with(&["tokenize", "--model", &model], pairs);
+    let tokens = read.ok().lines().map(|line| {
+        let tokens: serde_json::Value = serde_json::from_str(line).unwrap();
+        tokens["ids"].as_array().unwrap().len()
+    });
+    assert_eq!(estimate["tokens"], 30 * tokens.sum::<usize>());
+    assert!(estimate["milliseconds"].as_f64().unwrap() > 0.0);
+    assert!(estimate["multiply_adds"].as_u64().unwrap() > 0);
+    let shown = rerank(&model, &["-q", "bread", "--estimate"], &input);
+    assert!(
+        shown
+            .ok()
+            .starts_with("passages       60, 0 of them to be cut\n")
+    );
+    let none = rerank(&model, &["-q", "bread", "--estimate"], "");
+    assert!(none.ok().starts_with("passages       0,"));
+    rerank(&model, &["-q", "bread", "--estimate", "--explain"], &input).refused("--estimate");
+}

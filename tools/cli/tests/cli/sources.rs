@@ -197,6 +197,17 @@ fn texts() -> Vec<Value> {
 
 /// A zip of the model folder with what macOS adds, under this folder.
 fn zipped(folder: &str, weights: &str, more: &[(&str, &[u8])]) -> Vec<u8> {
+    let model = goldens().join("model");
+    let content = fs::read(model.join("model.safetensors")).unwrap();
+    zipped_model(folder, (&model, &SIDE_FILES), (weights, &content), more)
+}
+
+fn zipped_model(
+    folder: &str,
+    (model, side_files): (&Path, &[&str]),
+    (weights, content): (&str, &[u8]),
+    more: &[(&str, &[u8])],
+) -> Vec<u8> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     let mut add = |name: &str, content: &[u8]| {
         writer
@@ -204,13 +215,14 @@ fn zipped(folder: &str, weights: &str, more: &[(&str, &[u8])]) -> Vec<u8> {
             .unwrap();
         writer.write_all(content).unwrap();
     };
-    for name in SIDE_FILES {
+    for name in side_files {
         add(&format!("__MACOSX/{folder}._{name}"), b"\0\x05\x16\x07");
-        let content = fs::read(goldens().join("model").join(name)).unwrap();
-        add(&format!("{folder}{name}"), &content);
+        add(
+            &format!("{folder}{name}"),
+            &fs::read(model.join(name)).unwrap(),
+        );
     }
-    let content = fs::read(goldens().join("model/model.safetensors")).unwrap();
-    add(&format!("{folder}{weights}"), &content);
+    add(&format!("{folder}{weights}"), content);
     add(&format!("{folder}._{weights}"), b"\0\x05\x16\x07");
     more.iter().for_each(|(name, content)| add(name, content));
     writer.finish().unwrap().into_inner()
@@ -242,6 +254,54 @@ fn zips_are_read_where_they_are() {
     place
         .convert(&weights, &["--from", "zip"])
         .refused("is not a zip archive");
+}
+
+/// FlashRank's zips have ONNX files under names of their own, all but the first in dynamic int8.
+#[test]
+fn flashranks_zips_and_folders() {
+    let model = goldens().join("../onnx/one-label");
+    let side_files = ["config.json", "tokenizer_config.json", "vocab.txt"];
+    for (name, weights, golden) in [
+        (
+            "ms-marco-TinyBERT-L-2-v2",
+            "flashrank-TinyBERT-L-2-v2.onnx",
+            "torch_eager.onnx",
+        ),
+        (
+            "ms-marco-MiniLM-L-12-v2",
+            "flashrank-MiniLM-L-12-v2_Q.onnx",
+            "int8_channel.onnx",
+        ),
+        (
+            "ms-marco-MultiBERT-L-12",
+            "flashrank-MultiBERT-L12_Q.onnx",
+            "fused_int8.onnx",
+        ),
+        (
+            "ce-esci-MiniLM-L12-v2",
+            "flashrank-ce-esci-MiniLM-L12-v2_Q.onnx",
+            "int8_tensor.onnx",
+        ),
+    ] {
+        let place = Place::new();
+        let content = fs::read(model.join(golden)).unwrap();
+        place.convert(&text(&model.join(golden)), &[]).ok();
+        let expected = place.lane();
+        let folder = format!("{name}/");
+        let zip = zipped_model(&folder, (&model, &side_files), (weights, &content), &[]);
+        let source = place.write(&format!("{name}.zip"), zip);
+        place.convert(&source, &[]).ok();
+        assert!(place.lane() == expected, "{name}.zip");
+        for file in side_files {
+            place.write(
+                &format!("{name}/{file}"),
+                fs::read(model.join(file)).unwrap(),
+            );
+        }
+        place.write(&format!("{name}/{weights}"), &content);
+        place.convert(&text(&place.path(name)), &[]).ok();
+        assert!(place.lane() == expected, "{name}");
+    }
 }
 
 #[test]

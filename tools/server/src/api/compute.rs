@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
-use lanerank::{Truncation, TruncationSide};
+use lanerank::{Span, Truncation, TruncationSide};
 use serde::Deserialize;
 
 use super::App;
@@ -45,11 +45,12 @@ pub struct Computation {
 
 /// A text's score.
 #[derive(Debug, Clone, Copy)]
-pub struct Ranked {
+pub struct Ranked<'a> {
     pub index: usize,
     pub score: f32,
     pub logit: f32,
     pub truncation: Truncation,
+    pub spans: Option<&'a [Span]>,
 }
 
 /// What came of a request.
@@ -68,7 +69,7 @@ impl Computation {
         self.check(app, &model)?;
         if app.settings.log_texts {
             let query = match &self.work {
-                Work::Rerank(query) => query.as_str(),
+                Work::Rerank(query) | Work::Explain(query) => query.as_str(),
                 Work::Embed => "",
             };
             tracing::info!(model = model.name, query, texts = ?self.texts, "texts");
@@ -137,6 +138,13 @@ impl Computation {
             let message = format!("model {name} is a cross-encoder; its vectors mean nothing");
             return Err(ApiError::new(Kind::Validation, message));
         }
+        if matches!(self.work, Work::Explain(_)) && model.encoder.is_some() {
+            let name = &model.name;
+            let message = format!(
+                "model {name} is a sentence encoder; only a cross-encoder's scores can be explained"
+            );
+            return Err(ApiError::new(Kind::Validation, message));
+        }
         Ok(())
     }
 
@@ -165,7 +173,7 @@ impl Computation {
                 }
             },
         };
-        Ok(chosen == OnDeadline::Partial && matches!(self.work, Work::Rerank(_)))
+        Ok(chosen == OnDeadline::Partial && !matches!(self.work, Work::Embed))
     }
 }
 
@@ -240,7 +248,7 @@ impl Computed {
     }
 
     /// The texts that were scored, best first, equal ones in the order given: the library's order.
-    pub fn ranking(&self) -> Vec<Ranked> {
+    pub fn ranking(&self) -> Vec<Ranked<'_>> {
         let scored = self
             .outcome
             .outputs
@@ -251,11 +259,13 @@ impl Computed {
                     score,
                     logit,
                     truncation,
+                    spans,
                 }) => Some(Ranked {
                     index,
                     score: *score,
                     logit: *logit,
                     truncation: *truncation,
+                    spans: spans.as_deref(),
                 }),
                 _ => None,
             });

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use lanerank::tokenizer::TokenizerScratch;
-use lanerank::{Tokenizer, TruncationSide};
+use lanerank::{Span, Tokenizer, TruncationSide};
 use serde::{Deserialize, Serialize};
 
 use super::App;
@@ -43,6 +43,9 @@ struct Request {
     /// Not TEI's: say what the model did not see.
     #[serde(default)]
     return_cut: bool,
+    /// Not TEI's: say which words the scores come from.
+    #[serde(default)]
+    explain: bool,
     #[serde(flatten)]
     extras: Extras,
 }
@@ -55,6 +58,16 @@ struct Rank<'a> {
     text: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cut: Option<Cut>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<Vec<Piece<'a>>>,
+}
+
+/// A piece of a text; all together are the text.
+#[derive(Serialize)]
+struct Piece<'a> {
+    text: &'a str,
+    /// By how much the logit is larger than without it; none for spaces and what was cut.
+    effect: Option<f32>,
 }
 
 #[derive(Serialize)]
@@ -81,7 +94,10 @@ pub async fn rerank(
     };
     let computation = Computation {
         extras: request.extras,
-        work: Work::Rerank(request.query),
+        work: match request.explain {
+            true => Work::Explain(request.query),
+            false => Work::Rerank(request.query),
+        },
         texts: Arc::clone(&texts),
         refuse_truncation: !request.truncate.unwrap_or(app.settings.auto_truncate),
         truncation_side: side,
@@ -103,15 +119,26 @@ pub async fn rerank(
             cut: request
                 .return_cut
                 .then(|| cut(tokenizer, &texts[ranked.index], ranked, side, &mut scratch)),
+            explanation: ranked
+                .spans
+                .map(|spans| pieces(&texts[ranked.index], spans)),
         })
         .collect();
     Ok(computed.describe(Json(ranks).into_response()))
 }
 
+fn pieces<'a>(text: &'a str, spans: &[Span]) -> Vec<Piece<'a>> {
+    let piece = |span: &Span| Piece {
+        text: &text[span.range.clone()],
+        effect: span.effect,
+    };
+    spans.iter().map(piece).collect()
+}
+
 fn cut(
     tokenizer: &Tokenizer,
     text: &str,
-    ranked: &Ranked,
+    ranked: &Ranked<'_>,
     side: TruncationSide,
     scratch: &mut TokenizerScratch,
 ) -> Cut {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use lanerank::tokenizer::TokenizerScratch;
-use lanerank::{RerankOptions, Truncation, TruncationSide};
+use lanerank::{RerankOptions, Span, Truncation, TruncationSide};
 use tokio::sync::oneshot;
 
 use crate::models::Loaded;
@@ -21,6 +21,8 @@ const SMALL_PIECE: usize = 64;
 pub enum Work {
     /// Their relevance for this query.
     Rerank(String),
+    /// That, and which words it comes from.
+    Explain(String),
     /// Their vectors.
     Embed,
 }
@@ -51,6 +53,8 @@ pub enum Output {
         logit: f32,
         /// What the model did not see.
         truncation: Truncation,
+        /// As in [`lanerank::Explanation`], where it was asked for.
+        spans: Option<Vec<Span>>,
     },
     /// Of an embedding.
     Vector(Vec<f32>),
@@ -221,9 +225,10 @@ impl Task {
         let mut ids = Vec::new();
         let mut count = |text: &str| tokenizer.tokenize_into(text, 0, scratch, &mut ids);
         let around = match &self.work {
-            Work::Rerank(_) if self.model.encoder.is_some() => 2,
-            Work::Rerank(query) => count(query) + 3,
-            Work::Embed => 2,
+            Work::Rerank(query) | Work::Explain(query) if self.model.encoder.is_none() => {
+                count(query) + 3
+            }
+            _ => 2,
         };
         let mut tokens = Vec::with_capacity(self.texts.len());
         let mut total = 0usize;
@@ -279,23 +284,37 @@ impl Task {
             }
             e => TaskError::Failed(e.to_string()),
         };
+        let options = RerankOptions {
+            truncation_side: self.options.truncation_side,
+            max_passage_tokens: self.options.max_text_tokens,
+            ..RerankOptions::default()
+        };
+        let ranker = &self.model.ranker;
         match (&self.work, &self.model.encoder) {
             (Work::Rerank(query), _) => {
-                let options = RerankOptions {
-                    truncation_side: self.options.truncation_side,
-                    max_passage_tokens: self.options.max_text_tokens,
-                    ..RerankOptions::default()
-                };
-                let ranking = self.model.ranker.rerank_with(query, texts, &options);
+                let ranking = ranker.rerank_with(query, texts, &options);
                 let mut outputs = vec![None; texts.len()];
                 for hit in ranking.map_err(failed)?.hits {
                     outputs[hit.index] = Some(Output::Score {
                         score: hit.score,
                         logit: hit.logit,
                         truncation: hit.truncation,
+                        spans: None,
                     });
                 }
                 Ok(outputs)
+            }
+            (Work::Explain(query), _) => {
+                let explain = |text: &String| {
+                    let explanation = ranker.explain(query, text, &options).map_err(failed)?;
+                    Ok(Some(Output::Score {
+                        score: explanation.score,
+                        logit: explanation.logit,
+                        truncation: explanation.truncation,
+                        spans: Some(explanation.spans),
+                    }))
+                };
+                texts.iter().map(explain).collect()
             }
             (Work::Embed, Some(encoder)) => {
                 let vectors = encoder.encode(texts).map_err(failed)?;

@@ -138,6 +138,44 @@ fn truncation_is_the_one_asked_for() {
 }
 
 #[test]
+fn explanations_are_the_librarys() {
+    let files = Files::new();
+    let server = Running::start(files.options());
+    let ranker = library(&files);
+    let long = ["the", "lamp,", "is", "fresh", "w\u{e4}ter"]
+        .repeat(12)
+        .join(" ");
+    let texts = [long.as_str(), "bread in a box", ""];
+    let body = json!({"query": QUERY, "texts": texts, "explain": true});
+    let got = server.post("/rerank", &body).ok();
+    assert_eq!(got.as_array().unwrap().len(), 3);
+    for rank in got.as_array().unwrap() {
+        let text = texts[rank["index"].as_u64().unwrap() as usize];
+        let options = RerankOptions::default();
+        let explanation = ranker.explain(QUERY, text, &options).unwrap();
+        assert_eq!(bits(&rank["score"]), explanation.score.to_bits());
+        let pieces = rank["explanation"].as_array().unwrap();
+        assert_eq!(pieces.len(), explanation.spans.len());
+        for (piece, span) in pieces.iter().zip(&explanation.spans) {
+            assert_eq!(piece["text"], text[span.range.clone()]);
+            let effect = (!piece["effect"].is_null()).then(|| bits(&piece["effect"]));
+            assert_eq!(effect, span.effect.map(f32::to_bits));
+        }
+    }
+    let plain = json!({"query": QUERY, "texts": texts});
+    assert!(server.post("/rerank", &plain).ok()[0]["explanation"].is_null());
+    let encoder = json!({"query": QUERY, "texts": texts, "explain": true, "model": "e"});
+    let refused = server.post("/rerank", &encoder);
+    assert_eq!(refused.status, 422);
+    assert!(
+        refused.json()["error"]
+            .as_str()
+            .unwrap()
+            .contains("sentence encoder")
+    );
+}
+
+#[test]
 fn documents_may_be_objects() {
     let files = Files::new();
     let server = Running::start(files.options());
