@@ -10,7 +10,8 @@ safetensors (TorchScript and dynamo), optimum's where --optimum names a python t
 int8 of further kinds (per tensor, unsigned). 100 passages, each alone and without padding.
 
 Float files: logits of the f32 conversion within 1e-4 of ONNX Runtime's. ONNX Runtime computes the f16 file in
-f16 (3e-2), so the 1e-4 is to its float graph with the weights rounded to f16.
+f16 (3e-2), so it is also held to 3e-4 of its float graph with the weights rounded to f16: that graph's other
+constants, such as GELU's square root of 2, are not rounded.
 Int8 files are held against what their integers and scales stand for, computed in f32: the float graph
 that was quantised, in ONNX Runtime, with these weights put in. To that the f32 conversion is within 1e-4,
 and the int8 conversion orders passages as it does, Kendall's tau at least .95, and is nearer to the f32
@@ -137,11 +138,17 @@ def with_dequantised(float_file, int8_file, target):
 
 
 def with_f16(float_file, target):
-    """The float graph with its weights rounded to f16."""
+    """The float graph with its weights rounded to f16; what is nearer to 0 than 1e-7, epsilons too, is 1e-7, as f16's maker has it."""
     model = onnx.load(float_file)
+    for node in model.graph.node:
+        value = node.attribute[0].t if node.op_type == "Constant" else None
+        if value is not None and value.data_type == onnx.TensorProto.FLOAT and 0 < numpy_helper.to_array(value).min() < 1e-7:
+            value.CopyFrom(numpy_helper.from_array(np.maximum(numpy_helper.to_array(value), np.float32(1e-7))))
     for tensor in model.graph.initializer:
         if tensor.data_type == onnx.TensorProto.FLOAT:
-            values = numpy_helper.to_array(tensor).astype(np.float16).astype(np.float32)
+            values = numpy_helper.to_array(tensor)
+            values = np.where((values != 0) & (np.abs(values) < 1e-7), np.copysign(np.float32(1e-7), values), values)
+            values = values.astype(np.float16).astype(np.float32)
             tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
     onnx.save(model, target)
     return target
@@ -198,7 +205,7 @@ def check_model(binary, source, request, optimum):
             off, bound, also = np.abs(ours - logits(path, encodings)).max(), 1e-4, ""
             if path.stem == "f16":
                 meant = np.abs(ours - logits(with_f16(float_graph(path), tmp / "meant"), encodings)).max()
-                also, bound = f", {meant:.1e} from its weights in f32", 3e-2 if meant <= 1e-4 else 0
+                also, bound = f", {meant:.1e} from its weights in f32", 3e-2 if meant <= 3e-4 else 0
             bad = not off <= bound
             failed |= bad
             print(f"{source.name:<9} {path.stem:<20} f32 at most {off:.1e} from ONNX Runtime{also}" + ("  MISSED" if bad else ""), flush=True)

@@ -29,7 +29,9 @@ class Client(threading.Thread):
             while time.time() < self.end:
                 connection = http.client.HTTPConnection(*self.address, timeout=60)
                 for _ in range(self.random.randrange(1, 200)):
-                    if time.time() >= self.end or not self.step(connection):
+                    begun = time.time()
+                    # A connection on which nothing is asked for --read-timeout is closed.
+                    if begun >= self.end or not self.step(connection) or time.time() - begun > 5:
                         break
                 connection.close()
         except Exception as e:

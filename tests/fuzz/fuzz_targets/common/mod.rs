@@ -31,11 +31,11 @@ impl Place {
 
     fn of(folder: &str) -> Place {
         let memory = Path::new("/dev/shm");
-        let folder = match memory.is_dir() {
+        let made = match memory.is_dir() {
             true => tempfile::tempdir_in(memory),
             false => tempfile::tempdir(),
         };
-        let place = Place(folder.unwrap());
+        let place = Place(made.unwrap());
         let model = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../data")
             .join(folder);
