@@ -76,11 +76,12 @@ pub(crate) fn encode_with<T: AsRef<str> + Sync>(
     let width = engine.model.bert().out_width();
     engine.run(
         texts,
+        engine.batch_rows(texts, deadline),
         &Prefix::default(),
         deadline,
         |text, scratch| Truncation {
             query_tokens: 0,
-            passage_tokens: push_single(tokenizer, text, engine.max_length, cut, scratch),
+            passage_tokens: push_single(tokenizer, text.as_ref(), engine.max_length, cut, scratch),
         },
         |batch, out| {
             for (&(index, cut), vector) in batch.iter().zip(out.chunks_exact(width)) {

@@ -1,12 +1,18 @@
 //! Which parts of a passage its score came from.
 
 use std::ops::Range;
+use std::sync::Mutex;
+use std::time::Instant;
 
 use lanerank_kernels::math;
 
 use crate::Error;
+use crate::batch::Token;
+use crate::layers::attention::Prefix;
 use crate::model::Head;
-use crate::ranker::{Ranker, RerankOptions, log_odds};
+use crate::ranker::{Ranker, RerankOptions, lock, log_odds};
+use crate::scoring::{Cut, Engine, PairQuery};
+use crate::scratch::Scratch;
 use crate::tokenizer::{Tokenizer, TokenizerScratch, Truncation, is_space, stands_alone};
 
 /// The answer to [`Ranker::explain`].
@@ -20,6 +26,8 @@ pub struct Explanation {
     pub truncation: Truncation,
     /// The passage in pieces: words, punctuation marks, and what lies between them.
     pub spans: Vec<Span>,
+    /// Words that the deadline left without an effect.
+    pub unexplained: usize,
 }
 
 /// A piece of the passage. All of them side by side are the passage.
@@ -27,23 +35,24 @@ pub struct Explanation {
 pub struct Span {
     /// Its bytes in the passage.
     pub range: Range<usize>,
-    /// How much it adds to the logit: the logit, less what it would be if in the last layer the first
-    /// token, from which the score is made, could not attend to this span's tokens. `None` for spaces, and where
-    /// truncation left none of the tokens.
+    /// How much it adds to the logit: the logit, less what it would be if in no layer any token could attend
+    /// to this span's. `None` for spaces, and where truncation left none of the tokens.
     pub effect: Option<f32>,
 }
 
 impl Ranker {
     /// Says how much each word of a passage adds to its score.
     ///
-    /// In the last layer the first token gathers, by attention, the values of all tokens, and from its row alone
-    /// the score is computed. Each [`Span::effect`] is that step and all after it computed anew without one word's
-    /// tokens, so for this layer it is exact, not an estimate from gradients or attention weights. Two
-    /// things follow. The other tokens keep what they took from the word in earlier layers, so this
-    /// is not the effect of deleting the word from the passage. And effects do not add up to the logit, because
-    /// what follows is not linear.
+    /// The passage is scored again once for every word, each time with that word's tokens out of sight: no token
+    /// attends to them, in no layer, as if the attention mask left them out; all others keep their positions. So an effect is what the model
+    /// itself makes of the word, not an estimate from gradients or attention weights. Effects do not add up to
+    /// the logit, because the model is not linear: of two words that say the same, neither may be needed.
     ///
-    /// Takes about twice the time of scoring the passage on a model of two layers, less on deeper ones.
+    /// It costs as much as scoring the passage once a word.
+    ///
+    /// Why not the last layer's attention alone, for one pass: what makes a passage relevant happens in the layers
+    /// before. With the default model the word "bread" adds 2.45 to the logit of a passage on keeping bread fresh; leaving it
+    /// out of the last layer only raises the logit, by 0.17.
     ///
     #[cfg_attr(feature = "embedded-model", doc = "```")]
     #[cfg_attr(not(feature = "embedded-model"), doc = "```no_run")]
@@ -57,7 +66,7 @@ impl Ranker {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Argument`] for a sentence encoder, whose scores do not come from one token;
+    /// [`Error::Argument`] for a sentence encoder, which does not read query and passage together;
     /// [`Error::NotANumber`] where the model's arithmetic ends in NaN.
     pub fn explain(
         &self,
@@ -66,65 +75,130 @@ impl Ranker {
         options: &RerankOptions<'_>,
     ) -> Result<Explanation, Error> {
         let engine = &*self.0;
-        let (model, tokenizer, kernels) = (&engine.model, &engine.tokenizer, engine.kernels);
-        let Head::Classifier { num_labels } = model.config().head else {
+        if let Head::Encoder { .. } = engine.model.config().head {
             let reason = "only a cross-encoder's scores can be explained".into();
             return Err(Error::Argument(reason));
-        };
-        let cut = options.cut();
-        let (logits, truncation, spans) = engine.with_query(|pair| {
-            engine.with_scratch(|scratch| {
-                let max_length = engine.max_length;
-                pair.set(model, tokenizer, kernels, query, max_length, cut, scratch);
-                scratch.batch.clear();
-                let truncation = pair.push(tokenizer, passage, scratch);
-                let (pieces, count) = pieces(tokenizer, passage, &mut scratch.tokenizer);
-                let kept = cut.kept(count, truncation.passage_tokens);
-                // Behind the passage there is a [SEP].
-                let first = scratch.batch.full_rows() - 1 - kept.len();
-                let spans = spans(&pieces, &kept, passage.len());
-                let rows = |span: &Seen| first + span.tokens.start..first + span.tokens.end;
-                let seen = spans.iter().filter(|span| !span.tokens.is_empty());
-                let gaps: Vec<Range<usize>> = seen.map(rows).collect();
-                let bert = model.bert();
-                let logits = bert.run_without(kernels, &pair.prefix, scratch, &gaps);
-                (logits, truncation, spans)
-            })
-        });
-        let mut logits = logits.chunks_exact(num_labels).map(log_odds);
-        let logit = logits.next().unwrap_or(f32::NAN);
-        let mut explanation = Explanation {
-            score: math::sigmoid(logit),
-            logit,
-            truncation,
-            spans: Vec::with_capacity(spans.len()),
-        };
-        for span in spans {
-            let effect = match span.tokens.is_empty() {
-                true => None,
-                false => Some(logit - logits.next().unwrap_or(f32::NAN)),
-            };
-            explanation.spans.push(Span {
-                range: span.range,
-                effect,
-            });
         }
-        let effects = explanation.spans.iter().filter_map(|span| span.effect);
-        match logit.is_nan() || effects.into_iter().any(f32::is_nan) {
-            true => Err(Error::NotANumber { index: 0 }),
-            false => Ok(explanation),
-        }
+        engine.with_query(|pair| {
+            let cut = options.cut();
+            let read =
+                engine.with_scratch(|scratch| read(engine, pair, query, passage, cut, scratch));
+            let others = logits_without(engine, &pair.prefix, &read, options.deadline);
+            explanation(read, others)
+        })
     }
 }
 
-/// A piece of text, and how many tokens it has.
-type Piece = (Range<usize>, usize);
+/// A pair as the model read it.
+struct Read {
+    logit: f32,
+    truncation: Truncation,
+    /// Of query and passage, special ones included.
+    tokens: Vec<Token>,
+    spans: Vec<Seen>,
+}
 
-/// A span, and which of the tokens that the model sees are its own.
+/// A span, and which of `Read::tokens` are its own.
 struct Seen {
     range: Range<usize>,
     tokens: Range<usize>,
 }
+
+fn read(
+    engine: &Engine,
+    pair: &mut PairQuery,
+    query: &str,
+    passage: &str,
+    cut: Cut,
+    scratch: &mut Scratch,
+) -> Read {
+    let (model, tokenizer, kernels) = (&engine.model, &engine.tokenizer, engine.kernels);
+    let max_length = engine.max_length;
+    pair.set(model, tokenizer, kernels, query, max_length, cut, scratch);
+    scratch.batch.clear();
+    let truncation = pair.push(tokenizer, passage, scratch);
+    model.bert().run(kernels, &pair.prefix, scratch);
+    let shared = scratch.batch.full_rows() - scratch.batch.tokens().len();
+    let mut tokens = pair.prefix.tokens[..shared].to_vec();
+    tokens.extend_from_slice(scratch.batch.tokens());
+    let (pieces, count) = pieces(tokenizer, passage, &mut scratch.tokenizer);
+    let kept = cut.kept(count, truncation.passage_tokens);
+    // Behind the passage there is a [SEP].
+    let first = tokens.len() - 1 - kept.len();
+    Read {
+        logit: log_odds(&scratch.out),
+        truncation,
+        spans: spans(&pieces, &kept, first, passage.len()),
+        tokens,
+    }
+}
+
+/// The logits of the pair without each of the spans that have tokens; none where the deadline passed before.
+fn logits_without(
+    engine: &Engine,
+    prefix: &Prefix,
+    read: &Read,
+    deadline: Option<Instant>,
+) -> Vec<Option<f32>> {
+    let words = read.spans.iter().filter(|span| !span.tokens.is_empty());
+    let gaps: Vec<&Range<usize>> = words.map(|span| &span.tokens).collect();
+    let logits = Mutex::new(vec![None; gaps.len()]);
+    let width = engine.model.bert().out_width();
+    engine.run(
+        &gaps,
+        engine.rows_of(deadline, || gaps.len() * read.tokens.len()),
+        prefix,
+        deadline,
+        |gap, scratch| {
+            scratch
+                .batch
+                .push(&prefix.tokens, without(&read.tokens, gap));
+            read.truncation
+        },
+        |batch, out| {
+            let mut logits = lock(&logits);
+            for (&(index, _), out) in batch.iter().zip(out.chunks_exact(width)) {
+                logits[index] = Some(log_odds(out));
+            }
+        },
+    );
+    logits.into_inner().unwrap_or_else(|e| e.into_inner())
+}
+
+fn explanation(read: Read, others: Vec<Option<f32>>) -> Result<Explanation, Error> {
+    let logit = read.logit;
+    if logit.is_nan() || others.iter().flatten().any(|other| other.is_nan()) {
+        return Err(Error::NotANumber { index: 0 });
+    }
+    let unexplained = others.iter().filter(|other| other.is_none()).count();
+    let mut effects = others.into_iter().map(|other| Some(logit - other?));
+    let span = |seen: Seen| Span {
+        range: seen.range,
+        effect: match seen.tokens.is_empty() {
+            true => None,
+            false => effects.next().flatten(),
+        },
+    };
+    Ok(Explanation {
+        score: math::sigmoid(logit),
+        logit,
+        truncation: read.truncation,
+        spans: read.spans.into_iter().map(span).collect(),
+        unexplained,
+    })
+}
+
+/// The tokens but for a gap.
+fn without<'a>(
+    tokens: &'a [Token],
+    gap: &Range<usize>,
+) -> impl ExactSizeIterator<Item = Token> + Clone + use<'a> {
+    let (start, len) = (gap.start, gap.len());
+    (0..tokens.len() - len).map(move |i| tokens[if i < start { i } else { i + len }])
+}
+
+/// A piece of text, and how many tokens it has.
+type Piece = (Range<usize>, usize);
 
 /// The text in pieces that the tokenizer reads one by one as it reads the whole, and the number of all
 /// tokens. Where it does not, because an added token spans several, larger pieces.
@@ -173,7 +247,8 @@ fn words(text: &str, alone: fn(char) -> bool) -> Vec<Range<usize>> {
 }
 
 /// The pieces that have tokens among the `kept`, and as one piece each what lies between those; `len` bytes in all.
-fn spans(pieces: &[Piece], kept: &Range<usize>, len: usize) -> Vec<Seen> {
+/// `first` is the place of the first kept token.
+fn spans(pieces: &[Piece], kept: &Range<usize>, first: usize, len: usize) -> Vec<Seen> {
     let mut spans = Vec::with_capacity(2 * pieces.len() + 1);
     let between = |spans: &mut Vec<Seen>, range: Range<usize>| {
         if !range.is_empty() {
@@ -190,7 +265,7 @@ fn spans(pieces: &[Piece], kept: &Range<usize>, len: usize) -> Vec<Seen> {
             done = range.end;
             spans.push(Seen {
                 range: range.clone(),
-                tokens: start - kept.start..end - kept.start,
+                tokens: start - kept.start + first..end - kept.start + first,
             });
         }
     }
@@ -230,7 +305,7 @@ mod tests {
     fn what_was_cut_has_no_tokens() {
         let pieces = [(0..3, 1), (4..6, 0), (7..9, 3), (10..12, 1), (13..15, 2)];
         let of = |kept| {
-            let spans = spans(&pieces, &kept, 16).into_iter();
+            let spans = spans(&pieces, &kept, 0, 16).into_iter();
             spans
                 .map(|span| (span.range, span.tokens))
                 .collect::<Vec<_>>()

@@ -302,9 +302,10 @@ impl Ranker {
             let pair = &*pair;
             engine.run(
                 passages,
+                engine.batch_rows(passages, options.deadline),
                 &pair.prefix,
                 options.deadline,
-                |passage, scratch| pair.push(tokenizer, passage, scratch),
+                |passage, scratch| pair.push(tokenizer, passage.as_ref(), scratch),
                 |batch, out| {
                     let width = engine.model.bert().out_width();
                     for (&(index, truncation), logits) in batch.iter().zip(out.chunks_exact(width))
@@ -367,7 +368,7 @@ impl Ranker {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 

@@ -61,27 +61,27 @@ impl Engine {
         lend(&self.queries, work)
     }
 
-    /// Puts every text through the model. `push` adds text `i` to the worker's batch and says what
-    /// was cut from it; `emit` is given each finished batch. Texts are begun in order; where the
-    /// deadline passes, those not begun are left out.
-    pub fn run(
+    /// Puts every item through the model, about so many `rows` at once ([`Engine::batch_rows`]). `push`
+    /// adds an item to the worker's batch and says what was cut from it; `emit` is given each finished batch.
+    /// Items are begun in order; where the deadline passes, those not begun are left out.
+    pub fn run<T: Sync>(
         &self,
-        texts: &[impl AsRef<str> + Sync],
+        items: &[T],
+        rows: usize,
         prefix: &Prefix,
         deadline: Option<Instant>,
-        push: impl Fn(&str, &mut Scratch) -> Truncation + Sync,
+        push: impl Fn(&T, &mut Scratch) -> Truncation + Sync,
         emit: impl Fn(&[(usize, Truncation)], &[f32]) + Sync,
     ) {
         let next = AtomicUsize::new(0);
-        let rows = self.batch_rows(texts, deadline);
         let late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
         let fill = |scratch: &mut Scratch| {
             scratch.batch.clear();
             scratch.pending.clear();
             while scratch.batch.full_rows() < rows && !late() {
                 let i = next.fetch_add(1, Ordering::Relaxed);
-                let Some(text) = texts.get(i) else { break };
-                let truncation = push(text.as_ref(), scratch);
+                let Some(item) = items.get(i) else { break };
+                let truncation = push(item, scratch);
                 scratch.pending.push((i, truncation));
             }
             !scratch.pending.is_empty()
@@ -94,22 +94,28 @@ impl Engine {
                 }
             });
         };
-        self.threads.run(texts.len(), work);
+        self.threads.run(items.len(), work);
     }
 
-    /// Rows to collect before a batch is computed: less than usual where that would leave some
-    /// threads without work.
-    fn batch_rows(&self, texts: &[impl AsRef<str>], deadline: Option<Instant>) -> usize {
+    /// Rows to collect before a batch of these texts is computed.
+    pub fn batch_rows(&self, texts: &[impl AsRef<str>], deadline: Option<Instant>) -> usize {
+        let tokens = |text: &str| (text.len() / BYTES_PER_TOKEN).min(self.max_length);
+        self.rows_of(deadline, || {
+            texts.iter().map(|text| tokens(text.as_ref())).sum()
+        })
+    }
+
+    /// The same where there are `total` rows: less than usual where that would leave some threads without
+    /// work.
+    pub fn rows_of(&self, deadline: Option<Instant>, total: impl FnOnce() -> usize) -> usize {
         let most = match deadline {
             Some(_) => DEADLINE_BATCH_ROWS,
             None => BATCH_ROWS,
         };
-        if self.threads.count() == 1 {
-            return most;
+        match self.threads.count() {
+            1 => most,
+            threads => (total() / (4 * threads)).clamp(1, most),
         }
-        let tokens = |text: &str| (text.len() / BYTES_PER_TOKEN).min(self.max_length);
-        let total: usize = texts.iter().map(|text| tokens(text.as_ref())).sum();
-        (total / (4 * self.threads.count())).clamp(1, most)
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::time::Instant;
+
 use common::{classifier, encoder, model};
 use lanerank::convert::WeightDtype;
 use lanerank::model::{Head, ModelConfig, Pooling};
@@ -61,4 +63,23 @@ fn explanations_are_of_the_same_bits() {
             }
         }
     }
+}
+
+#[test]
+fn a_deadline_leaves_words_without_an_effect() {
+    let opened = Ranker::builder().opened(model(&classifier(1), WeightDtype::Int8));
+    let ranker = opened.threads(1).build().unwrap();
+    let passage = "fresh bread, the lamp";
+    let options = |deadline| RerankOptions {
+        deadline,
+        ..RerankOptions::default()
+    };
+    let explain = |options| ranker.explain(QUERY, passage, &options).unwrap();
+    let whole = explain(options(None));
+    assert_eq!(whole.unexplained, 0);
+    assert_eq!(whole.spans.iter().flat_map(|span| span.effect).count(), 5);
+    let late = explain(options(Some(Instant::now())));
+    assert_eq!(late.unexplained, 5);
+    assert_eq!(late.logit.to_bits(), whole.logit.to_bits());
+    assert!(late.spans.iter().all(|span| span.effect.is_none()));
 }

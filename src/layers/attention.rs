@@ -1,7 +1,5 @@
 //! Attention over whole sequences, and the last layer's attention of the first token alone.
 
-use std::ops::Range;
-
 use lanerank_kernels::{Activation, Kernels};
 
 use super::linear::{Linear, Precision};
@@ -123,38 +121,6 @@ impl Attention {
     }
 }
 
-/// What one first token attends to: its own row among those of `s.x`, and all but a gap of its sequence's.
-#[derive(Debug, Clone)]
-pub struct Attended {
-    /// The token's row.
-    pub first: usize,
-    /// Rows before the gap.
-    pub before: Range<usize>,
-    /// Rows after it.
-    pub after: Range<usize>,
-}
-
-impl Attended {
-    /// Everything.
-    pub fn whole(sequence: &Sequence) -> Self {
-        Attended {
-            first: sequence.full.start,
-            before: sequence.full.start..sequence.full.start,
-            after: sequence.full.clone(),
-        }
-    }
-
-    /// Everything but `gap`, rows counted from the sequence's first.
-    pub fn without(sequence: &Sequence, gap: Range<usize>) -> Self {
-        let first = sequence.full.start;
-        Attended {
-            first,
-            before: first..first + gap.start,
-            after: first + gap.end..sequence.full.end,
-        }
-    }
-}
-
 /// Self-attention of each sequence's first token only.
 ///
 /// Neither keys nor values are computed. With `q` the token's query of one head,
@@ -203,24 +169,18 @@ impl ClsAttention {
         })
     }
 
-    /// Replaces `s.x`, the rows of all sequences, by one row for each of `attended`: that first token
-    /// after attention and layer norm.
-    pub fn apply(
-        &self,
-        kernels: &Kernels,
-        attended: impl ExactSizeIterator<Item = Attended> + Clone,
-        s: &mut LayerScratch,
-    ) {
+    /// Replaces `s.x`, the rows of all sequences, by one row each: its first token after
+    /// attention and layer norm.
+    pub fn apply(&self, kernels: &Kernels, sequences: &[Sequence], s: &mut LayerScratch) {
         let hidden = self.hidden_size;
-        let m = attended.len();
-        let len = m * hidden;
+        let len = sequences.len() * hidden;
         let first = sized(&mut s.context, len);
-        for (part, row) in attended.clone().zip(first.chunks_exact_mut(hidden)) {
-            row.copy_from_slice(&s.x[part.first * hidden..][..hidden]);
+        for (sequence, row) in sequences.iter().zip(first.chunks_exact_mut(hidden)) {
+            row.copy_from_slice(&s.x[sequence.full.start * hidden..][..hidden]);
         }
-        self.queries_into_inputs(kernels, m, s);
-        self.attend(kernels, attended, s);
-        self.values(kernels, m, s);
+        self.queries_into_inputs(kernels, sequences.len(), s);
+        self.attend(kernels, sequences, s);
+        self.values(kernels, sequences.len(), s);
         let delta = sized(&mut s.delta, len);
         self.output.apply(
             kernels,
@@ -266,21 +226,16 @@ impl ClsAttention {
     }
 
     /// `s.inner[m, heads, hidden]` as scoring vectors to `s.delta[m, heads, hidden]`: the weighted
-    /// mean of the rows attended to.
-    fn attend(
-        &self,
-        kernels: &Kernels,
-        attended: impl ExactSizeIterator<Item = Attended>,
-        s: &mut LayerScratch,
-    ) {
+    /// mean of the sequence's rows.
+    fn attend(&self, kernels: &Kernels, sequences: &[Sequence], s: &mut LayerScratch) {
         let (hidden, heads) = (self.hidden_size, self.heads);
         let width = heads * hidden;
-        let means = sized(&mut s.delta, attended.len() * width);
-        for (i, part) in attended.enumerate() {
+        let means = sized(&mut s.delta, sequences.len() * width);
+        for (i, sequence) in sequences.iter().enumerate() {
             kernels.cls_attention(
                 &s.inner[i * width..(i + 1) * width],
-                &s.x[part.before.start * hidden..part.before.end * hidden],
-                &s.x[part.after.start * hidden..part.after.end * hidden],
+                &[],
+                &s.x[sequence.full.start * hidden..sequence.full.end * hidden],
                 heads,
                 hidden,
                 &mut s.attention,

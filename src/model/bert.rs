@@ -5,14 +5,12 @@
 //! token's row (nor any key or value of that layer), and the query's tokens,
 //! whose embeddings and first-layer projections are the same in every pair of a request.
 
-use std::ops::Range;
-
 use lanerank_kernels::Kernels;
 
 use crate::Error;
 use crate::batch::Batch;
 use crate::format::sections::Sections;
-use crate::layers::attention::{Attended, Attention, ClsAttention, Prefix};
+use crate::layers::attention::{Attention, ClsAttention, Prefix};
 use crate::layers::embeddings::Embeddings;
 use crate::layers::feed_forward::FeedForward;
 use crate::layers::head::{Classifier, mean_pool, normalize};
@@ -137,87 +135,35 @@ impl Bert {
             layers: s,
             ..
         } = scratch;
-        self.full_layers(kernels, prefix, batch, s, &mut watch);
+        self.embeddings.apply(kernels, batch.tokens(), &mut s.own_x);
+        match self.layers.split_first() {
+            Some((first, rest)) => {
+                first
+                    .attention
+                    .project(kernels, &s.own_x, &mut s.quantized, &mut s.qkv);
+                first
+                    .attention
+                    .attend(kernels, batch.sequences(), Some(prefix), s);
+                self.join_prefix(batch, prefix, s);
+                first.finish(kernels, s);
+                watch(&s.x);
+                for layer in rest {
+                    layer
+                        .attention
+                        .project(kernels, &s.x, &mut s.quantized, &mut s.qkv);
+                    layer.attention.attend(kernels, batch.sequences(), None, s);
+                    layer.finish(kernels, s);
+                    watch(&s.x);
+                }
+            }
+            None => self.join_prefix(batch, prefix, s),
+        }
         if let Some(last) = &self.last {
-            let whole = batch.sequences().iter().map(Attended::whole);
-            last.attention.apply(kernels, whole, s);
+            last.attention.apply(kernels, batch.sequences(), s);
             last.feed_forward.apply(kernels, s);
             watch(&s.x);
         }
         self.head(kernels, batch, s, out);
-    }
-
-    /// A cross-encoder's logits for `scratch.batch`'s only sequence, and those it would have if in the
-    /// last layer the first token could not attend to the rows of one of `gaps` (counted from the sequence's
-    /// first, which is in none): `[1 + gaps, labels]`. An encoder gives nothing.
-    pub(crate) fn run_without(
-        &self,
-        kernels: &Kernels,
-        prefix: &Prefix,
-        scratch: &mut Scratch,
-        gaps: &[Range<usize>],
-    ) -> Vec<f32> {
-        /// Variants computed at once: more would take memory for each.
-        const AT_ONCE: usize = 32;
-        let Scratch {
-            batch,
-            out,
-            layers: s,
-            ..
-        } = scratch;
-        let mut logits = Vec::new();
-        let parts = (&self.last, &self.classifier, batch.sequences());
-        let (Some(last), Some(classifier), [sequence]) = parts else {
-            return logits;
-        };
-        self.full_layers(kernels, prefix, batch, s, &mut |_| ());
-        let rows = s.x.clone();
-        let attended: Vec<Attended> = std::iter::once(Attended::whole(sequence))
-            .chain(
-                gaps.iter()
-                    .map(|gap| Attended::without(sequence, gap.clone())),
-            )
-            .collect();
-        for some in attended.chunks(AT_ONCE) {
-            s.x.clone_from(&rows);
-            last.attention.apply(kernels, some.iter().cloned(), s);
-            last.feed_forward.apply(kernels, s);
-            classifier.apply(kernels, s, out);
-            logits.extend_from_slice(out);
-        }
-        logits
-    }
-
-    /// Embeddings and all layers that compute every token: `batch` to `s.x`, all rows.
-    fn full_layers(
-        &self,
-        kernels: &Kernels,
-        prefix: &Prefix,
-        batch: &Batch,
-        s: &mut LayerScratch,
-        watch: &mut impl FnMut(&[f32]),
-    ) {
-        self.embeddings.apply(kernels, batch.tokens(), &mut s.own_x);
-        let Some((first, rest)) = self.layers.split_first() else {
-            return self.join_prefix(batch, prefix, s);
-        };
-        first
-            .attention
-            .project(kernels, &s.own_x, &mut s.quantized, &mut s.qkv);
-        first
-            .attention
-            .attend(kernels, batch.sequences(), Some(prefix), s);
-        self.join_prefix(batch, prefix, s);
-        first.finish(kernels, s);
-        watch(&s.x);
-        for layer in rest {
-            layer
-                .attention
-                .project(kernels, &s.x, &mut s.quantized, &mut s.qkv);
-            layer.attention.attend(kernels, batch.sequences(), None, s);
-            layer.finish(kernels, s);
-            watch(&s.x);
-        }
     }
 
     /// `s.own_x`, the batch's own rows, to `s.x`, every sequence's rows with its share of the

@@ -53,6 +53,10 @@ def check(driver, server, url, token):
         # As it stands in the document: what is rendered has its white space folded.
         text = item.find_element(By.CLASS_NAME, "text").get_property("textContent")
         assert text == TEXTS[rank["index"]], text
+        assert not item.find_elements(By.TAG_NAME, "mark")
+        item.find_element(By.CLASS_NAME, "why").click()
+        WebDriverWait(driver, 30).until(lambda _: item.find_elements(By.TAG_NAME, "mark"))
+        assert item.find_element(By.CLASS_NAME, "text").get_property("textContent") == text
         marks = item.find_elements(By.CSS_SELECTOR, ".text mark")
         effects = [(p["text"], p["effect"]) for p in rank["explanation"] if p["effect"] is not None]
         assert [m.get_property("textContent") for m in marks] == [word for word, _ in effects]
@@ -79,9 +83,6 @@ def check(driver, server, url, token):
     details = driver.find_element(By.CSS_SELECTOR, "#results details")
     details.find_element(By.TAG_NAME, "summary").click()
     assert details.find_element(By.TAG_NAME, "s").text.startswith("long bread")
-    driver.find_element(By.ID, "explain").click()
-    rerank(driver, QUERY, TEXTS)
-    assert not driver.find_elements(By.TAG_NAME, "mark")
     said = rerank(driver, QUERY, [])
     assert said == "`texts` cannot be empty", said
     asked = driver.execute_script("return performance.getEntries().filter(e => e.name.includes('://')).map(e => e.name)")

@@ -53,8 +53,8 @@ pub struct RerankArgs {
     #[arg(long)]
     explain_truncation: bool,
 
-    /// Show which words of each passage shown its score comes from: by how much the logit is larger than it
-    /// would be if the last layer's [CLS] token could not attend to the word
+    /// Show which words of each passage shown its score comes from: by how much the logit is larger than without the
+    /// word. Takes as long as scoring a passage once a word
     #[arg(long)]
     explain: bool,
 

@@ -203,7 +203,10 @@ impl Task {
         if progress.outcome.tokens.is_empty() {
             return Claim::Count;
         }
-        let piece = piece(&progress.outcome.tokens[next..], sharers);
+        let piece = match self.work {
+            Work::Explain(_) => 1,
+            _ => piece(&progress.outcome.tokens[next..], sharers),
+        };
         progress.next += piece;
         Claim::Compute(next..next + piece, progress.next < self.texts.len())
     }
@@ -243,7 +246,11 @@ impl Task {
                 });
             }
             let computed = (around + own).min(most);
-            total += computed;
+            total += match self.work {
+                // Again without each word, of which there are at most as many as tokens.
+                Work::Explain(_) => computed.saturating_mul(1 + own.min(most)),
+                _ => computed,
+            };
             tokens.push(computed);
         }
         match total > self.options.max_tokens {
@@ -285,6 +292,10 @@ impl Task {
             e => TaskError::Failed(e.to_string()),
         };
         let options = RerankOptions {
+            deadline: match self.work {
+                Work::Explain(_) => self.options.deadline,
+                _ => None,
+            },
             truncation_side: self.options.truncation_side,
             max_passage_tokens: self.options.max_text_tokens,
             ..RerankOptions::default()
