@@ -45,7 +45,7 @@ def check(driver, server, url, token):
     said = rerank(driver, QUERY, TEXTS)
     assert said.startswith("4 passages in "), said
     headers = {"authorization": f"Bearer {token}"}
-    want = server.post("/rerank", {"query": QUERY, "texts": TEXTS, "return_cut": True, "explain": True}, headers)
+    want = server.post("/rerank", {"query": QUERY, "texts": TEXTS, "return_cut": True}, headers)
     items = driver.find_elements(By.CSS_SELECTOR, "#results li")
     assert len(items) == len(want)
     widths = []
@@ -57,8 +57,9 @@ def check(driver, server, url, token):
         item.find_element(By.CLASS_NAME, "why").click()
         WebDriverWait(driver, 30).until(lambda _: item.find_elements(By.TAG_NAME, "mark"))
         assert item.find_element(By.CLASS_NAME, "text").get_property("textContent") == text
+        explained = server.post("/rerank", {"query": QUERY, "texts": [text], "explain": True}, headers)[0]
         marks = item.find_elements(By.CSS_SELECTOR, ".text mark")
-        effects = [(p["text"], p["effect"]) for p in rank["explanation"] if p["effect"] is not None]
+        effects = [(p["text"], p["effect"]) for p in explained["explanation"] if p["effect"] is not None]
         assert [m.get_property("textContent") for m in marks] == [word for word, _ in effects]
         for mark, (_, effect) in zip(marks, effects):
             assert mark.get_attribute("class") == ("less" if effect < 0 else "more")

@@ -248,7 +248,7 @@ impl Task {
             let computed = (around + own).min(most);
             total += match self.work {
                 // Again without each word, of which there are at most as many as tokens.
-                Work::Explain(_) => computed.saturating_mul(1 + own.min(most)),
+                Work::Explain(_) => computed * (1 + computed.saturating_sub(around)),
                 _ => computed,
             };
             tokens.push(computed);
