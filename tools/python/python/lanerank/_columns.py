@@ -1,0 +1,123 @@
+"""What the adapters for Ray and Spark have in common: columns of texts in, a column of scores out."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
+
+from ._models import Ranker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any, TypedDict
+
+    import pyarrow
+
+    class Ranked(TypedDict):
+        """A candidate's place in its row, and its score, which one without a text has not."""
+
+        index: int
+        score: float | None
+
+
+@lru_cache(maxsize=None)
+def ranker(model_name: str | None, cache_dir: str | None, max_length: int | None) -> Ranker:
+    """The worker's ranker, opened once; on one thread, because there is a worker for each core."""
+    return Ranker(model_name, cache_dir, max_length, threads=1)
+
+
+def pair_scores(
+    ranker: Ranker, queries: Iterable[str | None], passages: Iterable[str | None]
+) -> list[float | None]:
+    """The score of each pair, in order; None where the query or the passage is None. The query of
+    neighbours that share it is read once."""
+    found: list[float | None] = []
+    for query, pairs in groupby(zip(queries, passages, strict=True), key=itemgetter(0)):
+        found += _scores(ranker, query, [passage for _, passage in pairs])
+    return found
+
+
+def ranking(
+    ranker: Ranker, query: str | None, candidates: Iterable[str | None] | None
+) -> list[Ranked] | None:
+    """The candidates of a row, best first, equal ones in the order given; last those without a score,
+    because the text or the query is None. None where there is no list."""
+    if candidates is None:
+        return None
+    texts = list(candidates)
+    if query is None:
+        return [{"index": index, "score": None} for index in range(len(texts))]
+    there = [index for index, text in enumerate(texts) if text is not None]
+    hits = ranker.rank(query, [text for text in texts if text is not None])
+    ranked: list[Ranked] = [{"index": there[hit.index], "score": hit.score} for hit in hits]
+    return ranked + [{"index": index, "score": None} for index, text in enumerate(texts) if text is None]
+
+
+def _scores(ranker: Ranker, query: str | None, passages: Sequence[str | None]) -> list[float | None]:
+    if query is None:
+        return [None] * len(passages)
+    scores = iter(ranker.scores(query, [passage for passage in passages if passage is not None]))
+    return [None if passage is None else next(scores) for passage in passages]
+
+
+class Scorer:
+    """A column of scores for Arrow's batches and tables of (query, passage): what a worker runs.
+
+    The arguments are the ranker's, and the names of the columns that are read and of the one that is
+    added, of float32. Rows keep their order, and all their columns.
+    """
+
+    def __init__(
+        self,
+        model_name: str | None = None,
+        cache_dir: str | None = None,
+        max_length: int | None = None,
+        query: str = "query",
+        passage: str = "passage",
+        output: str = "score",
+    ) -> None:
+        self._model = (model_name, cache_dir, max_length)
+        self._columns = (query, passage)
+        self._output = output
+
+    def __call__(self, batch: Any) -> Any:
+        import pyarrow
+
+        queries, passages = (batch.column(name).to_pylist() for name in self._columns)
+        scores = pair_scores(ranker(*self._model), queries, passages)
+        return _with_column(batch, self._output, pyarrow.array(scores, pyarrow.float32()))
+
+
+class ListRanker:
+    """A column of rankings for Arrow's batches and tables of (query, list of candidates), otherwise as
+    Scorer. A ranking is a list of structs of the candidate's index, int32, and its score, float32."""
+
+    def __init__(
+        self,
+        model_name: str | None = None,
+        cache_dir: str | None = None,
+        max_length: int | None = None,
+        query: str = "query",
+        candidates: str = "candidates",
+        output: str = "ranking",
+    ) -> None:
+        self._model = (model_name, cache_dir, max_length)
+        self._columns = (query, candidates)
+        self._output = output
+
+    def __call__(self, batch: Any) -> Any:
+        import pyarrow
+
+        own = ranker(*self._model)
+        rows = zip(*(batch.column(name).to_pylist() for name in self._columns))
+        rankings = [ranking(own, query, candidates) for query, candidates in rows]
+        kind = pyarrow.list_(pyarrow.struct([("index", pyarrow.int32()), ("score", pyarrow.float32())]))
+        return _with_column(batch, self._output, pyarrow.array(rankings, kind))
+
+
+def _with_column(batch: Any, name: str, values: pyarrow.Array) -> Any:
+    if name in batch.schema.names:
+        raise ValueError(f"there is a column {name!r} already; name another for the result")
+    return batch.append_column(name, values)
