@@ -15,7 +15,8 @@ use lanerank::Ranker;
 
 type Error = Box<dyn std::error::Error>;
 
-const USAGE: &str = "usage: lanerank-datafusion FILE.parquet \"SELECT ... FROM pairs\" [PARTITIONS]";
+const USAGE: &str =
+    "usage: lanerank-datafusion FILE.parquet \"SELECT ... FROM pairs\" [PARTITIONS]";
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();

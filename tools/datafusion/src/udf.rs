@@ -74,8 +74,13 @@ impl ScalarUDFImpl for RerankScore {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [query, passage] = take_function_args(NAME, &args.args)?;
-        let constant = [query, passage].map(|argument| matches!(argument, ColumnarValue::Scalar(_)));
-        let rows = if constant == [true, true] { 1 } else { args.number_rows };
+        let constant =
+            [query, passage].map(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let rows = if constant == [true, true] {
+            1
+        } else {
+            args.number_rows
+        };
         let scores = self.scores(rows, &Texts::new(query)?, &Texts::new(passage)?)?;
         Ok(match constant {
             [true, true] => ScalarValue::try_from_array(&scores, 0)?.into(),
