@@ -50,7 +50,8 @@ class Ray:
 
         from lanerank.ray import score
 
-        score(ray.data.read_parquet(folder), workers=self.workers).sum("score")
+        pairs = ray.data.read_parquet(folder, override_num_blocks=FILES)
+        score(pairs, workers=self.workers).sum("score")
 
     def stop(self):
         import ray
