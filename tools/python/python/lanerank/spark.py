@@ -48,13 +48,17 @@ def rerank_score(
 ) -> "Callable[..., Any]":
     """A pandas UDF (query, passage) -> score, for columns and, registered, for SQL."""
     import pandas
-    from pyspark.sql.functions import pandas_udf
+    from pyspark.sql.pandas import functions
+
+    # Its types know only calls that give the kind of function as a number.
+    pandas_udf: "Any" = functions.pandas_udf
 
     def rerank_score(query: pandas.Series, passage: pandas.Series) -> pandas.Series:
         scores = pair_scores(ranker(model_name, cache_dir, max_length), _texts(query), _texts(passage))
         return pandas.Series(scores, dtype="float32")
 
-    return pandas_udf(rerank_score, "float")
+    function: "Callable[..., Any]" = pandas_udf(rerank_score, "float")
+    return function
 
 
 def _map(
