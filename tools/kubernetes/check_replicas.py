@@ -13,6 +13,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "tests/server"))
 from common import Server
+from load import processor_seconds
 
 WORDS = "bread keeps fresh in a paper bag the lighthouse was built of stone water runs on rust never sleeps".split()
 
@@ -45,6 +46,11 @@ class Nginx:
     def __exit__(self, *_):
         self.process.terminate()
         self.process.wait(10)
+
+    def processor_seconds(self):
+        """Of its worker."""
+        pid = self.process.pid
+        return sum(processor_seconds(int(child)) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
 
     def log(self):
         """A list for each request: its status, then the replicas that it went to with what they said."""
@@ -118,8 +124,11 @@ class Load:
         self.replicas = {went[-1][0] for _, went in log}
 
 
-def scaling(nginxes, questions, args):
+def scaling(nginxes, replicas, questions, args):
     rates = {count: [] for count in nginxes}
+    parts = lambda: [sum(processor_seconds(r.process.pid) for r in replicas),
+                     sum(n.processor_seconds() for n in nginxes.values()), time.process_time()]
+    begin = parts()
     for _ in range(args.rounds):
         for count, nginx in nginxes.items():
             with Load(nginx, questions, args.clients) as load:
@@ -128,6 +137,9 @@ def scaling(nginxes, questions, args):
             assert len(load.replicas) == count, "a replica had nothing to do"
     one, two = (statistics.median(rates[count]) for count in (1, 2))
     print(f"requests/s of 100 passages: {one:.1f} with one replica, {two:.1f} with two: {two / one:.2f} times as many")
+    total = sum(len(nginx.log()) for nginx in nginxes.values())
+    replica, proxy, client = (1e3 * (after - before) / total for before, after in zip(begin, parts()))
+    print(f"CPU ms a request: {replica:.2f} in a replica, {proxy:.2f} in nginx, {client:.2f} in the clients")
 
 
 class Replica(Server):
@@ -175,7 +187,7 @@ def main():
             os.chmod(tmp, 0o755)  # nginx's workers are nobody, where it is started as root.
             ports = [replica.port for replica in replicas]
             with Nginx(f"{tmp}/one", ports[:1]) as one, Nginx(f"{tmp}/two", ports) as two:
-                scaling({1: one, 2: two}, hundred, args)
+                scaling({1: one, 2: two}, replicas, hundred, args)
                 restart(two, replicas, few, args, kill=False)
                 restart(two, replicas, few, args, kill=True)
     finally:
