@@ -14,14 +14,14 @@ work=$(mktemp -d) server=
 trap '[ -z "$server" ] || kill $server 2>/dev/null; rm -rf "$work"' EXIT
 storage=(--root "$work/storage" --runroot "$work/run" --storage-driver vfs)
 buildah "${storage[@]}" bud --quiet --isolation chroot -f tools/kubernetes/Containerfile -t lanerank . >/dev/null
-field() { buildah "${storage[@]}" inspect --type image --format "$1" lanerank; }
-user=$(field '{{.OCIv1.Config.User}}')
-read -ra command <<<"$(field '{{join .OCIv1.Config.Entrypoint " "}}')"
+read -r user command < <(buildah "${storage[@]}" inspect --type image lanerank | python3 -c 'import json, sys
+config = json.load(sys.stdin)["OCIv1"]["config"]
+print(config["User"], *config["Entrypoint"])')
 container=$(buildah "${storage[@]}" from lanerank)
 root=$(buildah "${storage[@]}" mount "$container")
 find "$root" -type f -printf 'in the image: /%P, %s bytes\n'
 
-chroot --userspec="$user" "$root" "${command[@]}" --listen "127.0.0.1:$port" 2>"$work/log" &
+chroot --userspec="$user" "$root" $command --listen "127.0.0.1:$port" 2>"$work/log" &
 server=$!
 for _ in $(seq 100); do curl -fs "127.0.0.1:$port/ready" >/dev/null && break; sleep 0.1; done || true
 grep -q "^Uid:.65532" /proc/$server/status
