@@ -37,7 +37,7 @@ def expected(binary):
 
 
 def check(cargo_lambda, port, right):
-    url = f"http://127.0.0.1:{port}/lambda-url/bootstrap"
+    url = f"http://127.0.0.1:{port}"
     status, ranks = post(url + "/rerank", json.dumps({"query": QUERY, "texts": TEXTS}).encode())
     assert (status, [(r["index"], r["score"]) for r in ranks]) == (200, right), (status, ranks)
     status, ranks = post(url + "/v2/rerank", json.dumps({"query": QUERY, "documents": TEXTS}).encode())
@@ -53,7 +53,7 @@ def check(cargo_lambda, port, right):
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(event, file)
         file.flush()
-        command = [cargo_lambda, "lambda", "invoke", "bootstrap", "--data-file", file.name,
+        command = [cargo_lambda, "lambda", "invoke", "--data-file", file.name,
                    "--invoke-address", "127.0.0.1", "--invoke-port", str(port), "--output-format", "json"]
         out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     answer = json.loads(out)
@@ -78,7 +78,7 @@ def main():
             except ConnectionRefusedError:
                 assert processes[0].poll() is None, "cargo lambda did not start"
                 time.sleep(0.1)
-        settings = {"AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}/.rt/bootstrap", "AWS_LAMBDA_FUNCTION_NAME": "bootstrap",
+        settings = {"AWS_LAMBDA_RUNTIME_API": f"http://127.0.0.1:{port}/.rt", "AWS_LAMBDA_FUNCTION_NAME": "_",
                     "AWS_LAMBDA_FUNCTION_VERSION": "1", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}
         processes.append(subprocess.Popen([args.bootstrap], env=settings, stderr=subprocess.DEVNULL))
         check(cargo_lambda, port, right)

@@ -20,7 +20,7 @@ pub fn adapt(mut request: Request<Body>, usual: Option<Duration>) -> Request<Bod
     }
     let remaining = request
         .lambda_context_ref()
-        .map(|context| remaining(context.deadline, SystemTime::now()));
+        .and_then(|context| remaining(context.deadline, SystemTime::now()));
     if let Some(deadline) = remaining.and_then(|most| deadline(&request, usual, most)) {
         request.headers_mut().insert(DEADLINE, deadline);
     }
@@ -47,12 +47,12 @@ fn without_stage(request: &Request<Body>) -> Option<Uri> {
     path.parse().ok()
 }
 
-/// Time until `deadline`, milliseconds since 1970, less what the answer needs.
-fn remaining(deadline: u64, now: SystemTime) -> Duration {
-    let end = SystemTime::UNIX_EPOCH + Duration::from_millis(deadline);
-    end.duration_since(now)
-        .unwrap_or_default()
-        .saturating_sub(MARGIN)
+/// Time until `deadline`, milliseconds since 1970, less what the answer needs. Lambda has no invocations
+/// whose time is over: such a deadline is an emulator's that has none.
+fn remaining(deadline: u64, now: SystemTime) -> Option<Duration> {
+    let end = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(deadline))?;
+    let time = end.duration_since(now).ok()?;
+    Some(time.saturating_sub(MARGIN))
 }
 
 /// The header that the request gets: what it or else the settings ask for, at most `most`. A header that

@@ -1,7 +1,8 @@
 //! Right answers, whoever asks.
 
+use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use lanerank::convert::WeightDtype;
 use lanerank::{Model, Ranker};
@@ -97,8 +98,7 @@ fn invocations_one_after_the_other() {
 
 #[test]
 fn a_model_from_a_layer() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("small.lane");
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("small.lane");
     let file = models::file(&models::classifier(1), WeightDtype::Int8, 5);
     std::fs::write(&path, file).unwrap();
     let ranker = Ranker::builder().opened(Model::open(&path).unwrap());
@@ -163,6 +163,18 @@ fn answers_come_before_lambda_ends_the_function() {
         hits(&answer(&request, 60_000).ok(), "score").len(),
         texts.len()
     );
+}
+
+/// As cargo-lambda's emulator sends it.
+#[test]
+fn a_deadline_that_was_never_one() {
+    let request = Request::post("/rerank", &json!({"query": QUERY, "texts": TEXTS}));
+    let event = Trigger::HttpApi.event(&request, false);
+    let past = SystemTime::UNIX_EPOCH + Duration::from_secs(600);
+    match start(&[]).invoke_until(&event, past) {
+        Report::Response { body, .. } => assert_eq!(body["statusCode"], 200),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

@@ -173,11 +173,16 @@ impl Function {
 
     /// Has the function handle an event, and tells it that it has so much time.
     pub fn invoke_within(&mut self, event: &Value, time: Duration) -> Report {
+        self.invoke_until(event, SystemTime::now() + time)
+    }
+
+    /// Has the function handle an event, and tells it when its time ends.
+    pub fn invoke_until(&mut self, event: &Value, deadline: SystemTime) -> Report {
         self.invocations += 1;
         let invocation = Invocation {
             id: format!("8476a536-e9f4-11e8-9739-{:012x}", self.invocations),
             event: event.clone(),
-            deadline: SystemTime::now() + time,
+            deadline,
         };
         let asked = invocation.id.clone();
         self.events.send(invocation).unwrap();
