@@ -125,7 +125,7 @@ fn what_a_load_balancer_asks_now_and_then() {
 
 #[test]
 fn answers_come_before_lambda_ends_the_function() {
-    // 220,000 tokens: half a second on one fast core, and not a tenth of that on any.
+    // 220,000 tokens: half a second of one fast core.
     let texts = vec![TEXTS[1].repeat(20); 1000];
     let body = json!({"query": QUERY, "texts": texts});
     let mut function = start(&[("LANERANK_THREADS", "1")]);
