@@ -13,22 +13,26 @@ const DEADLINE: &str = "x-deadline-ms";
 const MARGIN: Duration = Duration::from_millis(50);
 
 /// Takes the stage off the path, and lets the request end before Lambda ends the function. `usual` is the
-/// time of requests that do not say how much they have.
-pub fn adapt(mut request: Request<Body>, usual: Option<Duration>) -> Request<Body> {
+/// time of requests that do not say how much they have; the process began at `started`.
+pub fn adapt(
+    mut request: Request<Body>,
+    usual: Option<Duration>,
+    started: SystemTime,
+) -> Request<Body> {
     if let Some(uri) = without_stage(&request) {
         *request.uri_mut() = uri;
     }
     let remaining = request
         .lambda_context_ref()
-        .and_then(|context| remaining(context.deadline, SystemTime::now()));
+        .and_then(|context| remaining(context.deadline, started));
     if let Some(deadline) = remaining.and_then(|most| deadline(&request, usual, most)) {
         request.headers_mut().insert(DEADLINE, deadline);
     }
     request
 }
 
-/// The URI with the path as the routes know it. `lambda_http` puts the stage before it. What the event has as its path
-/// is without the stage from a REST API, and with it from an HTTP API.
+/// The URI with the path as the routes know it. `lambda_http` puts the stage before it. What the event has
+/// as its path is without the stage from a REST API, and with it from an HTTP API.
 fn without_stage(request: &Request<Body>) -> Option<Uri> {
     let raw = request.raw_http_path();
     let path = match request.request_context_ref() {
@@ -47,12 +51,12 @@ fn without_stage(request: &Request<Body>) -> Option<Uri> {
     path.parse().ok()
 }
 
-/// Time until `deadline`, milliseconds since 1970, less what the answer needs. Lambda has no invocations
-/// whose time is over: such a deadline is an emulator's that has none.
-fn remaining(deadline: u64, now: SystemTime) -> Option<Duration> {
+/// Time until `deadline`, milliseconds since 1970, less what the answer needs. One from before the process
+/// is none: an emulator without deadlines has to send something.
+fn remaining(deadline: u64, started: SystemTime) -> Option<Duration> {
     let end = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(deadline))?;
-    let time = end.duration_since(now).ok()?;
-    Some(time.saturating_sub(MARGIN))
+    let left = end.duration_since(SystemTime::now()).unwrap_or_default();
+    (end > started).then(|| left.saturating_sub(MARGIN))
 }
 
 /// The header that the request gets: what it or else the settings ask for, at most `most`. A header that

@@ -11,6 +11,7 @@ mod event;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use clap::Parser;
 use http::Request;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
 
 /// Answers requests for as long as there are any.
 async fn run() -> Result<(), Error> {
+    let started = SystemTime::now();
     let app = match open() {
         Ok(app) => app,
         Err(e) => {
@@ -55,7 +57,7 @@ async fn run() -> Result<(), Error> {
     let deadline = app.settings.deadline;
     let routes = router(Arc::new(app));
     lambda_http::run(
-        routes.map_request(move |request: Request<Body>| event::adapt(request, deadline)),
+        routes.map_request(move |request: Request<Body>| event::adapt(request, deadline, started)),
     )
     .await
 }
