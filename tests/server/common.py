@@ -12,7 +12,7 @@ class Server:
     def __enter__(self):
         self.process = subprocess.Popen(self.command, stderr=subprocess.PIPE, text=True, env=self.env)
         for line in self.process.stderr:
-            if found := re.search(r"listening on http://([^ ]+)", line):
+            if found := re.search(r"listening on http://([\d.:]+)", line):
                 self.url = "http://" + found[1]
                 break
         else:

@@ -16,7 +16,7 @@
 pub mod api;
 mod auth;
 pub mod listen;
-mod log;
+pub mod log;
 mod metrics;
 pub mod models;
 mod observe;

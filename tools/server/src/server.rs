@@ -2,16 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use tokio::sync::watch;
 
 use crate::api::{App, router};
-use crate::auth::Tokens;
 use crate::listen::{Connections, Sockets};
-use crate::metrics::Metrics;
-use crate::models::{Models, Reload};
-use crate::schedule::Pool;
+use crate::models::Reload;
 use crate::{ServeError, Settings};
 
 /// What the operating system tells a server.
@@ -99,22 +96,8 @@ impl Server {
     /// # Errors
     /// What could not be had.
     pub async fn bind(settings: Settings) -> Result<Server, ServeError> {
-        let models = Models::open(&settings)?;
-        let io = |what: &str| {
-            let what = what.to_owned();
-            move |source| ServeError::Io { what, source }
-        };
-        let pool = Pool::start(settings.threads, settings.queue).map_err(io("starting threads"))?;
-        let metrics = Metrics::new().map_err(|e| ServeError::Config(format!("metrics: {e}")))?;
-        let sockets = Sockets::bind(&settings).await?;
-        let app = App {
-            tokens: Tokens::new(&settings.tokens),
-            models,
-            pool,
-            metrics,
-            draining: AtomicBool::new(false),
-            settings,
-        };
+        let app = App::open(settings)?;
+        let sockets = Sockets::bind(&app.settings).await?;
         Ok(Server {
             app: Arc::new(app),
             sockets,

@@ -20,12 +20,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::Settings;
 use crate::auth::Tokens;
 use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::observe::observe;
 use crate::schedule::Pool;
+use crate::{ServeError, Settings};
 use error::{ApiError, Kind};
 
 /// What all requests share.
@@ -40,6 +40,30 @@ pub struct App {
     pub(crate) tokens: Tokens,
     /// Whether the server is shutting down.
     pub draining: AtomicBool,
+}
+
+impl App {
+    /// Opens the models and starts the threads; whoever has requests gives them to [`router`].
+    ///
+    /// # Errors
+    /// What could not be had.
+    pub fn open(settings: Settings) -> Result<App, ServeError> {
+        let models = Models::open(&settings)?;
+        let pool =
+            Pool::start(settings.threads, settings.queue).map_err(|source| ServeError::Io {
+                what: "starting threads".to_owned(),
+                source,
+            })?;
+        let metrics = Metrics::new().map_err(|e| ServeError::Config(format!("metrics: {e}")))?;
+        Ok(App {
+            tokens: Tokens::new(&settings.tokens),
+            models,
+            pool,
+            metrics,
+            draining: AtomicBool::new(false),
+            settings,
+        })
+    }
 }
 
 /// All routes.
