@@ -85,6 +85,8 @@ impl Lexical {
 
 impl FirstStage for Lexical {
     fn retrieve(&self, query: &str, depth: usize) -> Result<Vec<Found>, Failure> {
+        // tantivy makes room for as many as it is asked for, and that must not be none.
+        let depth = depth.min(self.searcher.num_docs() as usize);
         if depth == 0 {
             return Ok(Vec::new());
         }

@@ -98,7 +98,11 @@ fn run(command: &Command) -> Result<(), Failure> {
             let encoder = encoder.open(search.ranker.threads)?;
             let collection = search.collection()?;
             let engine = encoder.index(&collection.documents)?;
-            search.answer("usearch", &engine, &collection)
+            search.answer("usearch", &engine, &collection)?;
+            match search.query.is_none() {
+                true => report::print_recall(&engine, &collection, search.depth),
+                false => Ok(()),
+            }
         }
         Command::Hybrid(SemanticArgs { search, encoder }) => {
             let encoder = encoder.open(search.ranker.threads)?;

@@ -1,5 +1,6 @@
 //! What the commands print.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use lanerank::Hit;
@@ -8,8 +9,9 @@ use lanerank_cli::output;
 use lanerank_cli::table::Table;
 
 use crate::collection::Collection;
-use crate::first_stage::Found;
+use crate::first_stage::{FirstStage, Found};
 use crate::measure::{Measured, STAGES, median};
+use crate::semantic::Semantic;
 use crate::sqlite::Sqlite;
 
 /// Characters of a document that are shown.
@@ -60,6 +62,34 @@ pub fn print_in_sql(sqlite: &Sqlite, collection: &Collection, depth: usize) -> R
     }
     let time = ms(median(times));
     output::print(|out| writeln!(out, "both in one SQL statement: {time} ms a query"))
+}
+
+/// Prints how much of what comparing every vector finds the index finds as well.
+///
+/// # Errors
+/// When the engine fails or standard output cannot be written.
+pub fn print_recall(
+    semantic: &Semantic,
+    collection: &Collection,
+    depth: usize,
+) -> Result<(), Failure> {
+    let (mut both, mut exact) = (0, 0);
+    for (_, query) in &collection.queries {
+        let documents = |found: Vec<Found>| -> HashSet<usize> {
+            found.into_iter().map(|f| f.document).collect()
+        };
+        let all = documents(semantic.retrieve_exactly(query, depth)?);
+        let found = documents(semantic.retrieve(query, depth)?);
+        both += all.intersection(&found).count();
+        exact += all.len();
+    }
+    let percent = 100.0 * both as f64 / exact.max(1) as f64;
+    output::print(|out| {
+        writeln!(
+            out,
+            "of the exact first {depth} the index found {percent:.2} %"
+        )
+    })
 }
 
 /// Prints the best of a query's documents, and which place each stage gives them.

@@ -44,8 +44,8 @@ impl Semantic {
     /// # Errors
     /// As [`FirstStage::retrieve`].
     pub fn retrieve_exactly(&self, query: &str, depth: usize) -> Result<Vec<Found>, Failure> {
-        let vector = self.encode(query)?;
-        let matches = self.index.exact_search(&vector, depth);
+        let depth = depth.min(self.index.size());
+        let matches = self.index.exact_search(&self.encode(query)?, depth);
         Ok(found(matches.map_err(usearch_failure)?))
     }
 
@@ -72,6 +72,7 @@ fn found(matches: usearch::ffi::Matches) -> Vec<Found> {
 impl FirstStage for Semantic {
     /// By the cosine; nothing for a query of white space, in which there is no meaning to be near to.
     fn retrieve(&self, query: &str, depth: usize) -> Result<Vec<Found>, Failure> {
+        let depth = depth.min(self.index.size());
         if query.trim().is_empty() || depth == 0 {
             return Ok(Vec::new());
         }
