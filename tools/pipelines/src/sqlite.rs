@@ -88,12 +88,16 @@ fn limit(depth: usize) -> i64 {
 }
 
 /// An FTS5 expression that matches any of the words: each in quotes, so that none of the query is syntax.
+/// Without words it is an empty phrase, which matches nothing; an empty expression would be an error.
 fn any_word_of(query: &str) -> String {
     let mut words: Vec<&str> = Vec::new();
     for word in query.split(|c: char| !c.is_alphanumeric()) {
         if !word.is_empty() && !words.contains(&word) && words.len() < WORDS {
             words.push(word);
         }
+    }
+    if words.is_empty() {
+        words.push("");
     }
     let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
     quoted.join(" OR ")
@@ -115,7 +119,7 @@ mod tests {
             any_word_of("it's NOT \"so\" (so) *"),
             r#""it" OR "s" OR "NOT" OR "so""#
         );
-        assert_eq!(any_word_of(" -- \0 ** "), "");
+        assert_eq!(any_word_of(" -- \0 ** "), "\"\"");
         let long: Vec<String> = (0..5000).map(|i| format!("w{i}")).collect();
         assert_eq!(
             any_word_of(&long.join(" ")).matches(" OR ").count(),

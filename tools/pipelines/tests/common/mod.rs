@@ -11,7 +11,7 @@ pub fn tiny_encoder_file() -> PathBuf {
     MADE.call_once(|| {
         let tests = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests");
         let source = format!("{tests}/data/model/mean-pooled");
-        let args = ["lanerank", "convert", &source, "-o", out];
+        let args = ["lanerank", "convert", &source, "-o", out, "--force"];
         assert_eq!(lanerank_cli::main(args), 0);
     });
     out.into()
