@@ -18,6 +18,7 @@ use lanerank_pipelines::vectors::{Cache, Vectors};
 
 use common::tiny_encoder_file;
 
+/// The first questions of the collection in the repository.
 pub fn small(limit: usize) -> Collection {
     Collection::open(SMALL.as_ref(), Some(limit)).unwrap()
 }
@@ -135,7 +136,7 @@ fn a_query_has_no_syntax() {
             "{panthers} : -defense'",
             "panthers\0defense",
             "+panthers ~ [defense]; --",
-            "Panthers\u{2026} panthers DEFENSE?",
+            "Panthers\u{2026} DEFENSE?",
         ] {
             assert_eq!(engine.retrieve(query, 10).unwrap(), plain, "{query:?}");
         }
