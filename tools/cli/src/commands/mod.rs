@@ -18,4 +18,4 @@ mod explain;
 mod fusion;
 mod model;
 
-pub use model::map;
+pub use model::{RankerArgs, map};

@@ -25,6 +25,7 @@ pub const NO_DEFAULT_HELP: &str = "Model file, or a name from `lanerank models l
 /// The model.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
+    /// File or name; the embedded model without it.
     #[arg(
         long,
         short,
@@ -98,6 +99,7 @@ pub fn map(path: &Path, verify: Verify) -> Result<Model, Failure> {
 /// A model and how to run it.
 #[derive(Debug, Args)]
 pub struct RankerArgs {
+    /// The model.
     #[command(flatten)]
     pub model: ModelArgs,
 

@@ -9,6 +9,9 @@ use super::{Qrels, Run};
 use crate::failure::{Failure, Place};
 use crate::input::{Input, find_in};
 
+/// What a folder's judgements may be called.
+pub const QRELS_NAMES: [&str; 4] = ["qrels.tsv", "qrels/test.tsv", "qrels.trec", "qrels.txt"];
+
 /// Where the parts of a collection lie.
 #[derive(Debug, Default)]
 pub struct Paths {
@@ -33,13 +36,26 @@ pub struct Collection {
 }
 
 /// A query or a document.
-#[derive(Deserialize)]
-struct Text {
+#[derive(Debug, Deserialize)]
+pub struct Text {
+    /// What judgements and runs know it by.
     #[serde(rename = "_id")]
-    id: String,
+    pub id: String,
+    /// Perhaps empty.
     #[serde(default)]
-    title: String,
-    text: String,
+    pub title: String,
+    /// The text below the title.
+    pub text: String,
+}
+
+impl Text {
+    /// What is scored: the text, its title in front.
+    pub fn with_title(self) -> String {
+        match self.title.is_empty() {
+            true => self.text,
+            false => format!("{} {}", self.title, self.text),
+        }
+    }
 }
 
 impl Collection {
@@ -51,8 +67,7 @@ impl Collection {
     /// corpus.
     pub fn open(paths: &Paths, depth: usize, limit: Option<usize>) -> Result<Self, Failure> {
         let folder = &paths.folder;
-        let qrels_names = ["qrels.tsv", "qrels/test.tsv", "qrels.trec", "qrels.txt"];
-        let qrels_path = part(folder, paths.qrels.as_deref(), &qrels_names)?;
+        let qrels_path = part(folder, paths.qrels.as_deref(), &QRELS_NAMES)?;
         let run_path = part(folder, paths.run.as_deref(), &["run.bm25.trec", "run.trec"])?;
         let qrels = Qrels::read(&qrels_path)?;
         let run = Run::read(&run_path)?;
@@ -82,8 +97,11 @@ fn candidates<'a>(queries: &[(String, String)], run: &'a Run, depth: usize) -> H
     top.map(|candidate| candidate.document.as_str()).collect()
 }
 
-/// The path given, or else the first of `names` that the folder has.
-fn part(folder: &Path, given: Option<&Path>, names: &[&str]) -> Result<PathBuf, Failure> {
+/// The path given, or else the first of `names` that the folder has, perhaps gzipped.
+///
+/// # Errors
+/// When the folder has none.
+pub fn part(folder: &Path, given: Option<&Path>, names: &[&str]) -> Result<PathBuf, Failure> {
     let found = match given {
         Some(path) => Some(path.to_owned()),
         None => find_in(folder, names),
@@ -94,7 +112,11 @@ fn part(folder: &Path, given: Option<&Path>, names: &[&str]) -> Result<PathBuf, 
     })
 }
 
-fn read_queries(folder: &Path, qrels: &Qrels) -> Result<Vec<(String, String)>, Failure> {
+/// The texts of the judged queries, in the order of the judgements: id and text.
+///
+/// # Errors
+/// When the folder has no queries, a line is wrong or a judged query has no text.
+pub fn read_queries(folder: &Path, qrels: &Qrels) -> Result<Vec<(String, String)>, Failure> {
     let path = part(folder, None, &["queries.jsonl", "queries.tsv"])?;
     let mut texts = HashMap::new();
     for_each_text(&path, |query| {
@@ -116,19 +138,10 @@ fn read_documents(
     folder: &Path,
     wanted: &HashSet<&str>,
 ) -> Result<HashMap<String, String>, Failure> {
-    let path = part(
-        folder,
-        None,
-        &["corpus.jsonl", "corpus.tsv", "collection.tsv"],
-    )?;
     let mut documents = HashMap::with_capacity(wanted.len());
-    for_each_text(&path, |document| {
+    let path = for_each_document(folder, |document| {
         if wanted.contains(document.id.as_str()) {
-            let text = match document.title.is_empty() {
-                true => document.text,
-                false => format!("{} {}", document.title, document.text),
-            };
-            documents.insert(document.id, text);
+            documents.insert(document.id.clone(), document.with_title());
         }
     })?;
     let missing = wanted.iter().filter(|id| !documents.contains_key(**id));
@@ -139,6 +152,17 @@ fn read_documents(
         )),
         None => Ok(documents),
     }
+}
+
+/// Gives every document of a folder's corpus to `each`, in the order of the file, whose path comes back.
+///
+/// # Errors
+/// When the folder has no corpus, or a line is wrong.
+pub fn for_each_document(folder: &Path, each: impl FnMut(Text)) -> Result<PathBuf, Failure> {
+    let names = ["corpus.jsonl", "corpus.tsv", "collection.tsv"];
+    let path = part(folder, None, &names)?;
+    for_each_text(&path, each)?;
+    Ok(path)
 }
 
 fn for_each_text(path: &Path, mut each: impl FnMut(Text)) -> Result<(), Failure> {

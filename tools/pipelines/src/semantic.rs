@@ -1,0 +1,82 @@
+//! Semantic search: vectors of lanerank's own [`Encoder`] in usearch's index (HNSW).
+
+use lanerank::Encoder;
+use lanerank_cli::failure::Failure;
+use usearch::{Index, IndexOptions, MetricKind, ScalarKind};
+
+use crate::first_stage::{FirstStage, Found, engine_error, sort};
+use crate::vectors::Vectors;
+
+/// Candidates that a search of the graph looks at; more are slower and miss less.
+const EXPANSION: usize = 256;
+
+/// An index in memory.
+pub struct Semantic {
+    encoder: Encoder,
+    index: Index,
+}
+
+impl Semantic {
+    /// Indexes the vectors that the encoder made of the documents.
+    ///
+    /// # Errors
+    /// When usearch fails.
+    pub fn index(encoder: Encoder, vectors: &Vectors) -> Result<Self, Failure> {
+        let options = IndexOptions {
+            dimensions: encoder.dimension(),
+            metric: MetricKind::Cos,
+            quantization: ScalarKind::F32,
+            expansion_search: EXPANSION,
+            ..IndexOptions::default()
+        };
+        let index = Index::new(&options).map_err(usearch_failure)?;
+        index
+            .reserve(vectors.iter().len())
+            .map_err(usearch_failure)?;
+        for (number, vector) in (0u64..).zip(vectors.iter()) {
+            index.add(number, vector).map_err(usearch_failure)?;
+        }
+        Ok(Semantic { encoder, index })
+    }
+
+    /// The best documents by comparing with every one, which the graph is there to avoid.
+    ///
+    /// # Errors
+    /// As [`FirstStage::retrieve`].
+    pub fn retrieve_exactly(&self, query: &str, depth: usize) -> Result<Vec<Found>, Failure> {
+        let depth = depth.min(self.index.size());
+        let matches = self.index.exact_search(&self.encode(query)?, depth);
+        Ok(found(matches.map_err(usearch_failure)?))
+    }
+
+    fn encode(&self, query: &str) -> Result<Vec<f32>, Failure> {
+        Ok(self.encoder.encode(&[query])?.remove(0))
+    }
+}
+
+fn usearch_failure(error: impl std::fmt::Display) -> Failure {
+    engine_error("usearch", error)
+}
+
+fn found(matches: usearch::ffi::Matches) -> Vec<Found> {
+    let pairs = matches.keys.into_iter().zip(matches.distances);
+    let found = pairs.map(|(key, distance)| Found {
+        document: key as usize,
+        score: 1.0 - distance,
+    });
+    let mut found: Vec<Found> = found.collect();
+    sort(&mut found);
+    found
+}
+
+impl FirstStage for Semantic {
+    /// By the cosine; nothing for a query of white space, in which there is no meaning to be near to.
+    fn retrieve(&self, query: &str, depth: usize) -> Result<Vec<Found>, Failure> {
+        let depth = depth.min(self.index.size());
+        if query.trim().is_empty() || depth == 0 {
+            return Ok(Vec::new());
+        }
+        let matches = self.index.search(&self.encode(query)?, depth);
+        Ok(found(matches.map_err(usearch_failure)?))
+    }
+}
