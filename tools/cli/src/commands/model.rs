@@ -111,7 +111,7 @@ pub struct RankerArgs {
     #[arg(long, value_name = "COUNT")]
     pub threads: Option<usize>,
 
-    /// Read [SEP] and its like in a text as plain text
+    /// Read `[SEP]` and its like in a text as plain text
     #[arg(long)]
     pub special_tokens_as_text: bool,
 }
