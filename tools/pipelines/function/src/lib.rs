@@ -41,8 +41,8 @@ static RANKERS: LazyLock<Mutex<HashMap<Option<String>, Ranker>>> = LazyLock::new
 pub fn register(connection: &Connection) -> Result<()> {
     let pure = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     let reads_files = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DIRECTONLY;
-    connection.create_scalar_function(NAME, 2, pure, |context| score(context))?;
-    connection.create_scalar_function(NAME, 3, reads_files, |context| score(context))
+    connection.create_scalar_function(NAME, 2, pure, score)?;
+    connection.create_scalar_function(NAME, 3, reads_files, score)
 }
 
 fn score(context: &Context<'_>) -> Result<Option<f64>> {
