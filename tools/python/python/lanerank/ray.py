@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from ray.data import Dataset
 
+#: Batches of a block, which is what an actor takes, and computes again after another has died.
+BLOCK_BATCHES = 4
+
 __all__ = ["ListRanker", "Scorer", "rank", "score"]
 
 
@@ -42,7 +45,10 @@ def _map(
 ) -> Dataset:
     from ray.data import ActorPoolStrategy
 
-    return dataset.map_batches(
+    # Ray's blocks go by bytes, of which a pair has few for the time that it takes: whole files of texts would be one
+    # actor's work. This cuts them as they come, without a shuffle.
+    blocks = dataset.repartition(target_num_rows_per_block=BLOCK_BATCHES * batch_size)
+    return blocks.map_batches(
         kind,
         fn_constructor_kwargs=options,
         compute=ActorPoolStrategy(size=workers),
