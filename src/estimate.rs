@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::Error;
 use crate::model::{Head, ModelConfig};
 use crate::ranker::{Ranker, RerankOptions};
+use crate::scoring::Cut;
 use crate::tokenizer::{Tokenizer, TokenizerScratch, truncate_pair};
 
 /// The answer to [`Ranker::estimate`].
@@ -101,7 +102,7 @@ struct Lengths<'a> {
     tokenizer: &'a Tokenizer,
     scratch: TokenizerScratch,
     max_length: usize,
-    max_passage: usize,
+    cut: Cut,
     /// The query's tokens where they are read with every passage.
     query: Option<usize>,
     /// Rows that pairs share in the first layer.
@@ -114,7 +115,7 @@ impl<'a> Lengths<'a> {
             tokenizer: &ranker.0.tokenizer,
             scratch: TokenizerScratch::default(),
             max_length: ranker.max_length(),
-            max_passage: options.max_passage_tokens.unwrap_or(usize::MAX),
+            cut: options.cut(),
             query: None,
             shared: 0,
         };
@@ -134,7 +135,7 @@ impl<'a> Lengths<'a> {
     /// Tokens that the model reads for a passage, and whether it was cut.
     fn pair(&mut self, passage: &str) -> (usize, bool) {
         let count = self.count(passage);
-        let seen = count.min(self.max_passage);
+        let seen = self.cut.seen(count);
         match self.query {
             Some(query) => {
                 let (query_kept, kept) = truncate_pair(query, seen, self.max_length - 3);

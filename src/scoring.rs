@@ -163,7 +163,8 @@ impl Cut {
         }
     }
 
-    fn seen(self, passage: usize) -> usize {
+    /// How many of a passage's tokens may be seen, where there is room.
+    pub fn seen(self, passage: usize) -> usize {
         self.max_passage.map_or(passage, |most| passage.min(most))
     }
 }

@@ -51,7 +51,13 @@ pub fn main(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> u8 {
         Ok(cli) => cli,
         Err(e) => return usage(&e),
     };
-    match run(&cli.command) {
+    exit_code(run(&cli.command))
+}
+
+/// The exit code of a command: 0, 1 for work that failed, 2 for usage or bad input, which standard error
+/// names.
+pub fn exit_code(ran: Result<(), Failure>) -> u8 {
+    match ran {
         Ok(()) => 0,
         Err(failure) => {
             let code = failure.exit_code();

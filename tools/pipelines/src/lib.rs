@@ -24,7 +24,6 @@ pub mod vectors;
 
 use clap::{Parser, Subcommand};
 use lanerank_cli::failure::Failure;
-use lanerank_cli::output;
 
 use arguments::{EncoderArgs, SearchArgs};
 use hybrid::Hybrid;
@@ -65,16 +64,7 @@ struct SemanticArgs {
 /// Runs the command line and returns the exit code: 0, 1 for work that failed, 2 for usage or bad
 /// input, which standard error names.
 pub fn main() -> u8 {
-    match run(&Cli::parse().command) {
-        Ok(()) => 0,
-        Err(failure) => {
-            let code = failure.exit_code();
-            if code != 0 {
-                output::notice(failure);
-            }
-            code
-        }
-    }
+    lanerank_cli::exit_code(run(&Cli::parse().command))
 }
 
 fn run(command: &Command) -> Result<(), Failure> {
