@@ -49,14 +49,14 @@ fn is_slow(tier: &Kernels) -> bool {
     tier.isa() == Isa::AvxVnni && is_emulated(tier)
 }
 
-/// Shapes up to 33 rows, 70 channels, depth 200, and now and then a deep one.
+/// Shapes up to 33 rows, 100 channels, depth 200, and now and then a deep one.
 fn shape(random: &mut Random) -> (usize, usize, usize) {
     let k = if random.below(16) == 0 {
         300 + random.below(1900)
     } else {
         1 + random.below(200)
     };
-    (random.below(34), 1 + random.below(70), k)
+    (random.below(34), 1 + random.below(100), k)
 }
 
 struct I8 {

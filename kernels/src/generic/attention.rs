@@ -76,7 +76,7 @@ impl Head<'_> {
             *query = &self.tokens.row(i + r)[self.column..][..dim];
         }
         let keys = strips(self.keys, panel * dim, dim, dim);
-        let sums: [[S::F32; P]; R] = tile::<S, R, P>(s, queries, keys);
+        let sums: [[S::F32; P]; R] = tile::<S, R, P>(s, queries, keys, [[s.splat(0.0); P]; R]);
         for (r, sums) in sums.iter().enumerate() {
             for (p, &sum) in sums.iter().enumerate() {
                 let left = r * stride + (panel + p) * LANES;
@@ -98,7 +98,7 @@ impl Head<'_> {
         let (len, stride) = (self.tokens.len(), self.stride());
         let weights = strips(weights, 0, stride, len);
         let values = strips(self.values, panel * len, len, len);
-        let sums: [[S::F32; P]; R] = tile::<S, R, P>(s, weights, values);
+        let sums: [[S::F32; P]; R] = tile::<S, R, P>(s, weights, values, [[s.splat(0.0); P]; R]);
         for (r, sums) in sums.iter().enumerate() {
             let context = &mut out[(i + r) * self.hidden + self.column..][..self.head_dim];
             for (p, &sum) in sums.iter().enumerate() {

@@ -1,5 +1,7 @@
 //! Products with f32 and f16 weights: blocks of rows by panels of 16 channels, in registers.
 
+use std::ops::Range;
+
 use half::f16;
 
 use super::rowwise;
@@ -10,10 +12,15 @@ use crate::layout::{PackedF16, PackedF32};
 
 /// One input's weights for the 16 channels of a panel, in the dtype of the file.
 pub(crate) trait Line {
+    /// Whether it must be widened.
+    const NARROW: bool;
+
     fn load<S: Simd>(&self, s: S) -> S::F32;
 }
 
 impl Line for [f32; LANES] {
+    const NARROW: bool = false;
+
     #[inline(always)]
     fn load<S: Simd>(&self, s: S) -> S::F32 {
         s.load(self)
@@ -21,27 +28,28 @@ impl Line for [f32; LANES] {
 }
 
 impl Line for [f16; LANES] {
+    const NARROW: bool = true;
+
     #[inline(always)]
     fn load<S: Simd>(&self, s: S) -> S::F32 {
         s.widen_f16(self)
     }
 }
 
-/// `sum_d rows[r][d] * panels[p][d][c]`: one accumulator per output, `d` ascending,
+/// Adds `sum_d rows[r][d] * panels[p][d][c]` to the sums: one accumulator per output, `d` ascending,
 /// each step fused where the tier fuses.
 #[inline(always)]
 pub(crate) fn tile<S: Simd, const R: usize, const P: usize>(
     s: S,
     rows: [&[f32]; R],
     panels: [&[impl Line]; P],
+    mut sums: [[S::F32; P]; R],
 ) -> [[S::F32; P]; R] {
     // Of one length, so that the loop needs no bounds checks.
     let len = panels[0].len();
     let (rows, panels) = (cut(rows, len), cut(panels, len));
-    let zero = s.splat(0.0);
-    let mut sums = [[zero; P]; R];
     for d in 0..len {
-        let mut weights = [zero; P];
+        let mut weights = [s.splat(0.0); P];
         for (weights, panel) in weights.iter_mut().zip(panels) {
             *weights = panel[d].load(s);
         }
@@ -55,6 +63,9 @@ pub(crate) fn tile<S: Simd, const R: usize, const P: usize>(
     sums
 }
 
+/// Inputs whose weights are widened at a time: 24 KB of a panel.
+const DEPTH: usize = 384;
+
 /// A product's operands.
 struct Product<'a, L> {
     a: &'a [f32],
@@ -67,68 +78,111 @@ struct Product<'a, L> {
 }
 
 impl<L: Line> Product<'_, L> {
-    /// Rows `i..i + R` of the P panels from `channel` on.
+    /// Rows `i..i + R` of the panels from `channel` on, which have the inputs from `start` on; sums of those
+    /// before lie in `out`.
     #[inline(always)]
     fn block<S: Simd, const R: usize, const P: usize>(
         &self,
         s: S,
         i: usize,
-        channel: usize,
+        (channel, start): (usize, usize),
+        panels: [&[impl Line]; P],
         out: &mut [f32],
     ) {
-        let &Self { a, k, n, lines, .. } = self;
-        let rows = strips(a, i * k, k, k);
-        let panels = strips(lines, channel / LANES * k, k, k);
-        let sums: [[S::F32; P]; R] = tile::<S, R, P>(s, rows, panels);
+        let &Self { a, k, n, .. } = self;
+        let depth = panels[0].len();
+        let rows = strips(a, i * k + start, k, depth);
         let right = n.min(channel + P * LANES);
+        let mut sums = [[s.splat(0.0); P]; R];
+        if start > 0 {
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let row = &out[(i + r) * n..][..right];
+                for (p, sum) in sums.iter_mut().enumerate() {
+                    *sum = s.load_part(&row[channel + p * LANES..], 0.0);
+                }
+            }
+        }
+        let sums: [[S::F32; P]; R] = tile::<S, R, P>(s, rows, panels, sums);
+        let last = start + depth == k;
         for (r, sums) in sums.iter().enumerate() {
             let row = &mut out[(i + r) * n..][..right];
             for (p, &sum) in sums.iter().enumerate() {
                 let left = channel + p * LANES;
-                let bias = s.load_part(&self.bias[left..], 0.0);
-                s.store_part(sum + bias, &mut row[left..]);
+                let value = match last {
+                    true => sum + s.load_part(&self.bias[left..], 0.0),
+                    false => sum,
+                };
+                s.store_part(value, &mut row[left..]);
             }
-            if self.act != Activation::None {
+            if last && self.act != Activation::None {
                 rowwise::activate(s, self.act, &mut row[channel..]);
             }
         }
     }
 
-    /// Rows `i..i + R` of P panels, or of the last one.
+    /// All outputs of P panels, or of the last one, by weights as they lie.
     #[inline(always)]
-    fn blocks<S: Simd, const R: usize, const P: usize>(
+    fn panels<S: Simd, const P: usize>(
         &self,
         s: S,
-        i: usize,
+        rows: Range<usize>,
         channel: usize,
         out: &mut [f32],
     ) {
+        let (k, place) = (self.k, (channel, 0));
+        let panel = channel / LANES * k;
         if channel + (P - 1) * LANES < self.n {
-            self.block::<S, R, P>(s, i, channel, out);
+            let panels: [_; P] = strips(self.lines, panel, k, k);
+            row_tiles!(S, rows, i, R, {
+                self.block::<S, R, P>(s, i, place, panels, out);
+            });
         } else {
-            self.block::<S, R, 1>(s, i, channel, out);
+            let panels: [_; 1] = strips(self.lines, panel, k, k);
+            row_tiles!(S, rows, i, R, {
+                self.block::<S, R, 1>(s, i, place, panels, out);
+            });
+        }
+    }
+
+    /// As [`panels`](Self::panels), by weights that are widened once for all rows.
+    #[inline(always)]
+    fn widened<S: Simd>(&self, s: S, rows: Range<usize>, channel: usize, out: &mut [f32]) {
+        let mut wide = Panel([[0.0; LANES]; DEPTH]);
+        let lines = &self.lines[channel / LANES * self.k..][..self.k];
+        for (part, lines) in lines.chunks(DEPTH).enumerate() {
+            let wide = &mut wide.0[..lines.len()];
+            for (line, wide) in lines.iter().zip(&mut *wide) {
+                s.store(line.load(s), wide);
+            }
+            let place = (channel, part * DEPTH);
+            row_tiles!(S, rows.clone(), i, R, {
+                self.block::<S, R, 1>(s, i, place, [&*wide], out);
+            });
         }
     }
 
     /// All outputs.
     #[inline(always)]
     fn run<S: Simd>(&self, s: S, m: usize, out: &mut [f32]) {
-        let panels = if S::REGISTERS == 32 { 2 } else { 1 };
+        let widen = L::NARROW && m >= S::WIDEN_FROM && self.k > 0;
+        let panels = if S::REGISTERS == 32 && !widen { 2 } else { 1 };
         for rows in row_blocks(m, self.k * size_of::<f32>()) {
             for channel in (0..self.n).step_by(panels * LANES) {
-                if S::REGISTERS == 32 {
-                    row_tiles!(S, rows.clone(), i, R, {
-                        self.blocks::<S, R, 2>(s, i, channel, out);
-                    });
+                if widen {
+                    self.widened(s, rows.clone(), channel, out);
+                } else if S::REGISTERS == 32 {
+                    self.panels::<S, 2>(s, rows.clone(), channel, out);
                 } else {
-                    row_tiles!(S, rows.clone(), i, R, {
-                        self.blocks::<S, R, 1>(s, i, channel, out);
-                    });
+                    self.panels::<S, 1>(s, rows.clone(), channel, out);
                 }
             }
         }
     }
 }
+
+/// A panel's widened weights, on cache lines.
+#[repr(align(64))]
+struct Panel([[f32; LANES]; DEPTH]);
 
 #[inline(always)]
 pub(crate) fn gemm_f32<S: Simd>(

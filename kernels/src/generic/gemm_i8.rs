@@ -11,10 +11,13 @@ use super::{cut, row_tiles, strips};
 use crate::layout::{PANEL, PackedI8, padded_k};
 use crate::{Activation, RowQuant};
 
-/// Groups of 4 inputs that are widened at a time: 16 KB of a panel's weights.
-const GROUPS: usize = 128;
-/// Rows that are multiplied with a widened panel: 24 KB of activations a plane.
+/// Groups of 4 inputs that are widened at a time: 24 KB of a panel's weights. No power of two, which would have all
+/// rows compete for the same lines of the cache.
+const GROUPS: usize = 192;
+/// Rows that are multiplied with a widened panel: 36 KB of activations a plane.
 const ROWS: usize = 24;
+/// Panels for which rows deeper than that, which are widened part by part, are widened once.
+const PANELS: usize = 4;
 /// Fewer rows than this are multiplied with a panel's bytes as they lie: each is then widened for
 /// them alone.
 const FEW: usize = 6;
@@ -84,43 +87,50 @@ fn block<S: Simd, const N: usize, const M: usize, const WIDE: bool>(
     let mut rows = [[[0; 2 * GROUPS]; M]; N];
     let mut wide = Panel([[0; PANEL]; 2 * GROUPS]);
     let zero = s.splat_i32(0);
-    for channel in (0..epilogue.b.n()).step_by(PANEL) {
-        let mut sums = [[[zero; 1]; M]; N];
-        let panel = &lines[channel / PANEL * groups..][..groups];
-        for (part, lines) in panel.chunks(GROUPS).enumerate() {
-            if WIDE {
-                widen_panel(s, lines, &mut wide);
-            }
+    let channels = PANELS * PANEL;
+    for left in (0..epilogue.b.n()).step_by(channels) {
+        let right = epilogue.b.n().min(left + channels);
+        let mut sums = [[[[zero; 1]; M]; N]; PANELS];
+        for part in (0..groups).step_by(GROUPS) {
+            let part = part..groups.min(part + GROUPS);
             // Rows of one part stay widened from the first panel on.
-            if channel == 0 || groups > GROUPS {
+            if left == 0 || groups > GROUPS {
                 for (plane, rows) in planes.iter().zip(&mut rows) {
                     for (r, row) in rows.iter_mut().take(m).enumerate() {
-                        let start = (first + r) * groups + part * GROUPS;
-                        widen_row(&plane[start..][..lines.len()], row);
+                        let start = (first + r) * groups;
+                        widen_row(&plane[start + part.start..start + part.end], row);
                     }
                 }
             }
-            for (rows, sums) in rows.iter().zip(&mut sums) {
-                row_tiles!(S, 0..m, i, R, {
-                    let rows = rows.as_flattened();
-                    let tile = strips(rows, i * 2 * GROUPS, 2 * GROUPS, 2 * lines.len());
-                    let mut from = [[zero; 1]; R];
-                    from.copy_from_slice(&sums[i..i + R]);
-                    let to: [_; R] = match WIDE {
-                        true => pairs::tile(s, tile, [&wide.0[..2 * lines.len()]], from),
-                        false => tile_of_bytes(s, tile, lines, from),
-                    };
-                    sums[i..i + R].copy_from_slice(&to);
-                });
+            for (channel, sums) in (left..right).step_by(PANEL).zip(&mut sums) {
+                let lines = &lines[channel / PANEL * groups..][part.clone()];
+                if WIDE {
+                    widen_panel(s, lines, &mut wide);
+                }
+                for (rows, sums) in rows.iter().zip(sums) {
+                    row_tiles!(S, 0..m, i, R, {
+                        let rows = rows.as_flattened();
+                        let tile = strips(rows, i * 2 * GROUPS, 2 * GROUPS, 2 * lines.len());
+                        let mut from = [[zero; 1]; R];
+                        from.copy_from_slice(&sums[i..i + R]);
+                        let to: [_; R] = match WIDE {
+                            true => pairs::tile(s, tile, [&wide.0[..2 * lines.len()]], from),
+                            false => tile_of_bytes(s, tile, lines, from),
+                        };
+                        sums[i..i + R].copy_from_slice(&to);
+                    });
+                }
             }
         }
-        row_tiles!(S, 0..m, i, R, {
-            let mut tile = [[[zero; 1]; R]; N];
-            for (tile, sums) in tile.iter_mut().zip(&sums) {
-                tile.copy_from_slice(&sums[i..i + R]);
-            }
-            epilogue.finish(s, a, &tile, first + i, channel, out);
-        });
+        for (channel, sums) in (left..right).step_by(PANEL).zip(&sums) {
+            row_tiles!(S, 0..m, i, R, {
+                let mut tile = [[[zero; 1]; R]; N];
+                for (tile, sums) in tile.iter_mut().zip(sums) {
+                    tile.copy_from_slice(&sums[i..i + R]);
+                }
+                epilogue.finish(s, a, &tile, first + i, channel, out);
+            });
+        }
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) trait Simd: Copy {
     /// How many of these vectors fit in the CPU's registers: 32 of AVX-512, 8 of AVX (in pairs),
     /// 4 of SSE2.
     const REGISTERS: usize;
+    /// Rows from which on f16 weights are widened once for all rows rather than again for every few.
+    const WIDEN_FROM: usize;
 
     fn splat(self, x: f32) -> Self::F32;
     fn load(self, x: &[f32; LANES]) -> Self::F32;

@@ -66,6 +66,7 @@ impl Simd for Portable {
     type F32 = F32x16;
     type I32 = I32x16;
     const REGISTERS: usize = 4;
+    const WIDEN_FROM: usize = 7;
 
     #[inline(always)]
     fn splat(self, x: f32) -> F32x16 {

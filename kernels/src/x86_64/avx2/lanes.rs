@@ -131,6 +131,8 @@ impl Simd for Avx2 {
     type F32 = F32x16;
     type I32 = I32x16;
     const REGISTERS: usize = 8;
+    // Free beside the products.
+    const WIDEN_FROM: usize = usize::MAX;
 
     #[inline(always)]
     fn splat(self, x: f32) -> F32x16 {

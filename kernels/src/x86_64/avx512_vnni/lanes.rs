@@ -87,6 +87,8 @@ impl Simd for Avx512Vnni {
     type F32 = F32x16;
     type I32 = I32x16;
     const REGISTERS: usize = 32;
+    // In 512 bits it takes the place of a product.
+    const WIDEN_FROM: usize = 24;
 
     #[inline(always)]
     fn splat(self, x: f32) -> F32x16 {
