@@ -144,38 +144,58 @@ impl<L: Line> Product<'_, L> {
         }
     }
 
-    /// As [`panels`](Self::panels), by weights that are widened once for all rows.
+    /// All outputs, one or two panels (P) at a time, by weights that are widened once for all rows.
     #[inline(always)]
-    fn widened<S: Simd>(&self, s: S, rows: Range<usize>, channel: usize, out: &mut [f32]) {
-        let mut wide = Panel([[0.0; LANES]; DEPTH]);
-        let lines = &self.lines[channel / LANES * self.k..][..self.k];
-        for (part, lines) in lines.chunks(DEPTH).enumerate() {
-            let wide = &mut wide.0[..lines.len()];
-            for (line, wide) in lines.iter().zip(&mut *wide) {
-                s.store(line.load(s), wide);
+    fn widened<S: Simd, const P: usize>(&self, s: S, m: usize, out: &mut [f32]) {
+        let &Self { k, n, lines, .. } = self;
+        let mut wide = [const { Panel([[0.0; LANES]; DEPTH]) }; P];
+        for channel in (0..n).step_by(P * LANES) {
+            let present = P.min((n - channel).div_ceil(LANES));
+            for start in (0..k).step_by(DEPTH) {
+                let depth = DEPTH.min(k - start);
+                for (p, wide) in wide.iter_mut().enumerate().take(present) {
+                    let lines = &lines[(channel / LANES + p) * k + start..][..depth];
+                    for (line, wide) in lines.iter().zip(&mut wide.0) {
+                        s.store(line.load(s), wide);
+                    }
+                }
+                let mut panels = [&wide[0].0[..depth]; P];
+                for (panel, wide) in panels.iter_mut().zip(&wide) {
+                    *panel = &wide.0[..depth];
+                }
+                let place = (channel, start);
+                if present == P {
+                    row_tiles!(S, 0..m, i, R, {
+                        self.block::<S, R, P>(s, i, place, panels, out);
+                    });
+                } else {
+                    row_tiles!(S, 0..m, i, R, {
+                        self.block::<S, R, 1>(s, i, place, [panels[0]], out);
+                    });
+                }
             }
-            let place = (channel, part * DEPTH);
-            row_tiles!(S, rows.clone(), i, R, {
-                self.block::<S, R, 1>(s, i, place, [&*wide], out);
-            });
+        }
+    }
+
+    /// All outputs of P panels at a time.
+    #[inline(always)]
+    fn all<S: Simd, const P: usize>(&self, s: S, m: usize, out: &mut [f32]) {
+        if L::NARROW && m >= S::WIDEN_FROM && self.k > 0 {
+            return self.widened::<S, P>(s, m, out);
+        }
+        for rows in row_blocks(m, self.k * size_of::<f32>()) {
+            for channel in (0..self.n).step_by(P * LANES) {
+                self.panels::<S, P>(s, rows.clone(), channel, out);
+            }
         }
     }
 
     /// All outputs.
     #[inline(always)]
     fn run<S: Simd>(&self, s: S, m: usize, out: &mut [f32]) {
-        let widen = L::NARROW && m >= S::WIDEN_FROM && self.k > 0;
-        let panels = if S::REGISTERS == 32 && !widen { 2 } else { 1 };
-        for rows in row_blocks(m, self.k * size_of::<f32>()) {
-            for channel in (0..self.n).step_by(panels * LANES) {
-                if widen {
-                    self.widened(s, rows.clone(), channel, out);
-                } else if S::REGISTERS == 32 {
-                    self.panels::<S, 2>(s, rows.clone(), channel, out);
-                } else {
-                    self.panels::<S, 1>(s, rows.clone(), channel, out);
-                }
-            }
+        match S::REGISTERS {
+            32 => self.all::<S, 2>(s, m, out),
+            _ => self.all::<S, 1>(s, m, out),
         }
     }
 }
