@@ -210,18 +210,31 @@ fn pieces(
     let mut whole = Vec::new();
     let count = tokenizer.tokenize_into(text, usize::MAX, scratch, &mut whole);
     for alone in [stands_alone as fn(char) -> bool, |_| false] {
-        let mut ids = Vec::with_capacity(count);
-        let mut read = |range: Range<usize>| {
-            let word = &text[range.clone()];
-            let tokens = tokenizer.tokenize_into(word, usize::MAX, scratch, &mut ids);
-            (range, tokens)
-        };
-        let pieces: Vec<Piece> = words(text, alone).into_iter().map(&mut read).collect();
-        if ids == whole {
+        if let Some(pieces) = read_singly(tokenizer, text, words(text, alone), &whole, scratch) {
             return (pieces, count);
         }
     }
     (vec![(0..text.len(), count)], count)
+}
+
+/// The words with their numbers of tokens, where their tokens one after the other are those of the whole.
+fn read_singly(
+    tokenizer: &Tokenizer,
+    text: &str,
+    words: Vec<Range<usize>>,
+    whole: &[u32],
+    scratch: &mut TokenizerScratch,
+) -> Option<Vec<Piece>> {
+    let (mut ids, mut rest) = (Vec::new(), whole);
+    let mut pieces = Vec::with_capacity(words.len());
+    for range in words {
+        // Of each word alone: the tokenizer makes room for twice what there is.
+        ids.clear();
+        let count = tokenizer.tokenize_into(&text[range.clone()], usize::MAX, scratch, &mut ids);
+        rest = rest.strip_prefix(ids.as_slice())?;
+        pieces.push((range, count));
+    }
+    rest.is_empty().then_some(pieces)
 }
 
 /// What lies between spaces, and each character of it that `alone` is.

@@ -12,7 +12,7 @@ from pathlib import Path
 from common import Server
 
 GOOD = {
-    "/rerank": {"query": "keep bread", "texts": ["bread", "stone"], "truncate": True, "model": "default"},
+    "/rerank": {"query": "keep bread", "texts": ["bread", "stone"], "truncate": True, "explain": True, "model": "default"},
     "/v1/rerank": {"query": "keep bread", "documents": ["bread", {"text": "stone"}], "top_n": 1, "model": "default"},
     "/v2/rerank": {"query": "keep bread", "documents": ["bread", "stone"], "max_tokens_per_doc": 5},
     "/v1/embeddings": {"input": ["bread"], "model": "encoder", "encoding_format": "base64"},
@@ -32,7 +32,8 @@ def schemathesis(url, examples, folder):
                "response_schema_conformance,response_headers_conformance,unsupported_method",
                "--continue-on-failure", "--suppress-health-check", "all", "--seed", "1", "--no-color",
                "--generation-database", "none"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    # It keeps a cache of crashes in the folder that it runs in.
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     print("\n".join(done.stdout.splitlines()[-25:]))
     return done.returncode == 0
 
@@ -65,6 +66,8 @@ def big():
     yield b'{"query":' + b'{"a":' * 50000
     yield b'{"query":"a","documents":[' + b'{"text":' * 200 + b'1' + b"}" * 200 + b"]}"
     yield b" " * (2 << 20)
+    yield b'{"query":"a b","explain":true,"model":"default","texts":[' + b'"' + b"a " * 2000 + b'",' * 300 + b'""]}'
+    yield b'{"query":"a b","explain":true,"model":"default","texts":["' + b"a.b " * 400000 + b'"]}'
     yield b'{"query":"' + b"\\u0000" * 100000 + b'","texts":["' + "𝕭".encode() * 100000 + b'"]}'
 
 
