@@ -1,17 +1,27 @@
 #!/usr/bin/env python3
-"""Requests a second and latencies of `lanerank serve` under load, beside FlashRank behind an HTTP server.
+"""Requests a second and latencies of `lanerank serve` under load, beside other servers.
 
     python tests/server/load.py target/release/lanerank --model tinybert.lane --workload workload.json \\
-        [--flashrank NAME CACHE_DIR] [--python PYTHON] [--request seed] [--connections 1 2 4 8 16]
+        [--flashrank NAME CACHE_DIR] [--python PYTHON] [--infinity COMMAND FOLDER [ENGINE ...]]
+        [--request seed] [--connections 1 2 4 8 16]
 
 `wrk` (Debian: wrk) on the same machine sends one request of the workload again and again over so many
-connections; rounds of a second, the two servers in turns, medians. NAME and CACHE_DIR are FlashRank's `model_name` and `cache_dir`; PYTHON is one that has it.
+connections; rounds of a second, the servers in turns, medians.
+
+FlashRank stands behind flashrank_server.py: NAME and CACHE_DIR are its `model_name` and `cache_dir`, PYTHON is one
+that has it. Infinity (github.com/michaelfeil/infinity) is its own server: COMMAND is its `infinity_emb`, FOLDER a
+model folder with model.safetensors for the engine `torch`, ONNX files for `optimum`. What it was measured with, in
+a Python 3.11 of its own:
+
+    pip install "infinity-emb[server,torch,optimum]==0.0.78" "optimum==1.24.*" "transformers<4.49" \\
+        "datasets<4" "pyarrow<21" "numpy<2"
 """
-import argparse, json, os, re, statistics, subprocess, sys, tempfile
+import argparse, json, os, re, statistics, subprocess, sys, tempfile, time, urllib.request
 from pathlib import Path
 from common import Server
 
-PORT = 18931  # Of FlashRank's server.
+PORT = 18931  # Of the first other server; the others' are those after it.
+START = 120  # Seconds.
 UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 
 
@@ -39,7 +49,14 @@ class Measured:
     """A server under load: one row for each number of connections."""
 
     def __init__(self, name, url, pid, body, seconds):
-        self.name, self.url, self.pid, self.body, self.seconds = name, url, pid, body, seconds
+        self.name, self.url, self.pid, self.body, self.seconds = name, url, pid, json.dumps(body), seconds
+
+    def results(self):
+        """How many one answer has, in TEI's shape or in Cohere's."""
+        request = urllib.request.Request(self.url, self.body.encode(), {"content-type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            found = json.load(answer)
+        return len(found["results"] if isinstance(found, dict) else found)
 
     def once(self, connections):
         before = processor_seconds(self.pid)
@@ -52,6 +69,7 @@ def measure(servers, args):
     """Rounds in turns, so that whatever else the machine does hits all alike; medians."""
     rows = {server.name: [] for server in servers}
     for server in servers:
+        assert server.results() == args.passages, f"{server.name}: other passages"
         wrk(server.url, server.body, max(args.connections), 1)  # Warm.
     for connections in args.connections:
         rounds = [[server.once(connections) for server in servers] for _ in range(args.rounds)]
@@ -71,38 +89,67 @@ def main():
     parser.add_argument("--request", default="seed")
     parser.add_argument("--flashrank", nargs=2, metavar=("NAME", "CACHE_DIR"))
     parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--infinity", nargs="+", default=[], metavar=("COMMAND FOLDER", "ENGINE"))
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 2, 4, 8, 16])
     parser.add_argument("--seconds", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
+    if len(args.infinity) == 1:
+        parser.error("--infinity: which folder?")
+    infinity, engines = args.infinity[:2], args.infinity and (args.infinity[2:] or ["optimum"])
     request = json.loads(Path(args.workload).read_text())[args.request]
-    body = json.dumps({"query": request["query"], "texts": request["passages"]})
+    query, args.passages = request["query"], len(request["passages"])
+    tei, cohere = {"query": query, "texts": request["passages"]}, {"model": "model", "query": query, "documents": request["passages"]}
     print(f"| server, `{args.request}` | connections | requests/s | p50 ms | p99 ms | CPU ms a request | errors |\n|---|---|---|---|---|---|---|")
+    peers = []
     with Server(args.binary, "--model", args.model, log="warn,lanerank_server::server=info") as server:
-        servers = [Measured("lanerank", server.url + "/rerank", server.process.pid, body, args.seconds)]
-        peer = None
+        servers = [Measured("lanerank", server.url + "/rerank", server.process.pid, tei, args.seconds)]
         try:
             if args.flashrank:
-                peer = start_flashrank(args)
-                servers.append(Measured("FlashRank", f"http://127.0.0.1:{PORT}/", peer.pid, body, args.seconds))
+                peers.append(start_flashrank(args, PORT))
+                servers.append(Measured("FlashRank", f"http://127.0.0.1:{PORT}/", peers[-1].pid, tei, args.seconds))
+            for port, engine in enumerate(engines, PORT + 1):
+                peers.append(start_infinity(*infinity, engine, port))
+                url = f"http://127.0.0.1:{port}/rerank"
+                servers.append(Measured(f"infinity, {engine}", url, peers[-1].pid, cohere, args.seconds))
             rows = measure(servers, args)
         finally:
-            if peer:
+            for peer in peers:
                 peer.terminate()
-    if args.flashrank:
-        print("\nmost requests/s of ours at a p99 no worse, for each row of FlashRank's:")
-        for rps, p99 in rows["FlashRank"]:
+                peer.wait(60)
+    for name in list(rows)[1:]:
+        print(f"\nmost requests/s of ours at a p99 no worse, for each row of {name}:")
+        for rps, p99 in rows[name]:
             best = max((r for r, p in rows["lanerank"] if p <= p99), default=0)
             print(f"  {rps:.0f} at {p99:.2f} ms: {best:.0f}, {best / rps:.1f} times as many")
 
 
-def start_flashrank(args):
-    command = [args.python, Path(__file__).with_name("flashrank_server.py"), str(PORT), *args.flashrank]
+def start_flashrank(args, port):
+    command = [args.python, Path(__file__).with_name("flashrank_server.py"), str(port), *args.flashrank]
     peer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     while "ready" not in (line := peer.stdout.readline()):
         if not line:
             sys.exit("FlashRank's server did not start")
     return peer
+
+
+def start_infinity(command, folder, engine, port):
+    """Without what costs it time and we do not have: counting tokens apart, caches on disk, statistics sent home."""
+    options = ["--model-id", Path(folder).resolve(), "--served-model-name", "model", "--engine", engine, "--device", "cpu", "--host", "127.0.0.1",
+               "--port", port, "--no-lengths-via-tokenize", "--no-vector-disk-cache", "--log-level", "error"]
+    quiet = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "INFINITY_ANONYMOUS_USAGE_STATS": "0"}
+    peer = subprocess.Popen([command, "v2", *map(str, options)], env={**os.environ, **quiet},
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(START):
+        time.sleep(1)
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/health").read()
+            return peer
+        except OSError:
+            if peer.poll() is not None:
+                break
+    peer.kill()
+    sys.exit(f"infinity did not start: {command} {options}")
 
 
 if __name__ == "__main__":
