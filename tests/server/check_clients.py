@@ -2,14 +2,14 @@
 """Other people's clients against `lanerank serve`.
 
     pip install -r tests/server/requirements.txt
-    python tests/server/check_clients.py target/release/lanerank
+    python tests/server/check_clients.py target/release/lanerank [--only cohere ...]
 
 The cohere SDK (v1 and v2), LangChain's Jina and Cohere rerankers, LlamaIndex's TEI reranker and the
 openai SDK; each has to give the order and, bit for bit as f32, the scores of `lanerank rerank` on the
 same texts, and to understand our errors. The model is the embedded one; vectors come from
 tests/data/model/mean-pooled.
 """
-import json, math, struct, subprocess, sys, tempfile
+import argparse, json, math, struct, subprocess, tempfile
 from pathlib import Path
 from common import Server
 
@@ -123,9 +123,12 @@ def check_plain(server, want):
 
 
 def main():
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    binary = sys.argv[1]
+    clients = ["plain", "cohere", "langchain", "llama_index", "openai"]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("binary")
+    parser.add_argument("--only", nargs="+", choices=clients, default=clients, help="whose packages are there")
+    args = parser.parse_args()
+    binary = args.binary
     with tempfile.TemporaryDirectory() as tmp:
         encoder, embedded = f"{tmp}/e.lane", Path(__file__).parents[2] / "src/assets/default.lane"
         source = Path(__file__).parents[1] / "data/model/mean-pooled"
@@ -133,11 +136,15 @@ def main():
         models = ["--model", f"{MODEL}={embedded}", "--model", f"encoder={encoder}"]
         want = expected(binary)
         with Server(binary, *models, "--token", "a-token") as server:
-            check_plain(server, want)
-            check_cohere(server.url, want)
-            check_langchain(server.url, want)
-            check_llama_index(server.url, want)
-            check_openai(server.url, binary, encoder)
+            checks = {
+                "plain": lambda: check_plain(server, want),
+                "cohere": lambda: check_cohere(server.url, want),
+                "langchain": lambda: check_langchain(server.url, want),
+                "llama_index": lambda: check_llama_index(server.url, want),
+                "openai": lambda: check_openai(server.url, binary, encoder),
+            }
+            for client in args.only:
+                checks[client]()
 
 
 if __name__ == "__main__":
