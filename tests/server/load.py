@@ -10,11 +10,11 @@ connections; rounds of a second, the servers in turns, medians.
 
 FlashRank stands behind flashrank_server.py: NAME and CACHE_DIR are its `model_name` and `cache_dir`, PYTHON is one
 that has it. Infinity (github.com/michaelfeil/infinity) is its own server: COMMAND is its `infinity_emb`, FOLDER a
-model folder with model.safetensors for the engine `torch`, ONNX files for `optimum`. What it was measured with, in
-a Python 3.11 of its own:
+model folder with model.safetensors for the engine `torch`, ONNX files for `optimum`, which prefers the int8 one and
+writes an optimised copy beside it. What it was measured with, in a Python 3.11 of its own:
 
     pip install "infinity-emb[server,torch,optimum]==0.0.78" "optimum==1.24.*" "transformers<4.49" \\
-        "datasets<4" "pyarrow<21" "numpy<2"
+        "datasets<4" "pyarrow<21" "numpy<2" torch==2.15.0 onnxruntime==1.32.0
 """
 import argparse, json, os, re, statistics, subprocess, sys, tempfile, time, urllib.request
 from pathlib import Path

@@ -35,8 +35,8 @@ def collections(data, queries, passages):
     """(collection, request) for its first queries."""
     for name in SETS:
         docs, texts, _, run = common.read_dataset(data / name)
-        for q in list(texts)[:queries]:
-            yield name, {"query": texts[q], "passages": [docs[d] for d in list(run.get(q, []))[:passages]]}
+        for q in [q for q in texts if q in run][:queries]:
+            yield name, {"query": texts[q], "passages": [docs[d] for d in list(run[q])[:passages]]}
 
 
 def compared(found):
