@@ -180,6 +180,9 @@ def main():
         for name, engine in engines.items():
             for workers in WORKERS:
                 loop, job, start = measure(engine, workers, sizes, args.rounds)
+                if job <= 0:
+                    print(f"| {name} | {workers} | too few pairs to tell their time from the job's own |", flush=True)
+                    continue
                 more = job * workers - loop
                 print(
                     f"| {name} | {workers} | {loop:.1f} | {job:.1f} | {1e6 / job:,.0f} | {more:+.1f} | {start:.1f} |",
