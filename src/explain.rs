@@ -228,7 +228,6 @@ fn read_singly(
     let (mut ids, mut rest) = (Vec::new(), whole);
     let mut pieces = Vec::with_capacity(words.len());
     for range in words {
-        // Of each word alone: the tokenizer makes room for twice what there is.
         ids.clear();
         let count = tokenizer.tokenize_into(&text[range.clone()], usize::MAX, scratch, &mut ids);
         rest = rest.strip_prefix(ids.as_slice())?;

@@ -11,6 +11,8 @@ pub const HEAD: usize = 16;
 pub struct Ids<'a> {
     /// Longer than `len` by what was made room for.
     ids: &'a mut Vec<u32>,
+    /// How many were there before.
+    start: usize,
     len: usize,
     end: usize,
     count: usize,
@@ -24,6 +26,7 @@ impl<'a> Ids<'a> {
         Ids {
             end: len.saturating_add(limit),
             ids,
+            start: len,
             len,
             count: 0,
         }
@@ -46,8 +49,9 @@ impl<'a> Ids<'a> {
 
     #[cold]
     fn make_room(&mut self, few: &[u32]) {
-        let len = 2 * self.len + 2 * few.len();
-        self.ids.resize(len, 0);
+        // Twice what was appended: twice all would cost each of many short texts as much as all before it.
+        let appended = self.len - self.start;
+        self.ids.resize(self.len + appended + 2 * few.len(), 0);
         self.ids[self.len..self.len + few.len()].copy_from_slice(few);
     }
 
