@@ -91,22 +91,21 @@ def exp2():
     """(2^f - 1) / f on |f| <= 1/2, so that 2^f = 1 + f q(f): 1 at 0, never above it below."""
     f = nodes(-0.5, 0.5)
     target = np.array([float((mpmath.mpf(2) ** v - 1) / mpmath.mpf(v)) for v in map(float, f)])
-    error, p, _ = fit(f, target, np.abs(f) / 2.0**f, 3)
+    error, p, _ = fit(f, target, np.abs(f) / 2.0**f, 2)
     print(f"// exp2: maximum relative error of the fit {error:.1e}")
     rust("EXP2", p)
 
 
 def gelu():
-    """(Phi(x) - 1/2) / x as a polynomial of x^2 - 9.5, where x Phi(x) still differs from 0 and from x.
-    About the middle of the range, because in x^2 itself large terms would cancel."""
-    limit, middle = 4.36, 9.5
-    x = nodes(1e-6, limit)
-    target = np.array([float((mpmath.ncdf(v) - mpmath.mpf(1) / 2) / mpmath.mpf(v)) for v in map(float, x)])
-    error, p, _ = fit(x * x - middle, target, x * x, 8)
-    tail = limit * float(mpmath.ncdf(-limit))
+    """1 - Phi(a) as a polynomial of a, so that gelu(x) = max(x, 0) - a q(a) with a = |x|, on the a where
+    the difference still matters; from there on its value at the end is taken."""
+    limit = 3.83
+    a = nodes(1e-6, limit)
+    target = np.array([float(mpmath.ncdf(-v)) for v in map(float, a)])
+    error, p, _ = fit(a, target, a, 6)
+    tail = limit * abs(float(np.polyval(p[::-1], limit)))
     print(f"// gelu: maximum absolute error of the fit {error:.1e}, beyond it {tail:.1e}")
-    rust("GELU_EVEN", p[0::2])
-    rust("GELU_ODD", p[1::2])
+    rust("GELU", p)
 
 
 if __name__ == "__main__":

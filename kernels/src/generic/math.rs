@@ -5,9 +5,8 @@ use std::f32::consts::{FRAC_1_SQRT_2, LOG2_E};
 use super::simd::Simd;
 use crate::Activation;
 use crate::math::{
-    ERF_ONE, ERF_P, ERF_Q, EXP, EXP_MAX, EXP_MIN, EXP2, EXP2_MIN, GELU_CUBIC, GELU_EVEN,
-    GELU_MAX_SQUARE, GELU_MIDDLE, GELU_ODD, LN2_HIGH, LN2_LOW, ROUND_MAGIC, SQRT_2_OVER_PI, TANH,
-    TANH_SMALL,
+    ERF_ONE, ERF_P, ERF_Q, EXP, EXP_MAX, EXP_MIN, EXP2, EXP2_MIN, GELU, GELU_CUBIC, GELU_END,
+    LN2_HIGH, LN2_LOW, ROUND_MAGIC, SQRT_2_OVER_PI, TANH, TANH_SMALL,
 };
 
 #[inline(always)]
@@ -74,13 +73,8 @@ fn gelu<S: Simd>(s: S, x: S::F32) -> S::F32 {
 
 #[inline(always)]
 pub(crate) fn gelu_coarse<S: Simd>(s: S, x: S::F32) -> S::F32 {
-    let square = s.min(s.splat(GELU_MAX_SQUARE), x * x);
-    let t = square - s.splat(GELU_MIDDLE);
-    let t2 = t * t;
-    let odd = t * polynomial(s, t2, &GELU_ODD);
-    let v = x * (polynomial(s, t2, &GELU_EVEN) + odd);
-    let v = s.max(s.splat(-0.5), s.min(s.splat(0.5), v));
-    x * (s.splat(0.5) + v)
+    let a = s.min(s.splat(GELU_END), s.abs(x));
+    s.max(s.splat(0.0), x) - a * polynomial(s, a, &GELU)
 }
 
 #[inline(always)]
