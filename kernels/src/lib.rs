@@ -10,7 +10,7 @@
 #![allow(clippy::too_many_arguments)]
 
 mod activation;
-mod attention_i16;
+mod attention_i8;
 mod generic;
 mod isa;
 pub mod layout;

@@ -1,6 +1,6 @@
 //! The public operations: shapes are checked here, once, and then the tier's function is called.
 
-use crate::attention_i16::MAX_TOKENS;
+use crate::attention_i8::MAX_TOKENS;
 use crate::layout::MAX_K;
 use crate::table::Kernels;
 use crate::{Activation, PackedF16, PackedF32, PackedI8, padded_k};
@@ -319,10 +319,9 @@ impl Kernels {
 
     /// [`attention`](Self::attention) in integers, for int8 files: the same bits on every tier.
     ///
-    /// Per head, queries and keys are rounded symmetrically token by token to magnitudes up to
-    /// `M = min(32767, isqrt((2^31 - 1) / head_dim))`, values channel by channel over the sequence to
-    /// magnitudes up to 4095, all as in [`quantize_i16`](Self::quantize_i16) with that number in place
-    /// of 32767. With the exact i32 products of those,
+    /// Per head, queries and keys are rounded symmetrically token by token to magnitudes up to 127, values channel
+    /// by channel over the sequence to magnitudes up to 4095, all as in
+    /// [`quantize_i16`](Self::quantize_i16) with that number in place of 32767. With the exact i32 products of those,
     /// `s_j = f32(q_i . k_j) * ((q_scale_i * (log2(e) / sqrt(head_dim))) * k_scale_j)`,
     /// `e_j = exp2_coarse(s_j - max s)` (see [`math`](crate::math)), `sum e` by 16 lanes,
     /// `p_j = round_even(e_j * min(32767, 458752 / sum e))`, and
@@ -332,7 +331,7 @@ impl Kernels {
     ///
     /// # Panics
     /// As [`attention`](Self::attention), and for more than 65,536 tokens or channels a head.
-    pub fn attention_i16(
+    pub fn attention_i8(
         &self,
         prefix: &[f32],
         rows: &[f32],
@@ -344,7 +343,7 @@ impl Kernels {
         let len = check_attention(prefix, rows, heads, head_dim, out);
         assert!(len <= MAX_TOKENS, "attention over {len} tokens");
         assert!(head_dim <= MAX_K, "attention of {head_dim} channels a head");
-        (self.attention_i16)(prefix, rows, heads, head_dim, scratch, out);
+        (self.attention_i8)(prefix, rows, heads, head_dim, scratch, out);
     }
 
     /// The attention of one token whose keys and values were multiplied out of the problem: per

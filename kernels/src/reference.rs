@@ -5,7 +5,7 @@
 
 use half::f16;
 
-use crate::attention_i16::{MAX_V, max_qk, score_factor, weight_factor};
+use crate::attention_i8::{MAX_QK, MAX_V, score_factor, weight_factor};
 use crate::layout::{PackedF16, PackedF32, PackedI8, index_f32, index_i8, padded_k};
 use crate::math::{exp, exp2_coarse, round_even};
 use crate::{Activation, RowQuant};
@@ -301,12 +301,12 @@ pub(crate) fn attention(
     }
 }
 
-/// The integers of a pair, multiplied and summed: exact, as `attention_i16.rs` shows.
-fn dot_i16(a: &[i32], b: impl Iterator<Item = i32>) -> f32 {
+/// Integers, multiplied and summed: exact, as `attention_i8.rs` shows.
+fn dot_integers(a: &[i32], b: impl Iterator<Item = i32>) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum::<i32>() as f32
 }
 
-pub(crate) fn attention_i16(
+pub(crate) fn attention_i8(
     prefix: &[f32],
     rows: &[f32],
     heads: usize,
@@ -319,23 +319,21 @@ pub(crate) fn attention_i16(
         .chunks_exact(3 * hidden)
         .chain(rows.chunks_exact(3 * hidden))
         .collect();
-    let most = max_qk(head_dim);
     for column in (0..hidden).step_by(head_dim) {
         let part = |i: usize, first: usize| tokens[i][first + column..][..head_dim].iter().copied();
         let keys: Vec<_> = (0..tokens.len())
-            .map(|j| quantize_symmetric(part(j, hidden), most))
+            .map(|j| quantize_symmetric(part(j, hidden), MAX_QK))
             .collect();
         let values: Vec<_> = (0..head_dim)
             .map(|d| quantize_symmetric(tokens.iter().map(|x| x[2 * hidden + column + d]), MAX_V))
             .collect();
         for i in 0..tokens.len() {
-            let (q, scale) = quantize_symmetric(part(i, 0), most);
+            let (q, scale) = quantize_symmetric(part(i, 0), MAX_QK);
             let scale = scale * score_factor(head_dim);
             scratch.clear();
-            scratch
-                .extend(keys.iter().map(|(key, key_scale)| {
-                    dot_i16(&q, key.iter().copied()) * (scale * key_scale)
-                }));
+            scratch.extend(keys.iter().map(|(key, key_scale)| {
+                dot_integers(&q, key.iter().copied()) * (scale * key_scale)
+            }));
             let largest = largest(scratch);
             for x in scratch.iter_mut() {
                 *x = exp2_coarse(*x - largest);
@@ -351,7 +349,7 @@ pub(crate) fn attention_i16(
                 false => 1.0 / weights.iter().sum::<i32>() as f32,
             };
             for (d, (value, value_scale)) in values.iter().enumerate() {
-                let context = dot_i16(&weights, value.iter().copied());
+                let context = dot_integers(&weights, value.iter().copied());
                 out[i * hidden + column + d] = context * (inverse * value_scale);
             }
         }

@@ -84,8 +84,8 @@ fn integers_on_every_tier() {
         for seed in 1..250 {
             let case = Case::new(&mut Random::new(seed), seed % 2 == 0);
             let what = format!("{}, seed {seed}", tier.isa());
-            let actual = case.run_anywhere(tier, Kernels::attention_i16, &what);
-            let expected = case.run(reference(), Kernels::attention_i16);
+            let actual = case.run_anywhere(tier, Kernels::attention_i8, &what);
+            let expected = case.run(reference(), Kernels::attention_i8);
             assert_same(&actual, &expected, &what);
         }
     }
@@ -114,10 +114,10 @@ fn integers_at_their_bounds() {
                     prefix: Misaligned::new(&[]),
                     rows: Misaligned::new(&rows),
                 };
-                let expected = case.run(reference(), Kernels::attention_i16);
+                let expected = case.run(reference(), Kernels::attention_i8);
                 for tier in tiers() {
                     let what = format!("{}: {len} x {head_dim}, {scale:e}, {round}", tier.isa());
-                    assert_same(&case.run(tier, Kernels::attention_i16), &expected, &what);
+                    assert_same(&case.run(tier, Kernels::attention_i8), &expected, &what);
                 }
             }
         }
@@ -133,7 +133,7 @@ fn integers_keep_nan() {
             let mut rows = Random::new(3).floats(len * 3 * head_dim);
             rows[place] = f32::NAN;
             let mut out = vec![0.0; len * head_dim];
-            tier.attention_i16(&[], &rows, 1, head_dim, &mut Vec::new(), &mut out);
+            tier.attention_i8(&[], &rows, 1, head_dim, &mut Vec::new(), &mut out);
             for (i, x) in out.iter().enumerate() {
                 let channel = place == 2 * head_dim && i % head_dim == 0;
                 let expected = lost.contains(&i) || channel;
@@ -197,12 +197,12 @@ fn floats_against_f64() {
 #[test]
 fn integers_against_f64() {
     for (shape, bound) in [
-        ((2, 5, 9), 6e-4),
-        ((2, 64, 80), 2e-3),
-        ((1, 32, 500), 3e-3),
-        ((1, 3, 2000), 1e-3),
+        ((2, 5, 9), 2e-2),
+        ((2, 64, 80), 7e-2),
+        ((1, 32, 500), 6e-2),
+        ((1, 3, 2000), 2e-2),
     ] {
-        let difference = difference(Kernels::attention_i16, shape);
+        let difference = difference(Kernels::attention_i8, shape);
         println!("{shape:?}: {difference:e}");
         assert!(difference < bound, "{shape:?}: {difference:e}");
     }
@@ -212,7 +212,7 @@ fn integers_against_f64() {
 #[should_panic(expected = "attention over 65537 tokens")]
 fn integers_of_too_many_tokens() {
     let mut out = vec![0.0; 65_537];
-    Kernels::best().attention_i16(&[], &[0.0; 3 * 65_537], 1, 1, &mut Vec::new(), &mut out);
+    Kernels::best().attention_i8(&[], &[0.0; 3 * 65_537], 1, 1, &mut Vec::new(), &mut out);
 }
 
 #[test]

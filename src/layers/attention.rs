@@ -84,7 +84,7 @@ impl Attention {
         let context = sized(&mut s.context, rows * hidden);
         // In integers where the rest is: the same bits on every tier, and faster.
         let attention = match self.qkv.is_int8() {
-            true => Kernels::attention_i16,
+            true => Kernels::attention_i8,
             false => Kernels::attention,
         };
         for sequence in sequences {

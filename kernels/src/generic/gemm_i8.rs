@@ -4,7 +4,7 @@
 //! Of each group of 4 inputs the even two and the odd two make a pair each, so that shifts and
 //! masks alone take a group apart.
 
-use super::pairs::{self, Line};
+use super::dot::{self, Line, Pairs};
 use super::quantized::{Eight, Epilogue, Planes, Sixteen};
 use super::simd::Simd;
 use super::{cut, row_tiles, strips};
@@ -49,7 +49,7 @@ fn widen_panel<S: Simd>(s: S, lines: &[Packed], panel: &mut Panel) {
     }
 }
 
-/// As [`pairs::tile`] with one panel, of bytes.
+/// As [`dot::tile`] with one panel, of bytes.
 #[inline(always)]
 fn tile_of_bytes<S: Simd, const R: usize>(
     s: S,
@@ -114,7 +114,12 @@ fn block<S: Simd, const N: usize, const M: usize, const WIDE: bool>(
                         let mut from = [[zero; 1]; R];
                         from.copy_from_slice(&sums[i..i + R]);
                         let to: [_; R] = match WIDE {
-                            true => pairs::tile(s, tile, [&wide.0[..2 * lines.len()]], from),
+                            true => dot::tile::<Pairs, _, _, _>(
+                                s,
+                                tile,
+                                [&wide.0[..2 * lines.len()]],
+                                from,
+                            ),
                             false => tile_of_bytes(s, tile, lines, from),
                         };
                         sums[i..i + R].copy_from_slice(&to);

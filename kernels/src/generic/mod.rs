@@ -3,11 +3,11 @@
 //! it does in its own way, and its row of the table.
 
 pub(crate) mod attention;
-pub(crate) mod attention_i16;
+pub(crate) mod attention_i8;
+pub(crate) mod dot;
 pub(crate) mod gemm_f32;
 pub(crate) mod gemm_i8;
 pub(crate) mod math;
-pub(crate) mod pairs;
 pub(crate) mod quantized;
 pub(crate) mod rowwise;
 pub(crate) mod simd;
@@ -110,7 +110,7 @@ macro_rules! row {
             layer_norm: entry!(layer_norm, $features, rowwise::layer_norm, ($token), (x: &mut [f32], weight: &[f32], bias: &[f32], eps: f32, m: usize, n: usize)),
             add_layer_norm: entry!(add_layer_norm, $features, rowwise::add_layer_norm, ($token), (x: &mut [f32], delta: &[f32], weight: &[f32], bias: &[f32], eps: f32, m: usize, n: usize)),
             attention: entry!(attention, $features, attention::attention, ($token), (prefix: &[f32], rows: &[f32], heads: usize, head_dim: usize, scratch: &mut Vec<f32>, out: &mut [f32])),
-            attention_i16: entry!(attention_i16, $features, attention_i16::attention, ($token), (prefix: &[f32], rows: &[f32], heads: usize, head_dim: usize, scratch: &mut Vec<f32>, out: &mut [f32])),
+            attention_i8: entry!(attention_i8, $features, attention_i8::attention, ($token), (prefix: &[f32], rows: &[f32], heads: usize, head_dim: usize, scratch: &mut Vec<f32>, out: &mut [f32])),
             cls_attention: entry!(cls_attention, $features, attention::cls_attention, ($token), (t: &[f32], prefix: &[f32], rows: &[f32], heads: usize, hidden: usize, scratch: &mut Vec<f32>, out: &mut [f32])),
             softmax: entry!(softmax, $features, rowwise::softmax, ($token), (x: &mut [f32])),
             activate: entry!(activate, $features, rowwise::activate, ($token), (act: Activation, x: &mut [f32])),

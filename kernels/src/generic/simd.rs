@@ -9,6 +9,8 @@ use std::ops::{Add, Div, Mul, Sub};
 
 use half::f16;
 
+use super::dot::Dot;
+
 /// Elements of a vector.
 pub(crate) const LANES: usize = 16;
 
@@ -26,6 +28,8 @@ pub(crate) trait Simd: Copy {
         + Div<Output = Self::F32>;
     /// 16 integers; additions and products wrap.
     type I32: Copy + Add<Output = Self::I32> + Sub<Output = Self::I32> + Mul<Output = Self::I32>;
+    /// How attention's queries and keys are multiplied.
+    type Dot: Dot<Self>;
 
     /// How many of these vectors fit in the CPU's registers: 32 of AVX-512, 8 of AVX (in pairs),
     /// 4 of SSE2.
@@ -90,7 +94,7 @@ pub(crate) trait Simd: Copy {
     fn sum_i32(self, x: Self::I32) -> i32;
     /// The largest lane; none is NaN.
     fn largest(self, x: Self::F32) -> f32;
-    /// Columns of a square.
+    /// Columns of a square; moves bits, whatever they mean.
     fn transpose(self, rows: [Self::F32; LANES]) -> [Self::F32; LANES];
 
     /// The first 16 values, or all there are and then `fill`.

@@ -13,6 +13,7 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 use wide::{f32x8, i16x8, i16x16, i32x8, u8x16};
 
+use crate::generic::dot::Pairs;
 use crate::generic::simd::{LANES, Simd};
 use crate::math::ROUND_MAGIC;
 
@@ -65,6 +66,7 @@ fn to_bytes(x: [i32x8; 2]) -> [u8; LANES] {
 impl Simd for Portable {
     type F32 = F32x16;
     type I32 = I32x16;
+    type Dot = Pairs;
     const REGISTERS: usize = 4;
     const WIDEN_FROM: usize = 7;
 

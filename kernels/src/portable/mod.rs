@@ -4,7 +4,7 @@ mod lanes;
 
 use half::f16;
 
-use crate::generic::{attention, attention_i16, entry, gemm_f32, gemm_i8, row, rowwise};
+use crate::generic::{attention, attention_i8, entry, gemm_f32, gemm_i8, row, rowwise};
 use crate::layout::{PackedF16, PackedF32, PackedI8};
 use crate::table::Kernels;
 use crate::{Activation, Isa, RowQuant};

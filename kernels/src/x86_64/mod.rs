@@ -1,7 +1,7 @@
 //! The tiers for x86-64, in `std::arch` intrinsics, and assembly where there are none yet.
 
 use crate::generic::{
-    attention, attention_i16, entry, gemm_f32, gemm_i8, quantized, row, row_block, row_blocks,
+    attention, attention_i8, dot, entry, gemm_f32, gemm_i8, quantized, row, row_block, row_blocks,
     rowwise, simd,
 };
 

@@ -5,6 +5,7 @@ use std::ops::{Add, Div, Mul, Sub};
 
 use half::f16;
 
+use crate::x86_64::dot::Pairs;
 use crate::x86_64::simd::{LANES, Simd};
 
 /// Proof that the CPU has this tier's features.
@@ -130,6 +131,7 @@ fn to_bytes(low: __m256i, high: __m256i) -> [u8; LANES] {
 impl Simd for Avx2 {
     type F32 = F32x16;
     type I32 = I32x16;
+    type Dot = Pairs;
     const REGISTERS: usize = 8;
     // Free beside the products.
     const WIDEN_FROM: usize = usize::MAX;

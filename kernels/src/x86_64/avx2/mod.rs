@@ -5,7 +5,7 @@ pub(super) mod lanes;
 use half::f16;
 
 use super::features::Features;
-use super::{attention, attention_i16, entry, gemm_f32, gemm_i8, row, rowwise};
+use super::{attention, attention_i8, entry, gemm_f32, gemm_i8, row, rowwise};
 use crate::layout::{PackedF16, PackedF32, PackedI8};
 use crate::table::Kernels;
 use crate::{Activation, Isa, RowQuant};

@@ -5,6 +5,7 @@ use std::ops::{Add, Div, Mul, Sub};
 
 use half::f16;
 
+use crate::x86_64::dot::Dot;
 use crate::x86_64::simd::{LANES, Simd};
 
 /// Proof that the CPU has this tier's features.
@@ -83,9 +84,30 @@ impl I32x16 {
     }
 }
 
+/// Four bytes, of which an unsigned one is multiplied by a signed one.
+#[derive(Clone, Copy)]
+pub(in crate::x86_64) struct Bytes;
+
+impl Dot<Avx512Vnni> for Bytes {
+    const WIDTH: usize = 4;
+    const OFFSET: i32 = 128;
+
+    #[inline(always)]
+    fn add_dot(_: Avx512Vnni, sum: I32x16, a: I32x16, b: I32x16) -> I32x16 {
+        sum.add_dot_bytes(a, b)
+    }
+
+    #[inline(always)]
+    fn pack(s: Avx512Vnni, x: I32x16, to: &mut [i32]) {
+        let lanes: [i32; 4] = bytemuck::cast(s.low_bytes(x));
+        to.copy_from_slice(&lanes);
+    }
+}
+
 impl Simd for Avx512Vnni {
     type F32 = F32x16;
     type I32 = I32x16;
+    type Dot = Bytes;
     const REGISTERS: usize = 32;
     // In 512 bits it takes the place of a product.
     const WIDEN_FROM: usize = 24;

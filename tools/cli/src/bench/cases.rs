@@ -289,7 +289,7 @@ fn attention(model: &Shape, cases: &mut Vec<Case>) {
     type Attention = fn(&Kernels, &[f32], &[f32], usize, usize, &mut Vec<f32>, &mut [f32]);
     let ops: [(_, Attention, _); 2] = [
         ("attention", Kernels::attention, Arithmetic::F32),
-        ("attention_i16", Kernels::attention_i16, Arithmetic::Int16),
+        ("attention_i8", Kernels::attention_i8, Arithmetic::Int16),
     ];
     for (op, run, arithmetic) in ops {
         cases.push(Case {

@@ -186,7 +186,7 @@ fn group(op: &str) -> &'static str {
         _ if op.starts_with("gemm_i8") => "gemm_i8",
         _ if op.starts_with("gemm_f16") => "gemm_f16",
         _ if op.starts_with("gemm_f32") => "gemm_f32",
-        "attention_i16" => "attention_i16",
+        "attention_i8" => "attention_i8",
         "attention" | "cls_attention" => "attention (f32), first token's",
         _ => "row-wise",
     }

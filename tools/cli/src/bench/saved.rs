@@ -298,7 +298,7 @@ impl<'a> Shape<'a> {
             ),
             row(
                 "attention in integers",
-                attention(Kernels::attention_i16),
+                attention(Kernels::attention_i8),
                 attention(Kernels::attention),
             ),
         ]

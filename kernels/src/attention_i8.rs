@@ -1,11 +1,14 @@
 //! The bounds of attention in integers, the same on every tier.
 //!
 //! No sum may leave an i32, whatever the input:
-//! scores: `head_dim * max_qk(head_dim)^2 < 2^31`, by the choice of [`max_qk`];
+//! scores: `255 * MAX_QK * head_dim`, where a tier may have made queries unsigned, which is
+//! `255 * 127 * 65_536 = 2_122_383_360 < 2^31` at most;
 //! contexts: `sum of weights * MAX_V`, where the weights' sum exceeds [`SUM_P`] by at most half a step a token
 //! (32,768 at [`MAX_TOKENS`]) and by the rounding of the float sum that they were divided by (less
 //! than a thousandth): `(458_752 * 1.001 + 32_768) * 4095 = 2_014_640_640 < 2^31`.
 
+/// Largest magnitude of a rounded query or key.
+pub(crate) const MAX_QK: i32 = 127;
 /// Largest magnitude of a rounded value.
 pub(crate) const MAX_V: i32 = 4095;
 /// What the integer weights of a row add up to, about, where none of them would exceed an i16.
@@ -14,13 +17,6 @@ pub(crate) const SUM_P: f32 = 458_752.0;
 pub(crate) const MAX_P: f32 = 32767.0;
 /// Longest sequence.
 pub(crate) const MAX_TOKENS: usize = 65_536;
-
-/// Largest magnitude of a rounded query or key: the whole square root of `(2^31 - 1) / head_dim`,
-/// within an i16.
-pub(crate) fn max_qk(head_dim: usize) -> i32 {
-    let bound = (i32::MAX as usize / head_dim.max(1)).isqrt();
-    bound.min(32767) as i32
-}
 
 /// What scores are multiplied by, so that two to their power is `e` to that of the scaled product.
 pub(crate) fn score_factor(head_dim: usize) -> f32 {

@@ -1,33 +1,39 @@
-//! Attention in integers: per head, queries, keys and values are rounded to i16 and packed in
-//! pairs, and scores and contexts are exact products of pairs. See the reference for what is
-//! computed; here is only in which order.
+//! Attention in integers: per head, queries and keys are rounded to 8 bits and packed as the tier's
+//! [`Dot`] wants them, values and probabilities to 16 bits and packed in pairs, and scores and
+//! contexts are exact products of those. See the reference for what is computed; here is only in
+//! which order.
 
 // Loops over the constant sizes of a tile are unrolled, and its sums stay in registers.
 #![allow(clippy::needless_range_loop)]
 
 use std::ops::Range;
 
+use super::dot::{self, Dot, Line, Pairs};
 use super::math;
-use super::pairs::{self, Line};
 use super::rowwise::{fold_rows, halve, lanes};
 use super::simd::{LANES, Simd};
 use super::{row_tiles, strips};
-use crate::attention_i16::{MAX_V, max_qk, score_factor, weight_factor};
+use crate::attention_i8::{MAX_QK, MAX_V, score_factor, weight_factor};
 use crate::tokens::{Tokens, aligned};
 
 /// One head of one sequence, rounded and packed.
 struct Head<'a> {
     len: usize,
     head_dim: usize,
-    /// Pairs of a token's channels, and the stride of `queries`.
-    pairs: usize,
+    /// Lanes of a token's channels, and the strides of `queries` and of `block`.
+    lanes: usize,
     query_stride: usize,
-    /// Pairs of channels, row by row.
+    block_stride: usize,
+    /// Row by row.
     queries: &'a mut [i32],
     query_scales: &'a mut [f32],
-    /// Panels of 16 tokens: `[ceil(len / 16)][pairs]` lines.
+    /// 16 keys row by row, before they are packed.
+    block: &'a mut [i32],
+    /// Panels of 16 tokens: `[ceil(len / 16)][lanes]` lines.
     keys: &'a mut [Line],
     key_scales: &'a mut [f32],
+    /// Minus what the queries' offset adds to the products with each key.
+    key_offsets: &'a mut [i32],
     /// Panels of 16 channels: `[ceil(head_dim / 16)][ceil(len / 2)]` lines of pairs of tokens.
     values: &'a mut [Line],
     value_scales: &'a mut [f32],
@@ -43,18 +49,22 @@ struct Head<'a> {
 const ROWS: usize = 8;
 
 impl<'a> Head<'a> {
-    fn new(scratch: &'a mut Vec<f32>, len: usize, head_dim: usize) -> Self {
+    fn new<S: Simd>(scratch: &'a mut Vec<f32>, len: usize, head_dim: usize) -> Self {
         let (tokens, channels) = (
             len.next_multiple_of(LANES),
             head_dim.next_multiple_of(LANES),
         );
-        let (pairs, query_stride) = (head_dim.div_ceil(2), channels / 2);
+        let width = S::Dot::WIDTH;
+        let (lanes, query_stride) = (head_dim.div_ceil(width), channels / width);
+        let block_stride = query_stride.next_multiple_of(LANES);
         let sizes = [
-            tokens * pairs,
+            tokens * lanes,
             channels * len.div_ceil(2),
+            LANES * block_stride,
             tokens * query_stride,
             ROWS * tokens / 2,
             ROWS * tokens,
+            tokens,
             tokens,
             tokens,
             channels,
@@ -63,11 +73,13 @@ impl<'a> Head<'a> {
         let [
             keys,
             values,
+            block,
             queries,
             weights,
             scores,
             query_scales,
             key_scales,
+            key_offsets,
             value_scales,
         ] = sizes.map(|size| rest.split_off_mut(..size).unwrap_or_default());
         let mut absent = [0.0; LANES];
@@ -76,12 +88,15 @@ impl<'a> Head<'a> {
             len,
             head_dim,
             absent,
-            pairs,
+            lanes,
             query_stride,
+            block_stride,
             queries: bytemuck::cast_slice_mut(queries),
             query_scales,
+            block: bytemuck::cast_slice_mut(block),
             keys: bytemuck::cast_slice_mut::<_, i32>(keys).as_chunks_mut().0,
             key_scales,
+            key_offsets: bytemuck::cast_slice_mut(key_offsets),
             values: bytemuck::cast_slice_mut::<_, i32>(values).as_chunks_mut().0,
             value_scales,
             scores,
@@ -97,19 +112,15 @@ impl<'a> Head<'a> {
     #[inline(always)]
     fn pack_queries<S: Simd>(&mut self, s: S, tokens: Tokens<'_>, column: usize) {
         let factor = s.splat(score_factor(self.head_dim));
+        let (columns, stride) = (column..column + self.head_dim, self.query_stride);
         for first in (0..self.len).step_by(LANES) {
-            let present = LANES.min(self.len - first);
-            let (inverses, scales) = self.row_steps(s, tokens, first..first + present, column);
+            let rows = first..self.len.min(first + LANES);
+            let (inverses, scales) = row_steps(s, tokens, rows.clone(), columns.clone());
             s.store_part(scales * factor, &mut self.query_scales[first..]);
-            let inverses = lanes(s, inverses);
-            for (i, inverse) in (first..first + present).zip(inverses) {
-                let inverse = s.splat(inverse);
-                let row = &tokens.row(i)[column..][..self.head_dim];
-                let pairs = &mut self.queries[i * self.query_stride..][..self.query_stride];
-                for (x, pairs) in row.chunks(LANES).zip(pairs.as_chunks_mut::<8>().0) {
-                    let q = s.round_even(s.load_part(x, 0.0) * inverse);
-                    *pairs = bytemuck::cast(s.narrow(q));
-                }
+            let queries = self.queries[first * stride..].chunks_exact_mut(stride);
+            for ((i, inverse), query) in rows.zip(lanes(s, inverses)).zip(queries) {
+                let row = &tokens.row(i)[columns.clone()];
+                round_row(s, row, inverse, S::Dot::OFFSET, query);
             }
         }
     }
@@ -117,68 +128,34 @@ impl<'a> Head<'a> {
     /// Rounds the keys and packs them, tokens side by side; absent tokens are zeros.
     #[inline(always)]
     fn pack_keys<S: Simd>(&mut self, s: S, tokens: Tokens<'_>, column: usize) {
-        for panel in 0..self.len.div_ceil(LANES) {
+        let (columns, stride) = (column..column + self.head_dim, self.block_stride);
+        let offset = s.splat_i32(i32::from_ne_bytes([S::Dot::OFFSET as u8; 4]));
+        for (panel, lines) in self.keys.chunks_exact_mut(self.lanes).enumerate() {
             let first = panel * LANES;
-            let present = LANES.min(self.len - first);
-            let (inverses, scales) = self.row_steps(s, tokens, first..first + present, column);
+            let rows = first..self.len.min(first + LANES);
+            let (inverses, scales) = row_steps(s, tokens, rows.clone(), columns.clone());
             s.store_part(scales, &mut self.key_scales[first..]);
-            let lines = &mut self.keys[panel * self.pairs..][..self.pairs];
-            for (c, lines) in lines.chunks_mut(LANES / 2).enumerate() {
-                let left = column + c * LANES;
-                let right = left + LANES.min(self.head_dim - c * LANES);
+            self.block[rows.len() * stride..].fill(0);
+            let block = self.block.chunks_exact_mut(stride);
+            for ((i, inverse), key) in rows.zip(lanes(s, inverses)).zip(block) {
+                round_row(s, &tokens.row(i)[columns.clone()], inverse, 0, key);
+            }
+            let mut sums = s.splat_i32(0);
+            for (c, lines) in lines.chunks_mut(LANES).enumerate() {
                 let mut square = [s.splat(0.0); LANES];
-                for (r, x) in square.iter_mut().take(present).enumerate() {
-                    *x = s.load_part(&tokens.row(first + r)[left..right], 0.0);
+                for (row, key) in square.iter_mut().zip(self.block.chunks_exact(stride)) {
+                    *row = s.load(bytemuck::cast_ref(&key.as_chunks::<LANES>().0[c]));
                 }
-                let columns = s.transpose(square);
-                for (line, &[even, odd]) in lines.iter_mut().zip(columns.as_chunks().0) {
-                    let (even, odd) = (s.round_even(even * inverses), s.round_even(odd * inverses));
-                    s.store_i32(s.pair(even, odd), line);
-                }
-            }
-        }
-    }
-
-    /// The [`steps`] of up to 16 rows of queries or keys.
-    #[inline(always)]
-    fn row_steps<S: Simd>(
-        &self,
-        s: S,
-        tokens: Tokens<'_>,
-        rows: Range<usize>,
-        column: usize,
-    ) -> (S::F32, S::F32) {
-        let zero = s.splat(0.0);
-        let (mut largest, mut sum) = ([zero; LANES], zero);
-        let row = |i: usize| &tokens.row(i)[column..][..self.head_dim];
-        for (i, largest) in rows.clone().zip(&mut largest) {
-            let (chunks, tail) = row(i).as_chunks();
-            let mut most = zero;
-            for chunk in chunks {
-                let x = s.load(chunk);
-                most = s.max(s.abs(x), most);
-                sum = sum + x;
-            }
-            if !tail.is_empty() {
-                let x = s.load_part(tail, 0.0);
-                most = s.max(s.abs(x), most);
-                sum = sum + x;
-            }
-            *largest = most;
-        }
-        let largest = fold_rows!(s, largest, |a, b| s.max(a, b));
-        let mut lost = [0.0; LANES];
-        // The sum is finite only if all that it adds up is; else each row is looked at.
-        sum = sum * zero;
-        if s.any_nan(sum, sum) {
-            for (i, lost) in rows.zip(&mut lost) {
-                if !row(i).iter().all(|x| x.is_finite()) {
-                    *lost = f32::NAN;
+                for (line, column) in lines.iter_mut().zip(s.transpose(square)) {
+                    s.store(column, bytemuck::cast_mut(line));
+                    if S::Dot::OFFSET != 0 {
+                        sums = S::Dot::add_dot(s, sums, offset, s.load_i32(line));
+                    }
                 }
             }
+            let offsets = &mut self.key_offsets.as_chunks_mut().0[panel];
+            s.store_i32(s.splat_i32(0) - sums, offsets);
         }
-        let lost = s.load(&lost);
-        steps(s, largest, max_qk(self.head_dim) as f32, lost)
     }
 
     /// Rounds the values and packs them, channels side by side; absent ones are zeros.
@@ -215,16 +192,22 @@ impl<'a> Head<'a> {
     /// Scores of rows `i..i + R` with the P panels of tokens from `panel` on.
     #[inline(always)]
     fn scores<S: Simd, const R: usize, const P: usize>(&mut self, s: S, i: usize, panel: usize) {
-        let (pairs, stride) = (self.pairs, self.stride());
+        let (lanes, stride) = (self.lanes, self.stride());
         let queries = strips(
             self.queries,
             i * self.query_stride,
             self.query_stride,
-            pairs,
+            lanes,
         );
-        let keys = strips(self.keys, panel * pairs, pairs, pairs);
-        let zero = [[s.splat_i32(0); P]; R];
-        let sums: [[S::I32; P]; R] = pairs::tile(s, queries, keys, zero);
+        let keys = strips(self.keys, panel * lanes, lanes, lanes);
+        let mut start = [s.splat_i32(0); P];
+        if S::Dot::OFFSET != 0 {
+            let offsets = self.key_offsets.as_chunks().0;
+            for (start, offsets) in start.iter_mut().zip(&offsets[panel..]) {
+                *start = s.load_i32(offsets);
+            }
+        }
+        let sums = dot::tile::<S::Dot, S, R, P>(s, queries, keys, [start; R]);
         for p in 0..P {
             let left = (panel + p) * LANES;
             let key_scales = s.load_part(&self.key_scales[left..], 0.0);
@@ -302,7 +285,7 @@ impl<'a> Head<'a> {
         let weights = strips(self.weights, 0, stride, len);
         let values = strips(self.values, panel * len, len, len);
         let zero = [[s.splat_i32(0); P]; R];
-        let sums: [[S::I32; P]; R] = pairs::tile(s, weights, values, zero);
+        let sums = dot::tile::<Pairs, S, R, P>(s, weights, values, zero);
         for p in 0..P {
             let left = (panel + p) * LANES;
             let scales = s.load_part(&self.value_scales[left..], 0.0);
@@ -347,6 +330,57 @@ impl<'a> Head<'a> {
     }
 }
 
+/// A row as integers, with the offset, in lanes.
+#[inline(always)]
+fn round_row<S: Simd>(s: S, row: &[f32], inverse: f32, offset: i32, to: &mut [i32]) {
+    let (inverse, offset) = (s.splat(inverse), s.splat_i32(offset));
+    let lanes = to.chunks_exact_mut(LANES / S::Dot::WIDTH);
+    for (x, lanes) in row.chunks(LANES).zip(lanes) {
+        let rounded = s.round_even(s.load_part(x, 0.0) * inverse);
+        S::Dot::pack(s, rounded + offset, lanes);
+    }
+}
+
+/// The [`steps`] of up to 16 rows of queries or keys.
+#[inline(always)]
+fn row_steps<S: Simd>(
+    s: S,
+    tokens: Tokens<'_>,
+    rows: Range<usize>,
+    columns: Range<usize>,
+) -> (S::F32, S::F32) {
+    let zero = s.splat(0.0);
+    let (mut largest, mut sum) = ([zero; LANES], zero);
+    let row = |i: usize| &tokens.row(i)[columns.clone()];
+    for (i, largest) in rows.clone().zip(&mut largest) {
+        let (chunks, tail) = row(i).as_chunks();
+        let mut most = zero;
+        for chunk in chunks {
+            let x = s.load(chunk);
+            most = s.max(s.abs(x), most);
+            sum = sum + x;
+        }
+        if !tail.is_empty() {
+            let x = s.load_part(tail, 0.0);
+            most = s.max(s.abs(x), most);
+            sum = sum + x;
+        }
+        *largest = most;
+    }
+    let largest = fold_rows!(s, largest, |a, b| s.max(a, b));
+    let mut lost = [0.0; LANES];
+    // The sum is finite only if all that it adds up is; else each row is looked at.
+    sum = sum * zero;
+    if s.any_nan(sum, sum) {
+        for (i, lost) in rows.zip(&mut lost) {
+            if !row(i).iter().all(|x| x.is_finite()) {
+                *lost = f32::NAN;
+            }
+        }
+    }
+    steps(s, largest, MAX_QK as f32, s.load(&lost))
+}
+
 /// Of 16 rows or channels with values up to `largest` the factors that round those to integers up to
 /// `most`, and what one step of the integers is worth: as `quantize_symmetric` of the reference.
 /// `lost`: NaN where a value is not finite, else 0.
@@ -381,7 +415,7 @@ pub(crate) fn attention<S: Simd>(
     if len == 0 {
         return;
     }
-    let mut head = Head::new(scratch, len, head_dim);
+    let mut head = Head::new::<S>(scratch, len, head_dim);
     for column in (0..hidden).step_by(head_dim) {
         head.pack_queries(s, tokens, column);
         head.pack_keys(s, tokens, hidden + column);
