@@ -165,16 +165,36 @@ pub(crate) fn quantize_u8<S: Simd>(
             let (zero, inverse) = (s.splat_i32(zero_points[r]), s.splat(inverses[r]));
             let (bytes, padding) = bytes.split_at_mut(k);
             padding.fill(0);
+            let (blocks, bytes) = bytes.as_chunks_mut();
+            let (row, rest) = row.split_at(k - bytes.len());
+            for (b, block) in blocks.iter_mut().enumerate() {
+                let mut integers = [zero; 4];
+                for (c, q) in integers.iter_mut().enumerate() {
+                    let x = scaled_chunk(s, row, scale, 4 * b + c);
+                    *q = s.round_even(x * inverse) + zero;
+                }
+                *block = s.to_bytes_of_four(integers);
+            }
+            let scale = scale.map(|scale| &scale[row.len()..]);
             let (bytes, tail) = bytes.as_chunks_mut();
-            let bytes = &mut bytes[..k / LANES];
             each_scaled!(
                 s,
-                row,
+                rest,
                 scale,
                 |c, x| bytes[c] = s.to_bytes(s.round_even(x * inverse) + zero),
                 store_bytes(s.to_bytes(s.round_even(x * inverse) + zero), tail)
             );
         }
+    }
+}
+
+/// The `c`th 16 values of a row, times those of the scale, where there is one.
+#[inline(always)]
+fn scaled_chunk<S: Simd>(s: S, row: &[f32], scale: Option<&[f32]>, c: usize) -> S::F32 {
+    let x = s.load(&row.as_chunks().0[c]);
+    match scale {
+        Some(scale) => x * s.load(&scale.as_chunks().0[c]),
+        None => x,
     }
 }
 

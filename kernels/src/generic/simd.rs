@@ -54,6 +54,8 @@ pub(crate) trait Simd: Copy {
     fn round_even(self, x: Self::F32) -> Self::I32;
     /// Clamped to 0..=255.
     fn to_bytes(self, x: Self::I32) -> [u8; LANES];
+    /// The same of four vectors, for lanes that fit in an i16.
+    fn to_bytes_of_four(self, x: [Self::I32; 4]) -> [u8; 4 * LANES];
     /// The second byte of each lane, for lanes from 0 to 65535.
     fn second_bytes(self, x: Self::I32) -> [u8; LANES];
     /// The lowest byte of each lane.

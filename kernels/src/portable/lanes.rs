@@ -136,6 +136,11 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn to_bytes_of_four(self, x: [I32x16; 4]) -> [u8; 4 * LANES] {
+        cast(x.map(|x| to_bytes(x.0)))
+    }
+
+    #[inline(always)]
     fn second_bytes(self, x: I32x16) -> [u8; LANES] {
         to_bytes(x.0.map(|x| x >> 8))
     }

@@ -128,6 +128,16 @@ fn to_bytes(low: __m256i, high: __m256i) -> [u8; LANES] {
     bytemuck::cast(_mm_packus_epi16(low, high))
 }
 
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn to_bytes_of_two(a: I32x16, b: I32x16) -> [u8; 2 * LANES] {
+    let (a, b) = (_mm256_packs_epi32(a.0, a.1), _mm256_packs_epi32(b.0, b.1));
+    // Four bytes of each part in turn, as packing works within halves.
+    let parts = _mm256_packus_epi16(a, b);
+    let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    bytemuck::cast(_mm256_permutevar8x32_epi32(parts, order))
+}
+
 impl Simd for Avx2 {
     type F32 = F32x16;
     type I32 = I32x16;
@@ -224,6 +234,14 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn to_bytes(self, x: I32x16) -> [u8; LANES] {
         intrinsics!(to_bytes(x.0, x.1))
+    }
+
+    #[inline(always)]
+    fn to_bytes_of_four(self, [a, b, c, d]: [I32x16; 4]) -> [u8; 4 * LANES] {
+        bytemuck::cast([
+            intrinsics!(to_bytes_of_two(a, b)),
+            intrinsics!(to_bytes_of_two(c, d)),
+        ])
     }
 
     #[inline(always)]

@@ -180,6 +180,20 @@ impl Simd for Avx512Vnni {
     }
 
     #[inline(always)]
+    fn to_bytes_of_four(self, [a, b, c, d]: [I32x16; 4]) -> [u8; 4 * LANES] {
+        let mut bytes = [0_u8; 4 * LANES];
+        intrinsics!({
+            let (low, high) = (_mm512_packs_epi32(a.0, b.0), _mm512_packs_epi32(c.0, d.0));
+            // Four bytes of each vector in turn, as packing works within quarters.
+            let parts = _mm512_packus_epi16(low, high);
+            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            let parts = _mm512_permutexvar_epi32(order, parts);
+            _mm512_storeu_si512(bytes.as_mut_ptr().cast(), parts);
+        });
+        bytes
+    }
+
+    #[inline(always)]
     fn second_bytes(self, x: I32x16) -> [u8; LANES] {
         bytes(intrinsics!(_mm512_cvtepi32_epi8(_mm512_srli_epi32::<8>(
             x.0
