@@ -13,7 +13,7 @@ use super::math;
 use super::rowwise::{fold_rows, halve, lanes};
 use super::simd::{LANES, Simd};
 use super::{row_tiles, strips};
-use crate::attention_i8::{MAX_QK, MAX_V, score_factor, weight_factor};
+use crate::attention_i8::{FEW_TOKENS, MAX_P, MAX_QK, MAX_V, score_factor, weight_factor};
 use crate::tokens::{Tokens, aligned};
 
 /// One head of one sequence, rounded and packed.
@@ -202,22 +202,26 @@ impl<'a> Head<'a> {
         let keys = strips(self.keys, panel * lanes, lanes, lanes);
         let mut start = [s.splat_i32(0); P];
         if S::Dot::OFFSET != 0 {
-            let offsets = self.key_offsets.as_chunks().0;
-            for (start, offsets) in start.iter_mut().zip(&offsets[panel..]) {
-                *start = s.load_i32(offsets);
+            let offsets = &self.key_offsets.as_chunks().0[panel..][..P];
+            for p in 0..P {
+                start[p] = s.load_i32(&offsets[p]);
             }
         }
         let sums = dot::tile::<S::Dot, S, R, P>(s, queries, keys, [start; R]);
+        let panels = stride / LANES;
+        let query_scales = &self.query_scales[i..][..R];
+        let key_scales = &self.key_scales.as_chunks().0[panel..][..P];
+        let scores = &mut self.scores.as_chunks_mut().0[panel..];
         for p in 0..P {
-            let left = (panel + p) * LANES;
-            let key_scales = s.load_part(&self.key_scales[left..], 0.0);
+            let key_scales = s.load(&key_scales[p]);
+            let absent = match panel + p + 1 == panels {
+                true => s.load(&self.absent),
+                false => s.splat(0.0),
+            };
             for r in 0..R {
-                let scales = s.splat(self.query_scales[i + r]) * key_scales;
-                let mut scores = s.to_f32(sums[r][p]) * scales;
-                if left + LANES == stride {
-                    scores = scores + s.load(&self.absent);
-                }
-                s.store_part(scores, &mut self.scores[r * stride + left..]);
+                let scales = s.splat(query_scales[r]) * key_scales;
+                let values = s.to_f32(sums[r][p]) * scales + absent;
+                s.store(values, &mut scores[r * panels + p]);
             }
         }
     }
@@ -227,8 +231,7 @@ impl<'a> Head<'a> {
     #[inline(always)]
     fn weigh<S: Simd, const R: usize>(&mut self, s: S) -> [f32; R] {
         let stride = self.stride();
-        let absent = s.load(&self.absent);
-        let (mut largest, mut sums, mut inverses) = ([0.0; R], [0.0; R], [0.0; R]);
+        let mut largest = [0.0; R];
         for (scores, largest) in self.scores.chunks_exact(stride).zip(&mut largest) {
             let mut most = s.splat(f32::NEG_INFINITY);
             for chunk in scores.as_chunks().0 {
@@ -236,6 +239,47 @@ impl<'a> Head<'a> {
             }
             *largest = s.largest(most);
         }
+        if self.len > FEW_TOKENS {
+            return self.weigh_many(s, largest);
+        }
+        let (absent, factor) = (s.load(&self.absent), s.splat(MAX_P));
+        let mut inverses = [0.0; R];
+        let rows = self.weights.chunks_exact_mut(stride / 2);
+        let rows = rows.zip(self.scores.chunks_exact(stride));
+        for ((weights, scores), (inverse, largest)) in rows.zip(inverses.iter_mut().zip(largest)) {
+            let largest = s.splat(largest);
+            let (mut sum, mut total) = (s.splat(0.0), s.splat_i32(0));
+            let weights = weights.as_chunks_mut::<8>().0.iter_mut();
+            let mut chunks = weights.zip(scores.as_chunks().0);
+            let last = chunks.next_back();
+            for (weights, chunk) in chunks {
+                let value = math::exp2(s, s.load(chunk) - largest);
+                sum = sum + value;
+                let weight = s.round_even(value * factor);
+                total = total + weight;
+                *weights = bytemuck::cast(s.narrow(weight));
+            }
+            if let Some((weights, chunk)) = last {
+                let value = present(s, math::exp2(s, s.load(chunk) - largest), absent);
+                sum = sum + value;
+                let weight = s.round_even(value * factor);
+                total = total + weight;
+                *weights = bytemuck::cast(s.narrow(weight));
+            }
+            *inverse = match s.any_nan(sum, sum) {
+                true => f32::NAN,
+                false => 1.0 / s.sum_i32(total) as f32,
+            };
+        }
+        inverses
+    }
+
+    /// The same of more tokens, whose weights' factor depends on the sum of all.
+    #[inline(always)]
+    fn weigh_many<S: Simd, const R: usize>(&mut self, s: S, largest: [f32; R]) -> [f32; R] {
+        let stride = self.stride();
+        let absent = s.load(&self.absent);
+        let (mut sums, mut inverses) = ([0.0; R], [0.0; R]);
         let rows = self.scores.chunks_exact_mut(stride);
         for ((scores, sum), largest) in rows.zip(&mut sums).zip(largest) {
             let largest = s.splat(largest);
@@ -246,8 +290,7 @@ impl<'a> Head<'a> {
                     s.store(value, chunk);
                     all = all + value;
                 }
-                let value = math::exp2(s, s.load(last) - largest);
-                let value = s.if_less(absent, s.splat(0.0), s.splat(0.0), value);
+                let value = present(s, math::exp2(s, s.load(last) - largest), absent);
                 s.store(value, last);
                 all = all + value;
             }
@@ -328,6 +371,12 @@ impl<'a> Head<'a> {
             self.contexts::<S, R, 1>(s, panel, &inverses, &mut rows);
         }
     }
+}
+
+/// Zeros where `absent` is minus infinity, the values where it is 0.
+#[inline(always)]
+fn present<S: Simd>(s: S, x: S::F32, absent: S::F32) -> S::F32 {
+    s.if_less(absent, s.splat(0.0), s.splat(0.0), x)
 }
 
 /// A row as integers, with the offset, in lanes.
