@@ -385,8 +385,12 @@ pub(crate) fn dot<S: Simd>(s: S, a: &[f32], b: &[f32]) -> f32 {
 #[inline(always)]
 pub(crate) fn add_scaled_i8<S: Simd>(s: S, row: &[i8], scale: f32, out: &mut [f32]) {
     let scale = s.splat(scale);
-    for (row, out) in row.chunks(LANES).zip(out.chunks_mut(LANES)) {
-        let row = s.widen_i8(&padded(row, 0));
+    let ((chunks, tail), (outs, out)) = (row.as_chunks(), out.as_chunks_mut());
+    for (chunk, out) in chunks.iter().zip(outs) {
+        s.store(s.load(out) + scale * s.widen_i8(chunk), out);
+    }
+    if !tail.is_empty() {
+        let row = s.widen_i8(&padded(tail, 0));
         s.store_part(s.load_part(out, 0.0) + scale * row, out);
     }
 }
