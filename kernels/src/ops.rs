@@ -320,12 +320,12 @@ impl Kernels {
     /// [`attention`](Self::attention) in integers, for int8 files: the same bits on every tier.
     ///
     /// Per head, queries and keys are rounded symmetrically token by token to magnitudes up to 127, values channel
-    /// by channel over the sequence, all as in [`quantize_i16`](Self::quantize_i16) with that number in place of
-    /// 32767. With the exact i32 products of those,
+    /// by channel over the sequence to magnitudes up to 511, all as in
+    /// [`quantize_i16`](Self::quantize_i16) with that number in place of 32767. With the exact i32 products of those,
     /// `s_j = f32(q_i . k_j) * ((q_scale_i * (log2(e) / sqrt(head_dim))) * k_scale_j)`,
-    /// `e_j = exp2_coarse(s_j - max s)` (see [`math`](crate::math)), `sum e` by 16 lanes,
-    /// `p_j = round_even(e_j * min(32767, 16800000 / sum e))`, and
-    /// `out_i[d] = f32(sum_j p_j * v_j[d]) * ((1 / f32(sum_j p_j)) * v_scale_d)`, both sums exact.
+    /// `e_j = exp2_coarse(s_j - max s)` (see [`math`](crate::math)), `p_j = round_even(e_j * f)`, and
+    /// `out_i[d] = f32(sum_j p_j * v_j[d]) * ((1 / f32(sum_j p_j)) * v_scale_d)`, both sums exact; `f` is 8192 for
+    /// up to 512 tokens and `min(32767, 4160000 / sum e)` for more, `sum e` by 16 lanes.
     ///
     /// Arguments as of [`attention`](Self::attention).
     ///

@@ -339,7 +339,7 @@ pub(crate) fn attention_i8(
                 *x = exp2_coarse(*x - largest);
             }
             let sum = sum(scratch.iter().copied());
-            let factor = weight_factor(sum);
+            let factor = weight_factor(tokens.len(), sum);
             let weights: Vec<i32> = match sum.is_nan() {
                 true => vec![0; scratch.len()],
                 false => scratch.iter().map(|x| round_even(x * factor)).collect(),

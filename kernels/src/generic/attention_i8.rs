@@ -13,7 +13,7 @@ use super::math;
 use super::rowwise::{fold_rows, halve, lanes};
 use super::simd::{LANES, Simd};
 use super::{row_tiles, strips};
-use crate::attention_i8::{FEW_TOKENS, MAX_P, MAX_QK, MAX_V, score_factor, weight_factor};
+use crate::attention_i8::{FEW_FACTOR, FEW_TOKENS, MAX_QK, MAX_V, score_factor, weight_factor};
 use crate::tokens::{Tokens, aligned};
 
 /// One head of one sequence, rounded and packed.
@@ -242,7 +242,7 @@ impl<'a> Head<'a> {
         if self.len > FEW_TOKENS {
             return self.weigh_many(s, largest);
         }
-        let (absent, factor) = (s.load(&self.absent), s.splat(MAX_P));
+        let absent = s.load(&self.absent);
         let mut inverses = [0.0; R];
         let rows = self.weights.chunks_exact_mut(stride / 2);
         let rows = rows.zip(self.scores.chunks_exact(stride));
@@ -253,16 +253,20 @@ impl<'a> Head<'a> {
             let mut chunks = weights.zip(scores.as_chunks().0);
             let last = chunks.next_back();
             for (weights, chunk) in chunks {
-                let value = math::exp2(s, s.load(chunk) - largest);
+                let value = math::exp2(s, s.load(chunk) - largest, FEW_FACTOR);
                 sum = sum + value;
-                let weight = s.round_even(value * factor);
+                let weight = s.round_even(value);
                 total = total + weight;
                 *weights = bytemuck::cast(s.narrow(weight));
             }
             if let Some((weights, chunk)) = last {
-                let value = present(s, math::exp2(s, s.load(chunk) - largest), absent);
+                let value = present(
+                    s,
+                    math::exp2(s, s.load(chunk) - largest, FEW_FACTOR),
+                    absent,
+                );
                 sum = sum + value;
-                let weight = s.round_even(value * factor);
+                let weight = s.round_even(value);
                 total = total + weight;
                 *weights = bytemuck::cast(s.narrow(weight));
             }
@@ -286,11 +290,11 @@ impl<'a> Head<'a> {
             let mut all = s.splat(0.0);
             if let Some((last, chunks)) = scores.as_chunks_mut().0.split_last_mut() {
                 for chunk in chunks {
-                    let value = math::exp2(s, s.load(chunk) - largest);
+                    let value = math::exp2(s, s.load(chunk) - largest, 1.0);
                     s.store(value, chunk);
                     all = all + value;
                 }
-                let value = present(s, math::exp2(s, s.load(last) - largest), absent);
+                let value = present(s, math::exp2(s, s.load(last) - largest, 1.0), absent);
                 s.store(value, last);
                 all = all + value;
             }
@@ -299,7 +303,7 @@ impl<'a> Head<'a> {
         let rows = self.weights.chunks_exact_mut(stride / 2);
         let rows = rows.zip(self.scores.chunks_exact(stride));
         for ((weights, scores), (inverse, sum)) in rows.zip(inverses.iter_mut().zip(sums)) {
-            let factor = s.splat(weight_factor(sum));
+            let factor = s.splat(weight_factor(self.len, sum));
             let mut total = s.splat_i32(0);
             let weights = weights.as_chunks_mut::<8>().0;
             for (chunk, weights) in scores.as_chunks().0.iter().zip(weights) {

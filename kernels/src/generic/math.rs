@@ -29,13 +29,14 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::F32) -> S::F32 {
     s.scale(value, n)
 }
 
+/// [`crate::math::exp2_coarse`] times a power of two.
 #[inline(always)]
-pub(crate) fn exp2<S: Simd>(s: S, x: S::F32) -> S::F32 {
+pub(crate) fn exp2<S: Simd>(s: S, x: S::F32, factor: f32) -> S::F32 {
     let x = s.max(s.splat(EXP2_MIN), x);
     let magic = s.splat(ROUND_MAGIC);
     let shifted = x + magic;
     let f = x - (shifted - magic);
-    (s.splat(1.0) + f * polynomial(s, f, &EXP2)) * s.power_of_two(shifted)
+    (s.splat(1.0) + f * polynomial(s, f, &EXP2)) * s.power_of_two(shifted, factor)
 }
 
 #[inline(always)]

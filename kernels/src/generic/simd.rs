@@ -88,8 +88,9 @@ pub(crate) trait Simd: Copy {
     fn any_nan(self, a: Self::F32, b: Self::F32) -> bool;
     /// `x * 2^n` rounded once, for integers `-152 <= n <= 128` (or NaN) and `0.5 < x < 2`.
     fn scale(self, x: Self::F32, n: Self::F32) -> Self::F32;
-    /// `2^n` of integers `-126 <= n <= 127`, each given as `n + ROUND_MAGIC`; anything for others.
-    fn power_of_two(self, shifted: Self::F32) -> Self::F32;
+    /// `factor * 2^n`, where `factor` is a power of two and the result normal, of integers each given
+    /// as `n + ROUND_MAGIC`; anything for others.
+    fn power_of_two(self, shifted: Self::F32, factor: f32) -> Self::F32;
     /// Lanes 8 apart are added, then 4, 2 and 1 apart.
     fn sum(self, x: Self::F32) -> f32;
     /// The sum of the lanes; wraps.

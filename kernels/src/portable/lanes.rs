@@ -239,9 +239,13 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn power_of_two(self, shifted: F32x16) -> F32x16 {
-        let one = i32x8::splat(1.0_f32.to_bits() as i32);
-        F32x16(shifted.0.map(|x| cast((cast::<_, i32x8>(x) << 23) + one)))
+    fn power_of_two(self, shifted: F32x16, factor: f32) -> F32x16 {
+        let factor = i32x8::splat(factor.to_bits() as i32);
+        F32x16(
+            shifted
+                .0
+                .map(|x| cast((cast::<_, i32x8>(x) << 23) + factor)),
+        )
     }
 
     #[inline(always)]

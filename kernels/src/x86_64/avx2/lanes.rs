@@ -104,13 +104,13 @@ fn scale_8(x: __m256, n: __m256) -> __m256 {
     _mm256_mul_ps(x, power(_mm256_sub_epi32(n, half)))
 }
 
-/// `2^n` of `n + ROUND_MAGIC`, whose lowest bits are those of `n`.
+/// `factor * 2^n` of `n + ROUND_MAGIC`, whose lowest bits are those of `n`.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn power_8(shifted: __m256) -> __m256 {
+fn power_8(shifted: __m256, factor: f32) -> __m256 {
     _mm256_castsi256_ps(_mm256_add_epi32(
         _mm256_slli_epi32::<23>(_mm256_castps_si256(shifted)),
-        _mm256_set1_epi32(1.0_f32.to_bits() as i32),
+        _mm256_set1_epi32(factor.to_bits() as i32),
     ))
 }
 
@@ -365,8 +365,11 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn power_of_two(self, shifted: F32x16) -> F32x16 {
-        intrinsics!(F32x16(power_8(shifted.0), power_8(shifted.1)))
+    fn power_of_two(self, shifted: F32x16, factor: f32) -> F32x16 {
+        intrinsics!(F32x16(
+            power_8(shifted.0, factor),
+            power_8(shifted.1, factor)
+        ))
     }
 
     #[inline(always)]

@@ -287,10 +287,10 @@ impl Simd for Avx512Vnni {
     }
 
     #[inline(always)]
-    fn power_of_two(self, shifted: F32x16) -> F32x16 {
+    fn power_of_two(self, shifted: F32x16, factor: f32) -> F32x16 {
         F32x16(intrinsics!(_mm512_castsi512_ps(_mm512_add_epi32(
             _mm512_slli_epi32::<23>(_mm512_castps_si512(shifted.0)),
-            _mm512_set1_epi32(1.0_f32.to_bits() as i32)
+            _mm512_set1_epi32(factor.to_bits() as i32)
         ))))
     }
 
