@@ -117,7 +117,7 @@ pub fn exp(x: f32) -> f32 {
 }
 
 /// `2^x` for `x <= 0`, within 1.1e-4 of it (relative) and at most 1: for attention's weights, which are
-/// rounded to 15 bits at once. What lies below -100 counts as -100.
+/// rounded to integers at once. What lies below -100 counts as -100.
 ///
 /// `x = n + f` with an integer `n` and `|f| <= 1/2`; then `(1 + f q(f)) 2^n`.
 #[inline]

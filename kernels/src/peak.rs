@@ -12,7 +12,7 @@ pub enum Arithmetic {
     /// Products of bytes, added up in i32: what `gemm_i8` does. The tiers without such an instruction
     /// use that for 16 bits, and so does their loop.
     Int8,
-    /// Products of 16 bits, added up in i32: what `attention_i8` does.
+    /// Products of 16 bits, added up in i32: what `attention_i8` does with probabilities and values.
     Int16,
     /// Single precision, fused where the CPU can: what `gemm_f32` does.
     F32,

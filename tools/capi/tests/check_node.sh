@@ -5,9 +5,9 @@
 set -euo pipefail
 library=$(realpath "$1") packages=$(realpath "$2")
 cd "$(dirname "$0")/.."
-expected='0.5071  The refrigerator dries bread out; a paper bag in a box keeps it longest.
-0.4120  How to bake bread in a cast iron pot
-0.0547  The lighthouse was built in 1847.'
+expected='0.5089  The refrigerator dries bread out; a paper bag in a box keeps it longest.
+0.4139  How to bake bread in a cast iron pot
+0.0551  The lighthouse was built in 1847.'
 found=$(printf '%s\n' 'The lighthouse was built in 1847.' \
     'The refrigerator dries bread out; a paper bag in a box keeps it longest.' 'How to bake bread in a cast iron pot' |
     LANERANK_LIBRARY=$library NODE_PATH=$packages/node_modules node examples/rerank.js 'how do I keep bread fresh')

@@ -4,13 +4,12 @@
 //! Tiles are registers of 16 rows of 64 bytes. An instruction multiplies 16 rows of activations,
 //! as they lie, by 16 lines of packed weights, as they lie, and adds to 16 x 16 exact sums.
 //!
-//! What attention in integers could do with them: for operands of 16 bits, split into a signed
-//! high byte and an unsigned low byte, the product is
-//! `(high * high << 16) + ((high * low + low * high) << 8) + low * low`, by `tdpbssd`, `tdpbsud`,
-//! `tdpbusd` and `tdpbuud`. Queries lie right as rows. Keys (for the scores) and values (for the
-//! contexts) must be laid like packed weights, 16 to a line, four inputs of each: for keys that is
-//! a transposition of 4-byte groups, for values an interleaving of four rows' bytes; both once per
-//! head and sequence.
+//! What attention in integers could do with them: scores are products of signed bytes, `tdpbssd`, with
+//! queries right as they lie in rows and keys laid like packed weights, 16 to a line, four channels of
+//! each, which is a transposition of 4-byte groups once a head and sequence. For contexts, weights
+//! and values each split into a signed high byte and an unsigned low one make four products, `tdpbssd`,
+//! `tdpbsud`, `tdpbusd` and `tdpbuud`; values must be laid like packed weights too, four rows' bytes
+//! interleaved.
 
 mod gemm_i8;
 pub(crate) mod peak;

@@ -23,8 +23,8 @@ pub type Run = Box<dyn FnMut(&Kernels)>;
 /// What a call computes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Work {
-    /// So many multiply-adds of a kind.
-    MultiplyAdds(usize, Arithmetic),
+    /// So many multiply-adds, half of each kind.
+    MultiplyAdds(usize, [Arithmetic; 2]),
     /// So many floats, each with about this number of floating-point operations.
     Floats(usize, usize),
 }
@@ -168,7 +168,7 @@ impl Gemm {
             op: self.op,
             shape: format!("{m}x{k}x{n}"),
             model,
-            work: Work::MultiplyAdds(self.passes * m * n * k, self.arithmetic),
+            work: Work::MultiplyAdds(self.passes * m * n * k, [self.arithmetic; 2]),
             bytes: input * m * k + weight * n * k + 4 * m * n,
             prepare: Box::new(move || (self.prepare)(product)),
         }
@@ -288,8 +288,12 @@ fn attention(model: &Shape, cases: &mut Vec<Case>) {
     let dim = hidden / heads;
     type Attention = fn(&Kernels, &[f32], &[f32], usize, usize, &mut Vec<f32>, &mut [f32]);
     let ops: [(_, Attention, _); 2] = [
-        ("attention", Kernels::attention, Arithmetic::F32),
-        ("attention_i8", Kernels::attention_i8, Arithmetic::Int16),
+        ("attention", Kernels::attention, [Arithmetic::F32; 2]),
+        (
+            "attention_i8",
+            Kernels::attention_i8,
+            [Arithmetic::Int8, Arithmetic::Int16],
+        ),
     ];
     for (op, run, arithmetic) in ops {
         cases.push(Case {
@@ -312,7 +316,7 @@ fn attention(model: &Shape, cases: &mut Vec<Case>) {
         op: "cls_attention",
         shape: format!("{TOKENS}x{heads}x{hidden}"),
         model,
-        work: Work::MultiplyAdds(2 * TOKENS * heads * hidden, Arithmetic::F32),
+        work: Work::MultiplyAdds(2 * TOKENS * heads * hidden, [Arithmetic::F32; 2]),
         bytes: 4 * (TOKENS + 2 * heads) * hidden,
         prepare: Box::new(move || {
             let (t, rows) = (floats(heads * hidden), floats(TOKENS * hidden));

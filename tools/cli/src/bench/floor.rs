@@ -36,10 +36,13 @@ fn count(
         counts.int8 += projected * 3 * h * h * passes(Matrix::AttentionQkv)
             + tokens * h * h * passes(Matrix::AttentionOutput)
             + tokens * h * inner * (passes(Matrix::FfnIntermediate) + passes(Matrix::FfnOutput));
-        counts.int16 += lengths
+        // Scores of bytes, contexts of 16 bits.
+        let attended = lengths
             .iter()
-            .map(|length| 2 * length * length * h)
+            .map(|length| length * length * h)
             .sum::<usize>();
+        counts.int8 += attended;
+        counts.int16 += attended;
     }
     // The last layer and the pooler, 16 bits a row: query, key, value, output, pooler; feed-forward.
     counts.int8 += lengths.len() * 2 * (5 * h * h + 2 * h * inner);
@@ -92,8 +95,8 @@ mod tests {
         let second = 12 * (48 + 16 + 64);
         let last = 2 * 2 * (80 + 64);
         let expected = Counts {
-            int8: first + second + last,
-            int16: 2 * (2 * 25 + 2 * 49) * 4,
+            int8: first + second + last + 2 * (25 + 49) * 4,
+            int16: 2 * (25 + 49) * 4,
             f32: 12 * 2 * 2 * 4,
         };
         assert_eq!(counts, expected);

@@ -89,8 +89,9 @@ impl Peaks {
     /// second-level cache.
     pub fn floor(&self, work: Work, bytes: usize) -> Option<f64> {
         match work {
-            Work::MultiplyAdds(count, arithmetic) => {
-                Some(2e-9 * count as f64 / self.gops(arithmetic)?)
+            Work::MultiplyAdds(count, kinds) => {
+                let [a, b] = kinds.map(|kind| Some(1.0 / self.gops(kind)?));
+                Some(1e-9 * count as f64 * (a? + b?))
             }
             Work::Floats(..) => Some(1e-9 * bytes as f64 / self.bandwidths.get(1)?.gb_per_s),
         }
