@@ -49,14 +49,18 @@ fn is_slow(tier: &Kernels) -> bool {
     tier.isa() == Isa::AvxVnni && is_emulated(tier)
 }
 
-/// Shapes up to 33 rows, 100 channels, depth 200, and now and then a deep one.
+/// Shapes up to 33 rows, 100 channels, depth 200; now and then a deep one, one without depth, or
+/// one with more rows than any tier takes at a time.
 fn shape(random: &mut Random) -> (usize, usize, usize) {
-    let k = if random.below(16) == 0 {
-        300 + random.below(1900)
-    } else {
-        1 + random.below(200)
-    };
-    (random.below(34), 1 + random.below(100), k)
+    let (mut m, n) = (random.below(34), 1 + random.below(100));
+    let mut k = 1 + random.below(200);
+    match random.below(32) {
+        0 | 1 => k = 300 + random.below(1900),
+        2 => k = 0,
+        3 => m = 73 + random.below(100),
+        _ => {}
+    }
+    (m, n, k)
 }
 
 struct I8 {

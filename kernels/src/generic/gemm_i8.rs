@@ -4,6 +4,8 @@
 //! Of each group of 4 inputs the even two and the odd two make a pair each, so that shifts and
 //! masks alone take a group apart.
 
+use std::hint::black_box;
+
 use super::dot::{self, Line, Pairs};
 use super::quantized::{Eight, Epilogue, Planes, Sixteen};
 use super::simd::Simd;
@@ -14,16 +16,15 @@ use crate::{Activation, RowQuant};
 /// Groups of 4 inputs that are widened at a time: 24 KB of a panel's weights. No power of two, which would have all
 /// rows compete for the same lines of the cache.
 const GROUPS: usize = 192;
-/// Rows that are multiplied with a widened panel: 36 KB of activations a plane.
-const ROWS: usize = 24;
-/// Panels for which rows deeper than that, which are widened part by part, are widened once.
+/// Rows of so many groups that are multiplied with a widened panel: 36 KB of activations a plane.
+const DEEP_ROWS: usize = 24;
+/// As many rows as that at most, where they are of fewer groups.
+const ROWS: usize = 72;
+/// Panels for which deeper rows, which are widened part by part, are widened once.
 const PANELS: usize = 4;
 /// Fewer rows than this are multiplied with a panel's bytes as they lie: each is then widened for
 /// them alone.
 const FEW: usize = 6;
-
-/// A row's widened groups, even pairs and odd pairs in turn.
-type Row = [i32; 2 * GROUPS];
 
 /// int8 weights of 16 channels for 4 inputs.
 type Packed = [i8; 4 * PANEL];
@@ -33,7 +34,7 @@ type Packed = [i8; 4 * PANEL];
 struct Panel([Line; 2 * GROUPS]);
 
 #[inline(always)]
-fn widen_row(groups: &[[u8; 4]], row: &mut Row) {
+fn widen_row(groups: &[[u8; 4]], row: &mut [i32]) {
     for (group, pairs) in groups.iter().zip(row.as_chunks_mut::<2>().0) {
         let group = u32::from_le_bytes(*group);
         *pairs = [group & 0x00FF_00FF, (group >> 8) & 0x00FF_00FF].map(|pair| pair as i32);
@@ -72,70 +73,98 @@ fn tile_of_bytes<S: Simd, const R: usize>(
     sums
 }
 
-/// All outputs of rows `i..i + m`, at most M. WIDE: a panel's weights are widened once for all.
+/// Where activations and weights lie widened, and sums of what is too deep to be widened at once.
+struct Scratch<S: Simd, const N: usize, const M: usize> {
+    rows: [[[i32; 2 * GROUPS]; M]; N],
+    panel: Panel,
+    sums: [[[[S::I32; 1]; M]; N]; PANELS],
+}
+
+/// All outputs of rows `first..first + m`. WIDE: a panel's weights are widened once for all.
 #[inline(always)]
 fn block<S: Simd, const N: usize, const M: usize, const WIDE: bool>(
     s: S,
     a: &impl Planes<N>,
     epilogue: &Epilogue<'_>,
     (first, m): (usize, usize),
+    scratch: &mut Scratch<S, N, M>,
     out: &mut [f32],
 ) {
     let groups = padded_k(epilogue.b.k()) / 4;
+    let stride = 2 * groups.clamp(1, GROUPS);
     let lines: &[Packed] = epilogue.b.data().as_chunks().0;
     let planes = a.planes().map(|plane| plane.as_chunks().0);
-    let mut rows = [[[0; 2 * GROUPS]; M]; N];
-    let mut wide = Panel([[0; PANEL]; 2 * GROUPS]);
     let zero = s.splat_i32(0);
     let channels = PANELS * PANEL;
     for left in (0..epilogue.b.n()).step_by(channels) {
         let right = epilogue.b.n().min(left + channels);
-        let mut sums = [[[[zero; 1]; M]; N]; PANELS];
-        for part in (0..groups).step_by(GROUPS) {
+        // Once even if there is no input at all: the output is then the activated bias.
+        for part in (0..groups.max(1)).step_by(GROUPS) {
             let part = part..groups.min(part + GROUPS);
             // Rows of one part stay widened from the first panel on.
             if left == 0 || groups > GROUPS {
-                for (plane, rows) in planes.iter().zip(&mut rows) {
-                    for (r, row) in rows.iter_mut().take(m).enumerate() {
-                        let start = (first + r) * groups;
-                        widen_row(&plane[start + part.start..start + part.end], row);
+                for (plane, rows) in planes.iter().zip(&mut scratch.rows) {
+                    let rows = rows.as_flattened_mut().chunks_exact_mut(stride);
+                    let deep = plane[first * groups..].chunks(groups.max(1));
+                    for (row, deep) in rows.zip(deep).take(m) {
+                        widen_row(&deep[part.clone()], row);
                     }
                 }
             }
-            for (channel, sums) in (left..right).step_by(PANEL).zip(&mut sums) {
+            let panels = (left..right).step_by(PANEL).zip(&mut scratch.sums);
+            for (channel, sums) in panels {
                 let lines = &lines[channel / PANEL * groups..][part.clone()];
                 if WIDE {
-                    widen_panel(s, lines, &mut wide);
+                    widen_panel(s, lines, &mut scratch.panel);
                 }
-                for (rows, sums) in rows.iter().zip(sums) {
-                    row_tiles!(S, 0..m, i, R, {
-                        let rows = rows.as_flattened();
-                        let tile = strips(rows, i * 2 * GROUPS, 2 * GROUPS, 2 * lines.len());
-                        let mut from = [[zero; 1]; R];
-                        from.copy_from_slice(&sums[i..i + R]);
-                        let to: [_; R] = match WIDE {
-                            true => dot::tile::<Pairs, _, _, _>(
-                                s,
-                                tile,
-                                [&wide.0[..2 * lines.len()]],
-                                from,
-                            ),
-                            false => tile_of_bytes(s, tile, lines, from),
+                let wide = &scratch.panel.0[..2 * lines.len()];
+                row_tiles!(S, 0..m, i, R, {
+                    let mut tile = [[[zero; 1]; R]; N];
+                    for ((tile, sums), rows) in tile.iter_mut().zip(sums.iter()).zip(&scratch.rows)
+                    {
+                        let rows = strips(rows.as_flattened(), i * stride, stride, wide.len());
+                        if part.start > 0 {
+                            tile.copy_from_slice(&sums[i..i + R]);
+                        }
+                        *tile = match WIDE {
+                            true => dot::tile::<Pairs, _, _, _>(s, rows, [wide], *tile),
+                            false => tile_of_bytes(s, rows, lines, *tile),
                         };
-                        sums[i..i + R].copy_from_slice(&to);
-                    });
-                }
+                        if N > 1 {
+                            // One plane's sums wait in memory, not in the registers of the next one's.
+                            black_box(tile);
+                        }
+                    }
+                    if part.end == groups {
+                        epilogue.finish(s, a, &tile, first + i, channel, out);
+                    } else {
+                        for (tile, sums) in tile.iter().zip(sums.iter_mut()) {
+                            sums[i..i + R].copy_from_slice(tile);
+                        }
+                    }
+                });
             }
         }
-        for (channel, sums) in (left..right).step_by(PANEL).zip(&sums) {
-            row_tiles!(S, 0..m, i, R, {
-                let mut tile = [[[zero; 1]; R]; N];
-                for (tile, sums) in tile.iter_mut().zip(sums) {
-                    tile.copy_from_slice(&sums[i..i + R]);
-                }
-                epilogue.finish(s, a, &tile, first + i, channel, out);
-            });
-        }
+    }
+}
+
+/// All outputs of all rows, `step` at a time.
+#[inline(always)]
+fn blocks<S: Simd, const N: usize, const M: usize, const WIDE: bool>(
+    s: S,
+    a: &impl Planes<N>,
+    (m, step): (usize, usize),
+    epilogue: &Epilogue<'_>,
+    out: &mut [f32],
+) {
+    let mut scratch = Scratch {
+        rows: [[[0; 2 * GROUPS]; M]; N],
+        panel: Panel([[0; PANEL]; 2 * GROUPS]),
+        sums: [[[[s.splat_i32(0); 1]; M]; N]; PANELS],
+    };
+    for first in (0..m).step_by(step) {
+        let rows = (first, step.min(m - first));
+        block::<S, N, M, WIDE>(s, a, epilogue, rows, &mut scratch, out);
     }
 }
 
@@ -148,12 +177,11 @@ fn product<S: Simd, const N: usize>(
     out: &mut [f32],
 ) {
     if m <= FEW {
-        return block::<S, N, FEW, false>(s, a, epilogue, (0, m), out);
+        return blocks::<S, N, FEW, false>(s, a, (m, FEW), epilogue, out);
     }
-    for first in (0..m).step_by(ROWS) {
-        let rows = (first, ROWS.min(m - first));
-        block::<S, N, ROWS, true>(s, a, epilogue, rows, out);
-    }
+    let groups = padded_k(epilogue.b.k()) / 4;
+    let fit = DEEP_ROWS * GROUPS / groups.clamp(1, GROUPS);
+    blocks::<S, N, DEEP_ROWS, true>(s, a, (m, fit.min(ROWS)), epilogue, out);
 }
 
 #[inline(always)]
