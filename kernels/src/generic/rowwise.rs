@@ -164,18 +164,17 @@ pub(crate) fn quantize_u8<S: Simd>(
             (params.scale, params.zero) = (steps[r], zero_points[r]);
             let (zero, inverse) = (s.splat_i32(zero_points[r]), s.splat(inverses[r]));
             let (bytes, padding) = bytes.split_at_mut(k);
-            padding.fill(0);
-            let (blocks, bytes) = bytes.as_chunks_mut();
-            let (row, rest) = row.split_at(k - bytes.len());
-            for (b, block) in blocks.iter_mut().enumerate() {
-                let mut integers = [zero; 4];
-                for (c, q) in integers.iter_mut().enumerate() {
-                    let x = scaled_chunk(s, row, scale, 4 * b + c);
-                    *q = s.round_even(x * inverse) + zero;
-                }
-                *block = s.to_bytes_of_four(integers);
+            // Most often there is none, and a call is dear where rows are short.
+            if !padding.is_empty() {
+                padding.fill(0);
             }
-            let scale = scale.map(|scale| &scale[row.len()..]);
+            let (blocks, bytes) = bytes.as_chunks_mut();
+            let (chunks, rest) = row.as_chunks();
+            for (b, (block, chunks)) in blocks.iter_mut().zip(chunks).enumerate() {
+                let x = scaled(s, chunks, scale.map(|scale| &scale.as_chunks().0[b]));
+                *block = s.to_bytes_of_four(x.map(|x| s.round_even(x * inverse) + zero));
+            }
+            let scale = scale.map(|scale| &scale[k - rest.len()..]);
             let (bytes, tail) = bytes.as_chunks_mut();
             each_scaled!(
                 s,
@@ -188,14 +187,19 @@ pub(crate) fn quantize_u8<S: Simd>(
     }
 }
 
-/// The `c`th 16 values of a row, times those of the scale, where there is one.
+/// 64 values, times those of the scale, where there is one.
 #[inline(always)]
-fn scaled_chunk<S: Simd>(s: S, row: &[f32], scale: Option<&[f32]>, c: usize) -> S::F32 {
-    let x = s.load(&row.as_chunks().0[c]);
-    match scale {
-        Some(scale) => x * s.load(&scale.as_chunks().0[c]),
-        None => x,
+fn scaled<S: Simd>(s: S, x: &[f32; 64], scale: Option<&[f32; 64]>) -> [S::F32; 4] {
+    let mut out = [s.splat(0.0); 4];
+    for (x, chunk) in out.iter_mut().zip(x.as_chunks().0) {
+        *x = s.load(chunk);
     }
+    if let Some(scale) = scale {
+        for (x, chunk) in out.iter_mut().zip(scale.as_chunks().0) {
+            *x = *x * s.load(chunk);
+        }
+    }
+    out
 }
 
 #[inline(always)]
@@ -230,8 +234,10 @@ pub(crate) fn quantize_i16<S: Simd>(
         for (r, (row, (hi, lo))) in x.chunks_exact(k).zip(planes).enumerate() {
             scales[r] = steps[r];
             let (middle, inverse) = (s.splat_i32(32768), s.splat(inverses[r]));
-            hi[k..].fill(128);
-            lo[k..].fill(0);
+            if k < stride {
+                hi[k..].fill(128);
+                lo[k..].fill(0);
+            }
             let ((hi, hi_tail), (lo, lo_tail)) = (hi[..k].as_chunks_mut(), lo[..k].as_chunks_mut());
             let (hi, lo) = (&mut hi[..k / LANES], &mut lo[..k / LANES]);
             each_scaled!(
