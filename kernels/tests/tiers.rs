@@ -50,7 +50,7 @@ fn is_slow(tier: &Kernels) -> bool {
 }
 
 /// Shapes up to 33 rows, 100 channels, depth 200; now and then a deep one, one without depth, or
-/// one with more rows than any tier takes at a time.
+/// one with more rows than the tiers without products of bytes take at a time.
 fn shape(random: &mut Random) -> (usize, usize, usize) {
     let (mut m, n) = (random.below(34), 1 + random.below(100));
     let mut k = 1 + random.below(200);
