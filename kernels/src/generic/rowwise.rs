@@ -172,7 +172,12 @@ pub(crate) fn quantize_u8<S: Simd>(
             let (chunks, rest) = row.as_chunks();
             for (b, (block, chunks)) in blocks.iter_mut().zip(chunks).enumerate() {
                 let x = scaled(s, chunks, scale.map(|scale| &scale.as_chunks().0[b]));
-                *block = s.to_bytes_of_four(x.map(|x| s.round_even(x * inverse) + zero));
+                // A loop: `map`'s closure would not be inlined in a build with many codegen units.
+                let mut integers = [zero; 4];
+                for (q, x) in integers.iter_mut().zip(x) {
+                    *q = s.round_even(x * inverse) + zero;
+                }
+                *block = s.to_bytes_of_four(integers);
             }
             let scale = scale.map(|scale| &scale[k - rest.len()..]);
             let (bytes, tail) = bytes.as_chunks_mut();
