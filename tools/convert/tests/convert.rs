@@ -1,14 +1,16 @@
 //! What a conversion can be asked for.
 
+#[path = "../../../tests/common/mod.rs"]
 mod common;
 
 use common::{RandomSource, classifier, int8_model, source, tokenizer};
-use lanerank::convert::{ConvertOptions, WeightDtype, convert, integers};
 use lanerank::format::directory::Dtype;
-use lanerank::format::source::{IntegerRows, TensorSource};
 use lanerank::kernels::{Isa, Kernels};
 use lanerank::model::ModelConfig;
-use lanerank::{Error, Model, Ranker};
+use lanerank::{Model, Ranker};
+use lanerank_convert::Error;
+use lanerank_convert::convert::{ConvertOptions, WeightDtype, convert, integers};
+use lanerank_convert::{IntegerRows, TensorSource};
 
 #[test]
 fn single_weights_can_be_kept() {
@@ -45,8 +47,12 @@ fn single_weights_can_be_kept() {
         error.contains("layers.7: no weight has this name"),
         "{error}"
     );
-    assert!("pooler".parse::<lanerank::convert::Keep>().is_err());
-    assert!("pooler=int4".parse::<lanerank::convert::Keep>().is_err());
+    assert!("pooler".parse::<lanerank_convert::convert::Keep>().is_err());
+    assert!(
+        "pooler=int4"
+            .parse::<lanerank_convert::convert::Keep>()
+            .is_err()
+    );
 }
 
 #[test]
@@ -60,7 +66,7 @@ fn the_precision_of_activations_is_stored() {
         };
         let mut source = source(&config, 1);
         let file = convert(&config, &tokenizer(), &mut source, &options, &mut |_, _| {})?;
-        Model::from_bytes(&file)
+        Ok::<_, Error>(Model::from_bytes(&file)?)
     };
     let logits = |model: &Model| {
         let report = model.check(Kernels::for_isa(Isa::Reference).unwrap());

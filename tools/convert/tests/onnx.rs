@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lanerank::convert::{ConvertOptions, INTEGERS, WeightDtype, convert};
-use lanerank::import::{self, Options, Source};
 use lanerank::{Encoder, Model, Ranker};
+use lanerank_convert::convert::{ConvertOptions, INTEGERS, WeightDtype, convert};
+use lanerank_convert::import::{self, Options, Source};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -17,7 +17,7 @@ struct Expected {
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/data/onnx")
+        .join("../../tests/data/onnx")
         .join(name)
 }
 

@@ -2,9 +2,10 @@
 
 use std::str::FromStr;
 
+use lanerank::model::{Activations, Matrix, ModelConfig, Precision};
+
 use super::name_fits;
-use crate::Error;
-use crate::model::{Activations, Matrix, ModelConfig, Precision};
+use crate::error::Error;
 
 /// How many bits the activations of int8 matrices have: `auto`, `a8` or `a16` for all of them, then
 /// exceptions `name=a8` or `name=a16` by parts of the names in [`Matrix::name`], all with commas

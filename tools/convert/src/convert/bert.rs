@@ -1,17 +1,18 @@
 //! Which of BERT's tensors become which sections.
 
+use lanerank::format::directory::GROUP;
+use lanerank::format::directory::{Dtype, Layout};
+use lanerank::format::write::{Draft, Plan};
+use lanerank::model::{Head, ModelConfig};
+
 use super::activations::is_deep;
 use super::integers::{KeptRows, write_int8_panels};
 use super::matrix::{write_groups, write_panels, write_part, write_rows};
 use super::smoothing::{divide_columns, input_scale};
 use super::tensors::{check_shape, read};
 use super::{ConvertOptions, WeightDtype};
-use crate::Error;
-use crate::format::directory::{Dtype, Layout};
-use crate::format::source::{IntegerRows, TensorSource};
-use crate::format::write::{Draft, Plan};
-use crate::layers::table::GROUP;
-use crate::model::{Head, ModelConfig};
+use crate::error::Error;
+use crate::source::{IntegerRows, TensorSource};
 
 /// How a weight is made of its tensors.
 enum Kind {
@@ -248,7 +249,7 @@ impl Weight {
     }
 
     /// Adds the weight's sections to the plan.
-    pub fn plan(&self, plan: &mut Plan) -> Result<(), Error> {
+    pub fn plan(&self, plan: &mut Plan) -> Result<(), lanerank::Error> {
         let section = |part: &str| format!("{}.{part}", self.name);
         let (_, rows) = self.shape.split_last().unwrap_or((&0, &[]));
         let f32_rows = |plan: &mut Plan, part, shape: &[usize]| {
@@ -261,7 +262,10 @@ impl Weight {
             }
             Kind::GroupedTable => {
                 let &[rows, width] = &self.shape[..] else {
-                    return Err(Error::Argument(format!("{}: no such shape", self.name)));
+                    return Err(lanerank::Error::Argument(format!(
+                        "{}: no such shape",
+                        self.name
+                    )));
                 };
                 plan.add(section("weight"), self.dtype, Layout::Rows, &self.shape)?;
                 match self.dtype {

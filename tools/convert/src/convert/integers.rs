@@ -1,11 +1,11 @@
 //! Integers of a source that is quantised already, taken over as they are.
 
-use lanerank_kernels::layout;
+use lanerank::format::write::Draft;
+use lanerank::kernels::layout;
 
 use super::matrix::write_part;
-use crate::Error;
-use crate::format::source::IntegerRows;
-use crate::format::write::Draft;
+use crate::error::Error;
+use crate::source::IntegerRows;
 
 /// Rows as an int8 file has them: a scale each, values from -127 to 127.
 #[derive(Debug, Default)]

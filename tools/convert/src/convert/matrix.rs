@@ -2,13 +2,13 @@
 
 use bytemuck::Pod;
 use half::f16;
-use lanerank_kernels::layout;
+use lanerank::format::directory::Dtype;
+use lanerank::format::directory::GROUP;
+use lanerank::format::write::Draft;
+use lanerank::kernels::layout;
 
 use super::integers::write_int8_panels;
-use crate::Error;
-use crate::format::directory::Dtype;
-use crate::format::write::Draft;
-use crate::layers::table::GROUP;
+use crate::error::Error;
 
 /// Writes part `part` of a stack of matrices, `values[n, k]` row-major, in panels; for int8 its
 /// scales and sums too.

@@ -8,25 +8,28 @@ mod activations;
 mod bert;
 mod integers;
 mod matrix;
+pub(crate) mod self_test;
 mod smoothing;
 mod tensors;
 
 use std::fmt;
 use std::str::FromStr;
 
-pub use activations::ActivationChoice;
-use lanerank_kernels::{Isa, Kernels};
+use lanerank::format::directory::{self, Dtype, Layout};
+use lanerank::format::header::Header;
+use lanerank::format::self_test::{SelfTestRow, parse as parse_self_test};
+use lanerank::format::storage::{AlignedBytes, Blob};
+use lanerank::format::write::{Draft, Plan};
+use lanerank::format::{config, metadata};
+use lanerank::kernels::Kernels;
+use lanerank::model::{Activations, Model, ModelConfig, Verify};
+use lanerank::tokenizer::Tokenizer;
 
-use crate::Error;
-use crate::format::config;
-use crate::format::directory::{self, Dtype, Layout};
-use crate::format::header::Header;
-use crate::format::self_test::{self, SelfTestRow, TEXTS};
-use crate::format::source::TensorSource;
-use crate::format::storage::{AlignedBytes, Blob};
-use crate::format::write::{Draft, Plan};
-use crate::model::{Activations, Model, ModelConfig, Verify, parse_metadata};
-use crate::tokenizer::Tokenizer;
+use crate::error::Error;
+use crate::source::TensorSource;
+use self_test::TEXTS;
+
+pub use activations::ActivationChoice;
 
 /// Type in which weights are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -147,7 +150,7 @@ pub fn convert(
     options: &ConvertOptions,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<AlignedBytes, Error> {
-    add_self_test(build(config, tokenizer, source, options, progress)?)
+    self_test::fill(build(config, tokenizer, source, options, progress)?)
 }
 
 /// A row of a model file's self-test beside what its source gives.
@@ -175,7 +178,7 @@ pub fn compare_with_source(
     let sections = directory::parse(file, &Header::parse(file)?)?;
     let stored = sections.iter().find(|s| s.name == "self_test");
     let stored = stored.map_or(&[][..], |s| &file[s.offset..s.offset + s.len]);
-    let rows = self_test::parse(stored)?;
+    let rows = parse_self_test(stored)?;
     let own = |row: &SelfTestRow| TEXTS.contains(&(&*row.query, &*row.passage));
     if rows.len() != TEXTS.len() || !rows.iter().all(own) {
         return Err(Error::Argument("the self-test has other rows".into()));
@@ -197,7 +200,7 @@ pub fn integers(file: &[u8]) -> Result<Vec<(String, String)>, Error> {
     let sections = directory::parse(file, &Header::parse(file)?)?;
     let stored = sections.iter().find(|s| s.name == "metadata");
     let stored = stored.map_or(&[][..], |s| &file[s.offset..s.offset + s.len]);
-    let notes = parse_metadata(stored)?.into_iter();
+    let notes = metadata::parse(stored)?.into_iter();
     let notes =
         notes.filter_map(|(key, value)| Some((key.strip_prefix(INTEGERS)?.to_owned(), value)));
     Ok(notes.collect())
@@ -214,7 +217,10 @@ pub(crate) fn f32_model(
         ..ConvertOptions::default()
     };
     let file = build(config, tokenizer, source, &options, &mut |_, _| ())?;
-    Model::from_blob(Blob::from_aligned(file), Verify::Structure)
+    Ok(Model::from_blob(
+        Blob::from_aligned(file),
+        Verify::Structure,
+    )?)
 }
 
 /// The file with an empty self-test.
@@ -269,29 +275,6 @@ fn activations(
     }
 }
 
-fn metadata_bytes(options: &ConvertOptions) -> Result<Vec<u8>, Error> {
-    let mut text = String::new();
-    for (key, value) in &options.metadata {
-        let broken =
-            key.is_empty() || key.contains(['=', '\n', '\r']) || value.contains(['\n', '\r']);
-        if broken {
-            let reason = format!("metadata {key:?}: a key or value that does not fit a line");
-            return Err(Error::Argument(reason));
-        }
-        text.push_str(&format!("{key}={value}\n"));
-    }
-    Ok(text.into_bytes())
-}
-
-fn empty_self_test() -> Vec<u8> {
-    let row = |(query, passage): (&str, &str)| SelfTestRow {
-        query: query.into(),
-        passage: passage.into(),
-        logit: 0.0,
-    };
-    self_test::to_bytes(&TEXTS.map(row))
-}
-
 /// Lays the file out, with everything in it but the weights.
 fn plan(
     config: &ModelConfig,
@@ -300,8 +283,8 @@ fn plan(
     weights: &[bert::Weight],
     options: &ConvertOptions,
 ) -> Result<Draft, Error> {
-    let metadata = metadata_bytes(options)?;
-    let self_test = empty_self_test();
+    let metadata = metadata::to_bytes(&options.metadata)?;
+    let self_test = self_test::empty();
     let config = config::to_bytes(config, activations);
     let tokenizer = tokenizer.sections();
     let strings: [(&str, &[u8]); 7] = [
@@ -325,25 +308,4 @@ fn plan(
         draft.fill(name, bytes)?;
     }
     Ok(draft)
-}
-
-/// Computes the self-test's logits on the reference tier and stores them.
-fn add_self_test(file: AlignedBytes) -> Result<AlignedBytes, Error> {
-    let model = Model::from_blob(Blob::from_aligned(file), Verify::Structure)?;
-    let logits = model.self_test_logits(Kernels::for_isa(Isa::Reference)?)?;
-    let rows = TEXTS
-        .iter()
-        .zip(logits)
-        .map(|(&(query, passage), logit)| SelfTestRow {
-            query: query.into(),
-            passage: passage.into(),
-            logit,
-        });
-    let rows: Vec<SelfTestRow> = rows.collect();
-    let (bytes, sections) = model
-        .into_bytes()
-        .ok_or_else(|| Error::Argument("the model under conversion is in use".into()))?;
-    let mut draft = Draft::reopen(bytes, sections);
-    draft.fill("self_test", &self_test::to_bytes(&rows))?;
-    Ok(draft.seal())
 }

@@ -1,8 +1,8 @@
 //! Int8 weights behind a layer norm: evening out how wide the norm's channels are.
 
 use super::tensors::read;
-use crate::Error;
-use crate::format::source::TensorSource;
+use crate::error::Error;
+use crate::source::TensorSource;
 
 /// What a layer norm's outputs are multiplied by before they are rounded to 8 bits in one range a row.
 ///

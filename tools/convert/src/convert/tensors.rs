@@ -1,7 +1,7 @@
 //! A source's tensors, checked.
 
-use crate::Error;
-use crate::format::source::TensorSource;
+use crate::error::Error;
+use crate::source::TensorSource;
 
 /// Refuses a tensor that the source lacks or has in another shape.
 pub fn check_shape(source: &dyn TensorSource, name: &str, expected: &[usize]) -> Result<(), Error> {

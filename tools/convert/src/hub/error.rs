@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::Error;
+use crate::error::Error;
 use crate::import::ImportError;
 
 /// Why a model could not be had from the hub or its cache. Addresses are the hub's own, never the
@@ -206,6 +206,12 @@ impl std::error::Error for HubError {
 impl From<ImportError> for HubError {
     fn from(e: ImportError) -> Self {
         HubError::Import(e)
+    }
+}
+
+impl From<lanerank::Error> for HubError {
+    fn from(e: lanerank::Error) -> Self {
+        HubError::Library(Box::new(e.into()))
     }
 }
 

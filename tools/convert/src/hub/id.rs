@@ -14,10 +14,10 @@ const MAX_REVISION: usize = 200;
 /// `@revision`, a branch, tag or commit.
 ///
 /// ```
-/// use lanerank::hub::ModelId;
+/// use lanerank_convert::hub::ModelId;
 /// let id: ModelId = "cross-encoder/ms-marco-MiniLM-L6-v2@main".parse()?;
 /// assert_eq!((id.repository(), id.revision()), ("cross-encoder/ms-marco-MiniLM-L6-v2", "main"));
-/// # Ok::<(), lanerank::hub::HubError>(())
+/// # Ok::<(), lanerank_convert::hub::HubError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelId {

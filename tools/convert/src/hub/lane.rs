@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lanerank::format::header::VERSION;
+use lanerank::format::write::write_file;
+use lanerank::{Model, Ranker};
+
 use super::{Hub, HubError, ModelId, Snapshot, cache};
 use crate::convert::{ConvertOptions, WeightDtype, convert};
-use crate::format::header::VERSION;
-use crate::format::write::write_file;
 use crate::import::{self, Options};
-use crate::{Model, Ranker};
 
 /// Digits of the source's digest that stand in a file's name.
 const DIGITS: usize = 16;
@@ -152,28 +153,24 @@ fn write_lane(
     Ok(write_file(path, &file)?)
 }
 
-impl Ranker {
-    /// A ranker for a registered model ([`hub::registry`](crate::hub::registry)) or any
-    /// `org/name[@revision]` on the Hugging Face hub, in int8.
-    ///
-    /// The model is taken from the cache; where it is not there, it is downloaded and converted. The
-    /// environment says where the cache is ([`hub::Settings`](crate::hub::Settings));
-    /// `HF_HUB_OFFLINE=1` forbids the network. For other dtypes, a progress bar or the newest commit
-    /// see [`Hub`].
-    ///
-    /// ```no_run
-    /// # use lanerank::Ranker;
-    /// let ranker = Ranker::from_pretrained("ms-marco-TinyBERT-L-2-v2")?;
-    /// # Ok::<(), lanerank::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`Error::Hub`](crate::Error::Hub): the name is not one, the hub refuses, the connection or
-    /// the disk fails, or the model is of a kind that lanerank does not run.
-    pub fn from_pretrained(id: &str) -> Result<Ranker, crate::Error> {
-        let hub = Hub::from_env()?;
-        let snapshot = hub.get(&id.parse()?, &mut |_| {})?;
-        let model = hub.open(&snapshot, WeightDtype::Int8, &mut |_, _| {})?;
-        Ranker::builder().opened(model).build()
-    }
+/// A ranker for a registered model ([`registry`](super::registry)) or any `org/name[@revision]` on
+/// the Hugging Face hub, in int8.
+///
+/// The model is taken from the cache; where it is not there, it is downloaded and converted. The
+/// environment says where the cache is ([`Settings`](super::Settings)); `HF_HUB_OFFLINE=1` forbids
+/// the network. For other dtypes, a progress bar or the newest commit see [`Hub`].
+///
+/// ```no_run
+/// let ranker = lanerank_convert::hub::ranker("ms-marco-TinyBERT-L-2-v2")?;
+/// # Ok::<(), lanerank_convert::hub::HubError>(())
+/// ```
+///
+/// # Errors
+/// The name is not one, the hub refuses, the connection or the disk fails, or the model is of a kind
+/// that lanerank does not run.
+pub fn ranker(id: &str) -> Result<Ranker, HubError> {
+    let hub = Hub::from_env()?;
+    let snapshot = hub.get(&id.parse()?, &mut |_| {})?;
+    let model = hub.open(&snapshot, WeightDtype::Int8, &mut |_, _| {})?;
+    Ok(Ranker::builder().opened(model).build()?)
 }

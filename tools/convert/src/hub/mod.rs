@@ -7,14 +7,14 @@
 //! cache whole or not at all; a lock makes a second process wait instead of fetching as well.
 //!
 //! ```no_run
-//! use lanerank::convert::WeightDtype;
-//! use lanerank::hub::Hub;
+//! use lanerank_convert::convert::WeightDtype;
+//! use lanerank_convert::hub::Hub;
 //!
 //! let hub = Hub::from_env()?;
 //! let snapshot = hub.pull(&"ms-marco-TinyBERT-L-2-v2".parse()?, &mut |_| {})?;
 //! let file = hub.lane(&snapshot, WeightDtype::F16, &mut |_, _| {})?;
 //! println!("{}", file.display());
-//! # Ok::<(), lanerank::hub::HubError>(())
+//! # Ok::<(), lanerank_convert::hub::HubError>(())
 //! ```
 
 mod cache;
@@ -34,6 +34,7 @@ use serde::Deserialize;
 
 pub use error::HubError;
 pub use id::ModelId;
+pub use lane::ranker;
 pub use settings::Settings;
 
 use cache::Repository;

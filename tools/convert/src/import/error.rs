@@ -21,7 +21,7 @@ pub enum ImportError {
         /// The file.
         path: PathBuf,
         /// What the library said.
-        source: Box<crate::Error>,
+        source: Box<crate::error::Error>,
     },
     /// An option does not go with this source.
     Option {
@@ -65,7 +65,7 @@ impl ImportError {
     }
 
     /// Something the library said about a file.
-    pub(crate) fn library(path: impl AsRef<Path>, source: impl Into<crate::Error>) -> Self {
+    pub(crate) fn library(path: impl AsRef<Path>, source: impl Into<crate::error::Error>) -> Self {
         ImportError::Library {
             path: path.as_ref().to_owned(),
             source: Box::new(source.into()),
@@ -109,7 +109,7 @@ mod tests {
         let message = ImportError::json("x", &error).to_string();
         assert!(message.starts_with("x:2: invalid type"), "{message}");
         assert!(message.ends_with("(column 3)"), "{message}");
-        let library = ImportError::library("m", crate::Error::Argument("y".into()));
+        let library = ImportError::library("m", crate::error::Error::Argument("y".into()));
         assert_eq!(library.to_string(), "m: y");
         assert!(std::error::Error::source(&library).is_some());
     }

@@ -1,8 +1,8 @@
-//! Models as others keep them, read for [`convert`](crate::convert): feature `import`.
+//! Models as others keep them, read for [`convert`](crate::convert).
 //!
 //! ```no_run
-//! use lanerank::convert::{ConvertOptions, convert};
-//! use lanerank::import::{self, Options};
+//! use lanerank_convert::convert::{ConvertOptions, convert};
+//! use lanerank_convert::import::{self, Options};
 //!
 //! let mut source = import::open("ms-marco-TinyBERT-L-2-v2".as_ref(), &Options::default())?;
 //! let options = ConvertOptions::default();
@@ -23,6 +23,7 @@ mod files;
 mod gguf;
 mod huggingface;
 mod names;
+#[cfg(feature = "onnx")]
 mod onnx;
 mod pytorch;
 mod refusals;
@@ -34,9 +35,10 @@ mod weights;
 use std::fmt;
 use std::path::Path;
 
-use crate::Tokenizer;
-use crate::format::source::TensorSource;
-use crate::model::{Head, ModelConfig, Pooling};
+use lanerank::Tokenizer;
+use lanerank::model::{Head, ModelConfig, Pooling};
+
+use crate::source::TensorSource;
 
 pub use entries::Entries;
 pub use error::ImportError;

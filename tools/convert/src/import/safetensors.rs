@@ -15,8 +15,8 @@ use super::error::ImportError;
 use super::files::Opened;
 use super::names;
 use super::weights::Weights;
-use crate::Error;
-use crate::format::source::TensorSource;
+use crate::error::Error;
+use crate::source::TensorSource;
 
 /// Headers of BERT models take some 10 KB.
 const MAX_HEADER: u64 = 16 << 20;

@@ -11,8 +11,8 @@ use super::files::Files;
 use super::names;
 use super::safetensors::SafeTensors;
 use super::weights::Weights;
-use crate::Error;
-use crate::format::source::TensorSource;
+use crate::error::Error;
+use crate::source::TensorSource;
 
 /// Name of the index.
 pub const INDEX: &str = "model.safetensors.index.json";

@@ -1,14 +1,15 @@
 //! The file or files that hold a model's weights: which they are, and how they are opened.
 
+use lanerank::Tokenizer;
+use lanerank::model::ModelConfig;
+
 use super::error::ImportError;
 use super::files::Files;
 use super::pytorch::PyTorch;
 use super::safetensors::SafeTensors;
 use super::shards::{self, Shards};
 use super::{Kind, onnx};
-use crate::Tokenizer;
-use crate::format::source::TensorSource;
-use crate::model::ModelConfig;
+use crate::source::TensorSource;
 
 /// Weights under the names the library asks for, all of which can be listed.
 pub trait Weights: TensorSource + Send {
@@ -125,7 +126,13 @@ pub fn find(files: &Files, kind: Option<Kind>) -> Result<(Kind, String), ImportE
 pub fn open(files: &Files, kind: Kind, name: &str) -> Result<Box<dyn Weights>, ImportError> {
     Ok(match kind {
         Kind::Pytorch => Box::new(PyTorch::open(files.open(name)?)?),
+        #[cfg(feature = "onnx")]
         Kind::Onnx => onnx::open(files, name)?,
+        #[cfg(not(feature = "onnx"))]
+        Kind::Onnx => {
+            let reason = "ONNX files need the feature `onnx`, which this build lacks";
+            return Err(ImportError::at(files.path(name), reason));
+        }
         _ if name.ends_with(".index.json") => Box::new(Shards::open(files, name)?),
         _ => Box::new(SafeTensors::open(files.open(name)?)?),
     })

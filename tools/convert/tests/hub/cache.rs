@@ -5,7 +5,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use lanerank::hub::{HubError, ModelId};
+use lanerank_convert::hub::{HubError, ModelId};
 
 use super::server::{COMMIT, Fault, Server, git_id};
 use super::{Setup, assert_whole, model_files};
@@ -69,7 +69,7 @@ fn offline_asks_nothing() {
     let setup = Setup::new();
     let mut settings = setup.settings();
     settings.offline = true;
-    let hub = lanerank::hub::Hub::new(settings);
+    let hub = lanerank_convert::hub::Hub::new(settings);
     let error = hub.pull(&setup.id, &mut |_| {}).unwrap_err();
     assert!(matches!(error, HubError::Offline { .. }), "{error}");
     assert!(setup.server.seen().is_empty());
@@ -223,7 +223,7 @@ fn a_renamed_repository() {
     setup.server.require_token("hf_secret");
     let mut settings = setup.settings();
     settings.token = Some("hf_secret".into());
-    let hub = lanerank::hub::Hub::new(settings);
+    let hub = lanerank_convert::hub::Hub::new(settings);
     let id: ModelId = "old/name".parse().unwrap();
     assert_whole(&hub.pull(&id, &mut |_| {}).unwrap());
     assert!(setup.folder.path().join("hub/models--old--name").is_dir());
@@ -238,7 +238,7 @@ fn the_token_goes_to_the_hub_and_nowhere_else() {
     setup.server.seen();
     let mut settings = setup.settings();
     settings.token = Some("hf_secret".into());
-    let hub = lanerank::hub::Hub::new(settings);
+    let hub = lanerank_convert::hub::Hub::new(settings);
     assert_whole(&hub.pull(&setup.id, &mut |_| {}).unwrap());
     let (store, hub): (Vec<_>, Vec<_>) = setup
         .server
@@ -257,7 +257,7 @@ fn a_registered_model_must_be_the_known_one() {
     let server = Server::start(id.repository(), model_files());
     let mut settings = setup.settings();
     settings.endpoint = server.url.clone();
-    let hub = lanerank::hub::Hub::new(settings);
+    let hub = lanerank_convert::hub::Hub::new(settings);
     // The server has another commit than the one that the registry names.
     let error = hub.pull(&id, &mut |_| {}).unwrap_err();
     assert!(matches!(error, HubError::NotFound { .. }), "{error}");

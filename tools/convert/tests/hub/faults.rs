@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use lanerank::hub::HubError;
+use lanerank_convert::hub::HubError;
 
 use super::server::{Fault, git_id};
 use super::{Setup, assert_whole, model_files};
@@ -302,7 +302,7 @@ fn nobody_there() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     settings.endpoint = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let hub = lanerank::hub::Hub::new(settings);
+    let hub = lanerank_convert::hub::Hub::new(settings);
     let error = hub.pull(&setup.id, &mut |_| {}).unwrap_err();
     assert!(matches!(error, HubError::Network { .. }), "{error}");
 }
@@ -313,7 +313,7 @@ fn a_repository_without_a_model() {
     let server = super::Server::start("org/tiny", model_files().into_iter().skip(2));
     let mut settings = setup.settings();
     settings.endpoint = server.url.clone();
-    let hub = lanerank::hub::Hub::new(settings);
+    let hub = lanerank_convert::hub::Hub::new(settings);
     let error = hub.pull(&setup.id, &mut |_| {}).unwrap_err();
     assert_eq!(error.to_string(), "org/tiny: it has no config.json");
 }

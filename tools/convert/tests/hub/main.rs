@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lanerank::hub::{Hub, HubError, ModelId, Settings, Snapshot};
+use lanerank_convert::hub::{Hub, HubError, ModelId, Settings, Snapshot};
 use tempfile::TempDir;
 
 use server::Server;
@@ -18,7 +18,7 @@ pub(crate) const REPOSITORY: &str = "org/tiny";
 
 /// The files of a model that converts.
 pub(crate) fn model_files() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/model/old-names");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/model/old-names");
     let names = ["config.json", "model.safetensors", "vocab.txt"];
     let mut files: Vec<_> = names
         .map(|name| (name.to_owned(), fs::read(folder.join(name)).unwrap()))

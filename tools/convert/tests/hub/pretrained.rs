@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use lanerank::convert::WeightDtype;
-use lanerank::hub::{Hub, Snapshot};
+use lanerank::Model;
 use lanerank::kernels::Kernels;
-use lanerank::{Model, Ranker};
+use lanerank_convert::convert::WeightDtype;
+use lanerank_convert::hub::{Hub, Snapshot};
 
 use super::Setup;
 use super::server::{Fault, Server};
@@ -64,7 +64,7 @@ fn another_dtype_or_source_is_another_file() {
 /// Repositories without model.safetensors: a pickle, and weights in several files.
 #[test]
 fn other_weights_than_one_safetensors_file() {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/sources");
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/sources");
     let read = |name: &str| fs::read(sources.join(name)).unwrap();
     let shard = |i: usize| format!("model-0000{i}-of-00002.safetensors");
     let index = "model.safetensors.index.json";
@@ -190,7 +190,7 @@ fn what_is_removed_is_gone() {
 /// The five passages of FlashRank's README (0.1.3), and the scores that it prints for them. They come
 /// from an int8 file of its own, so that logits may differ by what int8 costs on either side.
 ///
-/// Needs the hub: `cargo test -p lanerank --features hub --test hub -- --ignored`.
+/// Needs the hub: `cargo test -p lanerank-convert --features hub --test hub -- --ignored`.
 #[test]
 #[ignore = "downloads from huggingface.co"]
 fn flashranks_readme() {
@@ -217,7 +217,7 @@ fn flashranks_readme() {
             "Ever want to make your LLM inference go brrrrr but got stuck at implementing speculative decoding and finding the suitable draft model? No more pain! Thrilled to unveil Medusa, a simple framework that removes the annoying draft model while getting 2x speedup. ",
         ),
     ];
-    let ranker = Ranker::from_pretrained("ms-marco-TinyBERT-L-2-v2").unwrap();
+    let ranker = lanerank_convert::hub::ranker("ms-marco-TinyBERT-L-2-v2").unwrap();
     let texts = passages.map(|(_, text)| text);
     for hit in ranker
         .rerank("Tricks to accelerate LLM inference", &texts)

@@ -5,12 +5,14 @@ mod vocabulary;
 
 use std::path::{Path, PathBuf};
 
+use lanerank::Tokenizer;
+use lanerank::model::{Activation, Head, ModelConfig, Pooling};
+
 use super::error::ImportError;
 use super::files::Opened;
 use super::{Kind, Options, Source, refusals};
-use crate::format::source::TensorSource;
-use crate::model::{Activation, Head, ModelConfig, Pooling};
-use crate::{Error, Tokenizer};
+use crate::error::Error;
+use crate::source::TensorSource;
 use reader::{Reader, Value};
 
 /// How llama.cpp numbers ways of pooling.

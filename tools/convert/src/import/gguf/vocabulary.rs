@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 
+use lanerank::tokenizer::{AddedToken, TokenizerConfig};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 use super::reader::Value;
 use crate::import::refusals;
-use crate::tokenizer::{AddedToken, TokenizerConfig};
 
 const PHANTOM: char = '\u{2581}';
 /// Types of tokens.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Activation, Head, ModelConfig};
+use lanerank::model::{Activation, Head, ModelConfig};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;

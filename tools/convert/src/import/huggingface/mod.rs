@@ -7,11 +7,12 @@ mod tokenizer;
 mod tokenizer_json;
 mod tokenizer_settings;
 
+use lanerank::model::{Head, ModelConfig};
+
 use super::error::ImportError;
 use super::files::Files;
 use super::weights::{self, Weights};
 use super::{Kind, Options, Source, names};
-use crate::model::{Head, ModelConfig};
 
 pub use tokenizer::{tokenizer_json, vocab_txt};
 

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path};
 
-use crate::model::{Head, Pooling};
+use lanerank::model::{Head, Pooling};
 use serde::Deserialize;
 
 use crate::import::error::ImportError;

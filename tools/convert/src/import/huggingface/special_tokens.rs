@@ -1,11 +1,11 @@
 //! `special_tokens_map.json`: which pieces are found in a text before it is split.
 
+use lanerank::tokenizer::{AddedToken, TokenizerConfig};
 use serde::Deserialize;
 
 use super::tokenizer_settings::Token;
 use crate::import::error::ImportError;
 use crate::import::files::Files;
-use crate::tokenizer::{AddedToken, TokenizerConfig};
 
 /// Its name.
 pub const FILE: &str = "special_tokens_map.json";

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use crate::Tokenizer;
+use lanerank::Tokenizer;
+use lanerank::tokenizer::TokenizerConfig;
 
 use super::special_tokens::SpecialTokens;
 use super::tokenizer_settings::TokenizerSettings;
@@ -11,7 +12,6 @@ use super::{sentence, tokenizer_json as parser};
 use crate::import::error::ImportError;
 use crate::import::files::Files;
 use crate::import::refusals;
-use crate::tokenizer::TokenizerConfig;
 
 const JSON: &str = "tokenizer.json";
 const VOCAB: &str = "vocab.txt";

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::tokenizer::{AddedToken, TokenizerConfig};
+use lanerank::tokenizer::{AddedToken, TokenizerConfig};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

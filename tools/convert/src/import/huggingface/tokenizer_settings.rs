@@ -1,7 +1,7 @@
 //! `tokenizer_config.json`: the rules of a tokenizer that has no `tokenizer.json`, and a second
 //! opinion on those of one that has.
 
-use crate::tokenizer::{AddedToken, TokenizerConfig};
+use lanerank::tokenizer::{AddedToken, TokenizerConfig};
 use serde::Deserialize;
 use serde_json::Value;
 

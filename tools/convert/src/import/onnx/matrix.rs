@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::stored::Stored;
 use super::tensor::Tensor;
-use crate::format::source::IntegerRows;
+use crate::source::IntegerRows;
 
 /// Along which of the stored axes scales and zero points change.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -25,14 +25,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use lanerank::Tokenizer;
+use lanerank::model::{Activation, Head, ModelConfig};
 
 use super::error::ImportError;
 use super::files::Files;
 use super::weights::Weights;
 use crate::convert::f32_model;
-use crate::format::source::{IntegerRows, TensorSource};
-use crate::model::{Activation, Head, ModelConfig};
-use crate::{Error, Tokenizer};
+use crate::error::Error;
+use crate::source::{IntegerRows, TensorSource};
 use graph::Graph;
 use probe::Probe;
 use roles::{Role, Roles, Top};

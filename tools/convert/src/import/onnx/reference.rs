@@ -4,15 +4,16 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lanerank::model::{Head, Model, Pooling};
+use lanerank::tokenizer::Encoding;
+use lanerank::{Encoder, Ranker};
+
 use super::eval::Evaluator;
 use super::graph::Graph;
 use super::probe::Probe;
 use super::tensor::Tensor;
-use crate::format::self_test::TEXTS;
+use crate::convert::self_test::TEXTS;
 use crate::import::error::ImportError;
-use crate::model::{Head, Model, Pooling};
-use crate::tokenizer::Encoding;
-use crate::{Encoder, Ranker};
 
 /// Elements and products of one run: some ten times those of the largest BERT.
 const WORK: u64 = 1 << 41;
@@ -52,7 +53,7 @@ impl Reference {
     }
 
     fn logits(&self, model: &Model) -> Result<f32, String> {
-        let said = |e: crate::Error| e.to_string();
+        let said = |e: lanerank::Error| e.to_string();
         let ranker = Ranker::builder()
             .opened(model.clone())
             .build()
@@ -75,7 +76,7 @@ impl Reference {
     }
 
     fn vectors(&self, model: &Model, pooling: Pooling) -> Result<f32, String> {
-        let said = |e: crate::Error| e.to_string();
+        let said = |e: lanerank::Error| e.to_string();
         let encoder = Encoder::builder()
             .opened(model.clone())
             .build()

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use lanerank::model::Activation;
+
 use super::eval::{gelu, gelu_tanh};
 use super::matrix::Matrix;
 use super::terms::{Id, Samples, Scores, Term, Terms};
 use super::trace::Trace;
-use crate::model::Activation;
 
 /// How far a graph's activation may be from the function that it is taken for. Graphs in f16 round
 /// the constants in it; GELU and its tanh form differ by up to 4.7e-4.

@@ -12,7 +12,7 @@ use super::*;
 use crate::import::Options;
 
 fn goldens() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/onnx/one-label")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/onnx/one-label")
 }
 
 fn golden(file: &str) -> Vec<u8> {

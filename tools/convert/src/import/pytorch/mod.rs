@@ -16,8 +16,8 @@ use super::files::Opened;
 use super::names;
 use super::stream::Stream;
 use super::weights::Weights;
-use crate::Error;
-use crate::format::source::TensorSource;
+use crate::error::Error;
+use crate::source::TensorSource;
 use pickle::{Heap, Tensor, Value};
 
 /// A tensor that was found to lie within its storage.

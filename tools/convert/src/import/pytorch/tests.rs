@@ -15,7 +15,7 @@ fn opened(bytes: Vec<u8>) -> Opened {
 }
 
 fn golden(name: &str) -> Vec<u8> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/sources");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/sources");
     std::fs::read(folder.join(name)).unwrap()
 }
 
