@@ -4,10 +4,14 @@
 use std::hint::black_box;
 
 use half::f16;
+use lanerank::kernels::layout::{
+    PackedF16, PackedF32, PackedI8, column_sums, pack_f16, pack_f32, pack_i8, padded_k,
+    quantize_weights,
+};
 use lanerank::kernels::peak::Arithmetic;
 use lanerank::kernels::{
-    Activation, Kernels, PackedF16, PackedF32, PackedI8, RowQuant, column_sums, pack_f16, pack_f32,
-    pack_i8, padded_k, quantize_weights,
+    Activation, Attention, ClsAttention, Epilogue, GemmFloat, GemmI8, GemmI8A16, Kernels,
+    LayerNorm, QuantizeI16, QuantizeU8, RowQuant, Rows, RowsI16, RowsI16Mut, RowsU8, RowsU8Mut,
 };
 
 /// Rows of a product: a few passages' tokens.
@@ -229,7 +233,68 @@ impl Weights {
     }
 }
 
-/// A product with u8 activations and int8 weights.
+fn quantize_u8(
+    tier: &Kernels,
+    x: &[f32],
+    scale: Option<&[f32]>,
+    k: usize,
+    data: &mut [u8],
+    params: &mut [RowQuant],
+) {
+    let (data_in, m) = (x, params.len());
+    tier.quantize_u8(QuantizeU8 {
+        x: Rows {
+            data: data_in,
+            m,
+            k,
+        },
+        scale,
+        out: RowsU8Mut { data, params },
+    });
+}
+
+/// Rows of 16 bits that own their memory.
+struct Planes {
+    high: Vec<u8>,
+    low: Vec<u8>,
+    scales: Vec<f32>,
+}
+
+impl Planes {
+    fn new(m: usize, k: usize) -> Self {
+        Planes {
+            high: vec![0; m * padded_k(k)],
+            low: vec![0; m * padded_k(k)],
+            scales: vec![0.0; m],
+        }
+    }
+
+    fn quantize(&mut self, tier: &Kernels, data: &[f32], scale: Option<&[f32]>, k: usize) {
+        let m = self.scales.len();
+        tier.quantize_i16(QuantizeI16 {
+            x: Rows { data, m, k },
+            scale,
+            out: RowsI16Mut {
+                high: &mut self.high,
+                low: &mut self.low,
+                scales: &mut self.scales,
+            },
+        });
+    }
+}
+
+/// Layer norm, of `x + delta` where there is a delta.
+pub fn layer_norm(tier: &Kernels, x: &mut [f32], delta: Option<&[f32]>, weight: &[f32]) {
+    tier.layer_norm(LayerNorm {
+        x,
+        delta,
+        weight,
+        bias: weight,
+        eps: 1e-12,
+    });
+}
+
+/// A product with u8 inputs and int8 weights.
 fn gemm_i8(product: Product) -> Run {
     gemm_i8_then(product, Activation::None)
 }
@@ -237,12 +302,27 @@ fn gemm_i8(product: Product) -> Run {
 /// The same, and another function of the outputs in a pass of its own.
 pub fn gemm_i8_then(Product { m, k, n, act }: Product, then: Activation) -> Run {
     let (weights, bias, mut out) = (Weights::new(n, k), floats(n), vec![0.0; m * n]);
-    let mut a = vec![0; m * padded_k(k)];
+    let mut data = vec![0; m * padded_k(k)];
     let mut params = vec![RowQuant::default(); m];
-    Kernels::best().quantize_u8(&floats(m * k), m, k, &mut a, &mut params);
+    quantize_u8(
+        Kernels::best(),
+        &floats(m * k),
+        None,
+        k,
+        &mut data,
+        &mut params,
+    );
     Box::new(move |tier| {
-        let a = black_box(&a);
-        tier.gemm_i8(a, &params, m, &weights.view(), &bias, act, &mut out);
+        let data = black_box(&data);
+        tier.gemm_i8(GemmI8 {
+            a: RowsU8 {
+                data,
+                params: &params,
+            },
+            b: weights.view(),
+            epilogue: Epilogue { bias: &bias, act },
+            out: &mut out,
+        });
         if then != Activation::None {
             tier.activate(then, &mut out);
         }
@@ -251,12 +331,20 @@ pub fn gemm_i8_then(Product { m, k, n, act }: Product, then: Activation) -> Run 
 
 fn gemm_i8_a16(Product { m, k, n, act }: Product) -> Run {
     let (weights, bias, mut out) = (Weights::new(n, k), floats(n), vec![0.0; m * n]);
-    let [mut hi, mut lo] = [0, 0].map(|zero| vec![zero; m * padded_k(k)]);
-    let mut scales = vec![0.0; m];
-    Kernels::best().quantize_i16(&floats(m * k), m, k, &mut hi, &mut lo, &mut scales);
+    let mut a = Planes::new(m, k);
+    a.quantize(Kernels::best(), &floats(m * k), None, k);
     Box::new(move |tier| {
-        let hi = black_box(&hi);
-        tier.gemm_i8_a16(hi, &lo, &scales, m, &weights.view(), &bias, act, &mut out);
+        let a = black_box(&a);
+        tier.gemm_i8_a16(GemmI8A16 {
+            a: RowsI16 {
+                high: &a.high,
+                low: &a.low,
+                scales: &a.scales,
+            },
+            b: weights.view(),
+            epilogue: Epilogue { bias: &bias, act },
+            out: &mut out,
+        });
     })
 }
 
@@ -264,8 +352,13 @@ fn gemm_f32(Product { m, k, n, act }: Product) -> Run {
     let packed = pack_f32(&floats(n * k), n, k);
     let (a, bias, mut out) = (floats(m * k), floats(n), vec![0.0; m * n]);
     Box::new(move |tier| {
-        let weights = PackedF32::new(n, k, &packed).expect("packed for this shape");
-        tier.gemm_f32(black_box(&a), m, &weights, &bias, act, &mut out);
+        let data = black_box(&a);
+        tier.gemm_f32(GemmFloat {
+            a: Rows { data, m, k },
+            b: PackedF32::new(n, k, &packed).expect("packed for this shape"),
+            epilogue: Epilogue { bias: &bias, act },
+            out: &mut out,
+        });
     })
 }
 
@@ -274,8 +367,13 @@ fn gemm_f16(Product { m, k, n, act }: Product) -> Run {
     let packed = pack_f16(&values, n, k);
     let (a, bias, mut out) = (floats(m * k), floats(n), vec![0.0; m * n]);
     Box::new(move |tier| {
-        let weights = PackedF16::new(n, k, &packed).expect("packed for this shape");
-        tier.gemm_f16(black_box(&a), m, &weights, &bias, act, &mut out);
+        let data = black_box(&a);
+        tier.gemm_f16(GemmFloat {
+            a: Rows { data, m, k },
+            b: PackedF16::new(n, k, &packed).expect("packed for this shape"),
+            epilogue: Epilogue { bias: &bias, act },
+            out: &mut out,
+        });
     })
 }
 
@@ -286,8 +384,8 @@ fn attention(model: &Shape, cases: &mut Vec<Case>) {
         heads,
     } = model;
     let dim = hidden / heads;
-    type Attention = fn(&Kernels, &[f32], &[f32], usize, usize, &mut Vec<f32>, &mut [f32]);
-    let ops: [(_, Attention, _); 2] = [
+    type Attend = fn(&Kernels, Attention<'_>);
+    let ops: [(_, Attend, _); 2] = [
         ("attention", Kernels::attention, [Arithmetic::F32; 2]),
         (
             "attention_i8",
@@ -307,7 +405,15 @@ fn attention(model: &Shape, cases: &mut Vec<Case>) {
                 let (mut scratch, mut out) = (Vec::new(), vec![0.0; TOKENS * hidden]);
                 Box::new(move |tier| {
                     let rows = black_box(&rows);
-                    run(tier, &[], rows, heads, dim, &mut scratch, &mut out);
+                    let op = Attention {
+                        prefix: &[],
+                        rows,
+                        heads,
+                        head_dim: dim,
+                        scratch: &mut scratch,
+                        out: &mut out,
+                    };
+                    run(tier, op);
                 })
             }),
         });
@@ -323,7 +429,15 @@ fn attention(model: &Shape, cases: &mut Vec<Case>) {
             let (mut scratch, mut out) = (Vec::new(), vec![0.0; heads * hidden]);
             Box::new(move |tier| {
                 let rows = black_box(&rows);
-                tier.cls_attention(&t, &[], rows, heads, hidden, &mut scratch, &mut out);
+                tier.cls_attention(ClsAttention {
+                    t: &t,
+                    prefix: &[],
+                    rows,
+                    heads,
+                    hidden,
+                    scratch: &mut scratch,
+                    out: &mut out,
+                });
             })
         }),
     });
@@ -354,30 +468,23 @@ fn rounding(model: &Shape, cases: &mut Vec<Case>) {
     push_rows(cases, model, "quantize_u8", (5, 6), |k| {
         let (x, mut out) = (floats(ROWS * k), vec![0; ROWS * padded_k(k)]);
         let mut params = vec![RowQuant::default(); ROWS];
-        Box::new(move |tier| tier.quantize_u8(black_box(&x), ROWS, k, &mut out, &mut params))
+        Box::new(move |tier| quantize_u8(tier, black_box(&x), None, k, &mut out, &mut params))
     });
     push_rows(cases, model, "quantize_scaled_u8", (5, 7), |k| {
         let (x, mut out) = (floats(ROWS * k), vec![0; ROWS * padded_k(k)]);
         let (scale, mut params) = (floats(k), vec![RowQuant::default(); ROWS]);
         Box::new(move |tier| {
             let x = black_box(&x);
-            tier.quantize_scaled_u8(x, &scale, ROWS, k, &mut out, &mut params);
+            quantize_u8(tier, x, Some(&scale), k, &mut out, &mut params);
         })
     });
     push_rows(cases, model, "quantize_i16", (6, 4), |k| {
-        let [mut hi, mut lo] = [0, 0].map(|zero| vec![zero; ROWS * padded_k(k)]);
-        let (x, mut scales) = (floats(ROWS * k), vec![0.0; ROWS]);
-        Box::new(move |tier| {
-            tier.quantize_i16(black_box(&x), ROWS, k, &mut hi, &mut lo, &mut scales);
-        })
+        let (x, mut planes) = (floats(ROWS * k), Planes::new(ROWS, k));
+        Box::new(move |tier| planes.quantize(tier, black_box(&x), None, k))
     });
     push_rows(cases, model, "quantize_scaled_i16", (6, 5), |k| {
-        let [mut hi, mut lo] = [0, 0].map(|zero| vec![zero; ROWS * padded_k(k)]);
-        let (x, scale, mut scales) = (floats(ROWS * k), floats(k), vec![0.0; ROWS]);
-        Box::new(move |tier| {
-            let x = black_box(&x);
-            tier.quantize_scaled_i16(x, &scale, ROWS, k, &mut hi, &mut lo, &mut scales);
-        })
+        let (x, scale, mut planes) = (floats(ROWS * k), floats(k), Planes::new(ROWS, k));
+        Box::new(move |tier| planes.quantize(tier, black_box(&x), Some(&scale), k))
     });
 }
 
@@ -387,14 +494,13 @@ fn row_wise(model: &Shape, cases: &mut Vec<Case>) {
     push_rows(cases, model, "layer_norm", (8, 8), |k| {
         let (mut x, weight) = (floats(ROWS * k), floats(k));
         Box::new(move |tier| {
-            tier.layer_norm(black_box(&mut x), &weight, &weight, 1e-12, ROWS, k);
+            layer_norm(tier, black_box(&mut x), None, &weight);
         })
     });
     push_rows(cases, model, "add_layer_norm", (12, 9), |k| {
         let (mut x, delta, weight) = (floats(ROWS * k), floats(ROWS * k), floats(k));
         Box::new(move |tier| {
-            let delta = black_box(&delta);
-            tier.add_layer_norm(&mut x, delta, &weight, &weight, 1e-12, ROWS, k);
+            layer_norm(tier, &mut x, Some(black_box(&delta)), &weight);
         })
     });
     push_rows(cases, model, "softmax", (8, 18), |k| {
