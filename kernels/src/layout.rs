@@ -13,8 +13,8 @@
 //! order of lines: p = 0: g = 0, 1, .. padded_k/4 - 1; then p = 1; ..
 //! ```
 //!
-//! **f32 and f16**: panels of 16 channels, `[ceil(n / 16)][k][16]`: for each input, the 16 channels'
-//! weights side by side. The channels are padded with zeros.
+//! **f32 and f16**: panels of 16 channels, `[ceil(n / 16)][k][16]`: for each input, the 16
+//! channels' weights side by side. The channels are padded with zeros.
 //!
 //! `k` is at most [`MAX_K`], so that no sum of `u8 * i8` products overflows an `i32`:
 //! `255 * 128 * 65536 = 2_139_095_040 < 2^31`.
@@ -239,8 +239,8 @@ pub struct QuantizedWeights {
 /// Rounds weights (`n` by `k`, row-major) to int8, symmetrically, per output channel:
 /// `scale = max|w| / 127`, `value = round_even(w * (127 / max|w|))`.
 ///
-/// A channel of zeros, or of weights so small that `127 / max|w|` overflows, gets zeros and scale 1.
-/// A channel with a NaN or an infinity gets zeros and scale NaN.
+/// A channel of zeros, or of weights so small that `127 / max|w|` overflows, gets zeros and scale
+/// 1. A channel with a NaN or an infinity gets zeros and scale NaN.
 ///
 /// # Panics
 /// If `w` is not `n * k` long.

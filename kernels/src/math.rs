@@ -118,8 +118,8 @@ pub fn exp(x: f32) -> f32 {
     (value * power_of_two(half)) * power_of_two(n.wrapping_sub(half))
 }
 
-/// `2^x` for `x <= 0`, with a relative error up to 1.1e-4, at most 1: for attention's weights, which
-/// are rounded to integers next. Arguments below -100 count as -100.
+/// `2^x` for `x <= 0`, with a relative error up to 1.1e-4, at most 1: for attention's weights,
+/// which are rounded to integers next. Arguments below -100 count as -100.
 ///
 /// `x = n + f` with an integer `n` and `|f| <= 1/2`; then `(1 + f q(f)) 2^n`.
 #[inline]
@@ -172,8 +172,8 @@ pub fn gelu(x: f32) -> f32 {
     x * (0.5 * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2)))
 }
 
-/// GELU by a polynomial without a division, with an error up to 1.3e-4: for outputs of int8 products
-/// that are rounded to 8 or 16 bits next.
+/// GELU by a polynomial without a division, with an error up to 1.3e-4: for outputs of int8
+/// products that are rounded to 8 or 16 bits next.
 ///
 /// `max(x, 0) - a p(a)` with `a = |x|`, cut off where GELU has nearly reached 0 or `x`.
 #[inline]

@@ -9,8 +9,8 @@ use crate::{Isa, Kernels};
 /// A kind of multiply-add.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Arithmetic {
-    /// Products of bytes, summed in i32, as in `gemm_i8`. Tiers without an instruction for bytes use
-    /// the one for 16 bits, in the kernel and in this loop.
+    /// Products of bytes, summed in i32, as in `gemm_i8`. Tiers without an instruction for bytes
+    /// use the one for 16 bits, in the kernel and in this loop.
     Int8,
     /// Products of 16 bits, summed in i32, as in `attention_i8` for probabilities and values.
     Int16,
@@ -50,8 +50,8 @@ pub fn multiply_adds(kernels: &Kernels, arithmetic: Arithmetic, rounds: u32) -> 
 /// Bytes per step of [`read`].
 pub const BLOCK: usize = 512;
 
-/// Reads `data`, except a rest of less than [`BLOCK`], with loads as wide as the tier's; returns the
-/// bytes read. `None` as for [`multiply_adds`].
+/// Reads `data`, except a rest of less than [`BLOCK`], with loads as wide as the tier's; returns
+/// the bytes read. `None` as for [`multiply_adds`].
 #[must_use]
 pub fn read(kernels: &Kernels, data: &[u8]) -> Option<usize> {
     let run = reading_loop(kernels.isa())?;

@@ -43,7 +43,7 @@ properties! {
     gemm_i8: 200,
     gemm_i8_a16: 100,
     gemm_float: 120,
-    gemm_rows_do_not_depend_on_each_other: 30,
+    gemm_rows_are_independent: 30,
     layer_norm: 200,
     elementwise: 300,
 }
@@ -351,7 +351,7 @@ mod check {
         }
     }
 
-    pub(crate) fn gemm_rows_do_not_depend_on_each_other(tier: &Kernels, random: &mut Random, what: &str) {
+    pub(crate) fn gemm_rows_are_independent(tier: &Kernels, random: &mut Random, what: &str) {
         let (m, n, k) = (
             7 + random.below(20),
             1 + random.below(40),

@@ -298,8 +298,9 @@ fn softmax_dot_and_embedding_by_hand() {
     let mut out = [1.0, 2.0];
     reference().add_scaled_i8(&[-128, 3], 0.5, &mut out);
     assert_eq!(out, [-63.0, 3.5]);
-    // f32 has steps of 8 at 1e8, so adding ones one by one changes nothing. In the tree, lane 1 adds
-    // 8 at once to lane 0; the smaller sums added to lane 0 before (1, 1, 2, 4) are rounded away.
+    // f32 has steps of 8 at 1e8, so adding ones one by one changes nothing. In the tree, lane 1
+    // adds 8 at once to lane 0; the smaller sums added to lane 0 before (1, 1, 2, 4) are rounded
+    // away.
     let mut x = [1.0; 17];
     x[0] = 1e8;
     assert_eq!(reference().dot(&x, &[1.0; 17]), 100_000_008.0);

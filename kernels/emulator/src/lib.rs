@@ -2,11 +2,11 @@
 //! so that the tests can compare it with the reference. For tests only: an instruction takes
 //! microseconds.
 //!
-//! A CPU raises a fault at an unknown instruction, and Linux sends the process `SIGILL`. The handler
-//! here decodes the instruction, does in scalar code what Intel's manual (Software Developer's
-//! Manual, volume 2) says, and resumes the program after the instruction. Any other unknown
-//! instruction kills the process, as it would without the handler. A CPU that has the instructions
-//! never calls the handler.
+//! A CPU raises a fault at an unknown instruction, and Linux sends the process `SIGILL`. The
+//! handler here decodes the instruction, does in scalar code what Intel's manual (Software
+//! Developer's Manual, volume 2) says, and resumes the program after the instruction. Any other
+//! unknown instruction kills the process, as it would without the handler. A CPU that has the
+//! instructions never calls the handler.
 //!
 //! * `decode.rs`: VEX encodings, and the addresses of memory operands.
 //! * `tiles.rs`: the tile registers and AMX's instructions.

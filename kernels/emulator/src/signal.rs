@@ -1,5 +1,5 @@
-//! The handler of `SIGILL`, and the program's registers. They lie in the signal's frame on the stack,
-//! and are restored from there when the handler returns.
+//! The handler of `SIGILL`, and the program's registers. They lie in the signal's frame on the
+//! stack, and are restored from there when the handler returns.
 
 use std::arch::x86_64::__cpuid_count;
 use std::cell::UnsafeCell;

@@ -159,8 +159,8 @@ impl Tiles {
         Ok(())
     }
 
-    /// Adds to each 32-bit element of `sum` the products of four bytes of `a`'s row with four bytes of
-    /// `b`'s column, over `b`'s rows. `signed`: whether `a`'s and `b`'s bytes are signed.
+    /// Adds to each 32-bit element of `sum` the products of four bytes of `a`'s row with four bytes
+    /// of `b`'s column, over `b`'s rows. `signed`: whether `a`'s and `b`'s bytes are signed.
     pub(crate) fn dot(&mut self, sum: u8, a: u8, b: u8, signed: [bool; 2]) -> Result<(), Fault> {
         let (sum, a, b) = (self.usable(sum)?, self.usable(a)?, self.usable(b)?);
         if sum == a || sum == b || a == b {

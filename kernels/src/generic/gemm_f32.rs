@@ -37,8 +37,8 @@ impl Weight for f16 {
     }
 }
 
-/// Adds `sum_d rows[r][d] * panels[p][d][c]` to the sums: one accumulator per output, `d` ascending,
-/// each step fused where the tier fuses.
+/// Adds `sum_d rows[r][d] * panels[p][d][c]` to the sums: one accumulator per output, `d`
+/// ascending, each step fused where the tier fuses.
 #[inline(always)]
 pub(super) fn tile<S: Simd, W: Weight, const R: usize, const P: usize>(
     s: S,
@@ -78,8 +78,8 @@ struct Product<'a, W> {
 }
 
 impl<W: Weight> Product<'_, W> {
-    /// Rows `i..i + R` of the panels from `channel` on. `panels` have the depth from `start` on; the
-    /// sums over the depth before lie in `out`.
+    /// Rows `i..i + R` of the panels from `channel` on. `panels` have the depth from `start` on;
+    /// the sums over the depth before lie in `out`.
     #[inline(always)]
     fn block<S: Simd, V: Weight, const R: usize, const P: usize>(
         &self,

@@ -96,8 +96,8 @@ macro_rules! each_scaled {
     }};
 }
 
-/// The smallest value (0 at most) and the largest (0 at least) of up to 16 rows, a row per lane, and
-/// whether all values are surely finite. Missing rows range from 0 to 1.
+/// The smallest value (0 at most) and the largest (0 at least) of up to 16 rows, a row per lane,
+/// and whether all values are surely finite. Missing rows range from 0 to 1.
 #[inline(always)]
 fn ranges<S: Simd>(s: S, x: &[f32], scale: Option<&[f32]>, k: usize) -> (S::F32, S::F32, bool) {
     let zero = s.splat(0.0);

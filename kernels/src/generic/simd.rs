@@ -63,7 +63,8 @@ pub(crate) trait Simd: Copy {
     fn store_i32(self, x: Self::I32, to: &mut [i32; LANES]);
     /// Rounded to the nearest float, ties to even.
     fn to_f32(self, x: Self::I32) -> Self::F32;
-    /// Rounded to the nearest integer, ties to even, for magnitudes up to 2^22; unspecified for others.
+    /// Rounded to the nearest integer, ties to even, for magnitudes up to 2^22; unspecified for
+    /// others.
     fn round_even(self, x: Self::F32) -> Self::I32;
     /// Clamped to 0..=255.
     fn to_bytes(self, x: Self::I32) -> [u8; LANES];

@@ -19,8 +19,8 @@ use crate::x86_64::avx512_vnni::lanes::Avx512Vnni;
 /// Rows of a block.
 const BLOCK_ROWS: usize = 2 * ROWS;
 
-/// With fewer rows than this, vectors are as fast: reading the weights takes longer than multiplying
-/// them.
+/// With fewer rows than this, vectors are as fast: reading the weights takes longer than
+/// multiplying them.
 const FEWEST_ROWS: usize = 4;
 
 /// Outputs that are computed together: up to 32 rows of 1 or 2 panels.
@@ -32,8 +32,8 @@ struct Block {
     panels: usize,
 }
 
-/// Cuts rows into blocks of `height`. In their order, a pair of panels stays in the first-level cache
-/// for as many rows as the second level holds.
+/// Cuts rows into blocks of `height`. In their order, a pair of panels stays in the first-level
+/// cache for as many rows as the second level holds.
 fn blocks(rows: Range<usize>, height: usize, b: &PackedI8<'_>) -> impl Iterator<Item = Block> {
     let (n, end) = (b.n(), rows.end);
     let cached = (BLOCK_BYTES / padded_k(b.k()).max(1)).next_multiple_of(height);

@@ -7,9 +7,9 @@
 //! Attention in integers could use tiles, too. Scores are products of signed bytes, `tdpbssd`:
 //! queries as they lie in rows, keys laid out like packed weights, 16 to a line, four channels of
 //! each, which takes a transposition of 4-byte groups per head and sequence. For contexts, weights
-//! and values each split into a signed high byte and an unsigned low one, which makes four products:
-//! `tdpbssd`, `tdpbsud`, `tdpbusd` and `tdpbuud`. Values must be laid out like packed weights, too,
-//! with four rows' bytes interleaved.
+//! and values each split into a signed high byte and an unsigned low one, which makes four
+//! products: `tdpbssd`, `tdpbsud`, `tdpbusd` and `tdpbuud`. Values must be laid out like packed
+//! weights, too, with four rows' bytes interleaved.
 
 mod gemm_i8;
 #[cfg(feature = "peak")]

@@ -1,7 +1,7 @@
 //! The tile registers: their configuration, and the loop over the depth.
 //!
-//! Within a block, registers 0 to 3 are the sums of row tiles 0 and 1 with panels 0 and 1 (row
-//! tile first), 4 and 5 the row tiles, 6 and 7 the panels. Their data lives within one `asm!` block.
+//! Within a block, registers 0 to 3 are the sums of row tiles 0 and 1 with panels 0 and 1 (row tile
+//! first), 4 and 5 the row tiles, 6 and 7 the panels. Their data lives within one `asm!` block.
 //! Only the configuration lives between blocks, and nothing else changes it.
 
 use std::arch::asm;
@@ -81,8 +81,8 @@ impl Tiles {
         Self { rows }
     }
 
-    /// Products of the configured input rows with the panels. `a` begins with the first row. Rows are
-    /// `stride` bytes, a multiple of 64; a panel is 16 times as many.
+    /// Products of the configured input rows with the panels. `a` begins with the first row. Rows
+    /// are `stride` bytes, a multiple of 64; a panel is 16 times as many.
     ///
     /// # Panics
     /// If a slice is shorter than that.

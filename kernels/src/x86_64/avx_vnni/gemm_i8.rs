@@ -25,7 +25,8 @@ impl AvxVnni {
         Self(Avx2::new())
     }
 
-    /// Adds to each lane of `sum` the four products of unsigned bytes of `a` and signed bytes of `b`.
+    /// Adds to each lane of `sum` the four products of unsigned bytes of `a` and signed bytes of
+    /// `b`.
     #[inline(always)]
     fn add_dot(self, sum: I32x16, a: I32x16, b: I32x16) -> I32x16 {
         unsafe_arith!(I32x16(

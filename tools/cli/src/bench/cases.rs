@@ -4,15 +4,13 @@
 use std::hint::black_box;
 
 use half::f16;
-use lanerank::kernels::layout::{
-    PackedF16, PackedF32, PackedI8, column_sums, pack_f16, pack_f32, pack_i8, padded_k,
-    quantize_weights,
-};
-use lanerank::kernels::peak::Arithmetic;
+use lanerank::kernels::layout::{PackedFloat, pack_f16, pack_f32};
 use lanerank::kernels::{
     Activation, Attention, ClsAttention, Epilogue, GemmFloat, GemmI8, GemmI8A16, Kernels,
-    LayerNorm, QuantizeI16, QuantizeU8, RowQuant, Rows, RowsI16, RowsI16Mut, RowsU8, RowsU8Mut,
+    LayerNorm, Rows, RowsI16, RowsU8,
 };
+
+use super::operands::{Bytes, Planes, Weights, floats};
 
 /// Rows of a product: a few passages' tokens.
 pub const ROWS: usize = 256;
@@ -98,13 +96,6 @@ pub fn all() -> Vec<Case> {
         embeddings(model, &mut cases);
     }
     cases
-}
-
-/// Values from -1 to 1, the same each time.
-pub fn floats(len: usize) -> Vec<f32> {
-    (0..len as u32)
-        .map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 8_388_608.0 - 1.0)
-        .collect()
 }
 
 /// A matrix product.
@@ -206,83 +197,6 @@ fn products(&Shape { model, hidden, .. }: &Shape, cases: &mut Vec<Case>) {
     cases.push(I8_A16.case(model, few));
 }
 
-/// Packed int8 weights that own their memory.
-struct Weights {
-    packed: Vec<i8>,
-    scales: Vec<f32>,
-    sums: Vec<i32>,
-    n: usize,
-    k: usize,
-}
-
-impl Weights {
-    fn new(n: usize, k: usize) -> Self {
-        let w = quantize_weights(&floats(n * k), n, k);
-        Weights {
-            packed: pack_i8(&w.values, n, k),
-            sums: column_sums(&w.values, n, k),
-            scales: w.scales,
-            n,
-            k,
-        }
-    }
-
-    fn view(&self) -> PackedI8<'_> {
-        PackedI8::new(self.n, self.k, &self.packed, &self.scales, &self.sums)
-            .expect("packed for this shape")
-    }
-}
-
-fn quantize_u8(
-    tier: &Kernels,
-    x: &[f32],
-    scale: Option<&[f32]>,
-    k: usize,
-    data: &mut [u8],
-    params: &mut [RowQuant],
-) {
-    let (data_in, m) = (x, params.len());
-    tier.quantize_u8(QuantizeU8 {
-        x: Rows {
-            data: data_in,
-            m,
-            k,
-        },
-        scale,
-        out: RowsU8Mut { data, params },
-    });
-}
-
-/// Rows of 16 bits that own their memory.
-struct Planes {
-    high: Vec<u8>,
-    low: Vec<u8>,
-    scales: Vec<f32>,
-}
-
-impl Planes {
-    fn new(m: usize, k: usize) -> Self {
-        Planes {
-            high: vec![0; m * padded_k(k)],
-            low: vec![0; m * padded_k(k)],
-            scales: vec![0.0; m],
-        }
-    }
-
-    fn quantize(&mut self, tier: &Kernels, data: &[f32], scale: Option<&[f32]>, k: usize) {
-        let m = self.scales.len();
-        tier.quantize_i16(QuantizeI16 {
-            x: Rows { data, m, k },
-            scale,
-            out: RowsI16Mut {
-                high: &mut self.high,
-                low: &mut self.low,
-                scales: &mut self.scales,
-            },
-        });
-    }
-}
-
 /// Layer norm, of `x + delta` where there is a delta.
 pub fn layer_norm(tier: &Kernels, x: &mut [f32], delta: Option<&[f32]>, weight: &[f32]) {
     tier.layer_norm(LayerNorm {
@@ -302,23 +216,12 @@ fn gemm_i8(product: Product) -> Run {
 /// The same, and another function of the outputs in a pass of its own.
 pub fn gemm_i8_then(Product { m, k, n, act }: Product, then: Activation) -> Run {
     let (weights, bias, mut out) = (Weights::new(n, k), floats(n), vec![0.0; m * n]);
-    let mut data = vec![0; m * padded_k(k)];
-    let mut params = vec![RowQuant::default(); m];
-    quantize_u8(
-        Kernels::best(),
-        &floats(m * k),
-        None,
-        k,
-        &mut data,
-        &mut params,
-    );
+    let mut a = Bytes::new(m, k);
+    a.quantize(Kernels::best(), &floats(m * k), None, k);
     Box::new(move |tier| {
-        let data = black_box(&data);
+        let Bytes { data, params } = black_box(&a);
         tier.gemm_i8(GemmI8 {
-            a: RowsU8 {
-                data,
-                params: &params,
-            },
+            a: RowsU8 { data, params },
             b: weights.view(),
             epilogue: Epilogue { bias: &bias, act },
             out: &mut out,
@@ -334,13 +237,9 @@ fn gemm_i8_a16(Product { m, k, n, act }: Product) -> Run {
     let mut a = Planes::new(m, k);
     a.quantize(Kernels::best(), &floats(m * k), None, k);
     Box::new(move |tier| {
-        let a = black_box(&a);
+        let Planes { high, low, scales } = black_box(&a);
         tier.gemm_i8_a16(GemmI8A16 {
-            a: RowsI16 {
-                high: &a.high,
-                low: &a.low,
-                scales: &a.scales,
-            },
+            a: RowsI16 { high, low, scales },
             b: weights.view(),
             epilogue: Epilogue { bias: &bias, act },
             out: &mut out,
@@ -348,32 +247,32 @@ fn gemm_i8_a16(Product { m, k, n, act }: Product) -> Run {
     })
 }
 
-fn gemm_f32(Product { m, k, n, act }: Product) -> Run {
-    let packed = pack_f32(&floats(n * k), n, k);
-    let (a, bias, mut out) = (floats(m * k), floats(n), vec![0.0; m * n]);
-    Box::new(move |tier| {
-        let data = black_box(&a);
-        tier.gemm_f32(GemmFloat {
-            a: Rows { data, m, k },
-            b: PackedF32::new(n, k, &packed).expect("packed for this shape"),
-            epilogue: Epilogue { bias: &bias, act },
-            out: &mut out,
-        });
-    })
+fn gemm_f32(product: Product) -> Run {
+    let Product { k, n, .. } = product;
+    gemm_float(product, pack_f32(&floats(n * k), n, k), Kernels::gemm_f32)
 }
 
-fn gemm_f16(Product { m, k, n, act }: Product) -> Run {
+fn gemm_f16(product: Product) -> Run {
+    let Product { k, n, .. } = product;
     let values: Vec<f16> = floats(n * k).into_iter().map(f16::from_f32).collect();
-    let packed = pack_f16(&values, n, k);
+    gemm_float(product, pack_f16(&values, n, k), Kernels::gemm_f16)
+}
+
+fn gemm_float<T: 'static>(
+    Product { m, k, n, act }: Product,
+    packed: Vec<T>,
+    run: fn(&Kernels, GemmFloat<'_, T>),
+) -> Run {
     let (a, bias, mut out) = (floats(m * k), floats(n), vec![0.0; m * n]);
     Box::new(move |tier| {
         let data = black_box(&a);
-        tier.gemm_f16(GemmFloat {
+        let op = GemmFloat {
             a: Rows { data, m, k },
-            b: PackedF16::new(n, k, &packed).expect("packed for this shape"),
+            b: PackedFloat::new(n, k, &packed).expect("packed for this shape"),
             epilogue: Epilogue { bias: &bias, act },
             out: &mut out,
-        });
+        };
+        run(tier, op);
     })
 }
 
@@ -465,27 +364,20 @@ fn push_rows(
 /// Activations to integers. Operations: smallest, largest, product, rounding, zero point, clamp; or
 /// magnitude, largest, product, rounding.
 fn rounding(model: &Shape, cases: &mut Vec<Case>) {
-    push_rows(cases, model, "quantize_u8", (5, 6), |k| {
-        let (x, mut out) = (floats(ROWS * k), vec![0; ROWS * padded_k(k)]);
-        let mut params = vec![RowQuant::default(); ROWS];
-        Box::new(move |tier| quantize_u8(tier, black_box(&x), None, k, &mut out, &mut params))
-    });
-    push_rows(cases, model, "quantize_scaled_u8", (5, 7), |k| {
-        let (x, mut out) = (floats(ROWS * k), vec![0; ROWS * padded_k(k)]);
-        let (scale, mut params) = (floats(k), vec![RowQuant::default(); ROWS]);
-        Box::new(move |tier| {
-            let x = black_box(&x);
-            quantize_u8(tier, x, Some(&scale), k, &mut out, &mut params);
-        })
-    });
-    push_rows(cases, model, "quantize_i16", (6, 4), |k| {
-        let (x, mut planes) = (floats(ROWS * k), Planes::new(ROWS, k));
-        Box::new(move |tier| planes.quantize(tier, black_box(&x), None, k))
-    });
-    push_rows(cases, model, "quantize_scaled_i16", (6, 5), |k| {
-        let (x, scale, mut planes) = (floats(ROWS * k), floats(k), Planes::new(ROWS, k));
-        Box::new(move |tier| planes.quantize(tier, black_box(&x), Some(&scale), k))
-    });
+    for (op, operations, scaled) in [("quantize_u8", 6, false), ("quantize_scaled_u8", 7, true)] {
+        push_rows(cases, model, op, (5, operations), move |k| {
+            let (x, scale) = (floats(ROWS * k), scaled.then(|| floats(k)));
+            let mut out = Bytes::new(ROWS, k);
+            Box::new(move |tier| out.quantize(tier, black_box(&x), scale.as_deref(), k))
+        });
+    }
+    for (op, operations, scaled) in [("quantize_i16", 4, false), ("quantize_scaled_i16", 5, true)] {
+        push_rows(cases, model, op, (6, operations), move |k| {
+            let (x, scale) = (floats(ROWS * k), scaled.then(|| floats(k)));
+            let mut out = Planes::new(ROWS, k);
+            Box::new(move |tier| out.quantize(tier, black_box(&x), scale.as_deref(), k))
+        });
+    }
 }
 
 /// Operations: of layer norm two sums and the normalisation, of softmax and the activations what

@@ -4,7 +4,8 @@ use std::hint::black_box;
 
 use lanerank::kernels::{self, Activation, Kernels};
 
-use super::cases::{Product, ROWS, Run, floats, gemm_i8_then, layer_norm};
+use super::cases::{Product, ROWS, Run, gemm_i8_then, layer_norm};
+use super::operands::floats;
 
 /// A call, and how many of them a layer is.
 pub type Calls = (Run, f64);
