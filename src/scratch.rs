@@ -1,6 +1,10 @@
 //! The memory of one worker: grown to what the largest batch needed, then reused.
 
-use lanerank_kernels::{Activation, Kernels, PackedI8, RowQuant, padded_k};
+use lanerank_kernels::layout::{PackedI8, padded_k};
+use lanerank_kernels::{
+    Activation, Epilogue, GemmI8, GemmI8A16, Kernels, QuantizeI16, QuantizeU8, RowQuant, Rows,
+    RowsI16, RowsI16Mut, RowsU8, RowsU8Mut,
+};
 
 use crate::batch::Batch;
 use crate::layers::linear::Precision;
@@ -32,26 +36,38 @@ impl Quantized {
     ) {
         let k = weights.k();
         let m = x.len() / k;
+        let (x, scale, b) = (Rows { data: x, m, k }, input_scale, *weights);
+        let epilogue = Epilogue { bias, act };
         let high = sized(&mut self.high, m * padded_k(k));
         match precision {
             Precision::Eight => {
                 let params = sized(&mut self.params, m);
-                match input_scale {
-                    Some(scale) => kernels.quantize_scaled_u8(x, scale, m, k, high, params),
-                    None => kernels.quantize_u8(x, m, k, high, params),
-                }
-                kernels.gemm_i8(high, params, m, weights, bias, act, out);
+                kernels.quantize_u8(QuantizeU8 {
+                    x,
+                    scale,
+                    out: RowsU8Mut { data: high, params },
+                });
+                kernels.gemm_i8(GemmI8 {
+                    a: RowsU8 { data: high, params },
+                    b,
+                    epilogue,
+                    out,
+                });
             }
             Precision::Sixteen => {
                 let low = sized(&mut self.low, m * padded_k(k));
                 let scales = sized(&mut self.scales, m);
-                match input_scale {
-                    Some(scale) => {
-                        kernels.quantize_scaled_i16(x, scale, m, k, high, low, scales);
-                    }
-                    None => kernels.quantize_i16(x, m, k, high, low, scales),
-                }
-                kernels.gemm_i8_a16(high, low, scales, m, weights, bias, act, out);
+                kernels.quantize_i16(QuantizeI16 {
+                    x,
+                    scale,
+                    out: RowsI16Mut { high, low, scales },
+                });
+                kernels.gemm_i8_a16(GemmI8A16 {
+                    a: RowsI16 { high, low, scales },
+                    b,
+                    epilogue,
+                    out,
+                });
             }
         }
     }

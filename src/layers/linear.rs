@@ -1,7 +1,8 @@
 //! Linear layers: packed weights of one of three dtypes, and a bias.
 
 use half::f16;
-use lanerank_kernels::{Activation, Kernels, PackedF16, PackedF32, PackedI8, ShapeError, layout};
+use lanerank_kernels::layout::{self, PackedF16, PackedF32, PackedI8, ShapeError};
+use lanerank_kernels::{Activation, Epilogue, GemmFloat, Kernels, Rows};
 
 use crate::Error;
 use crate::format::directory::{Dtype, Layout};
@@ -152,16 +153,27 @@ impl Linear {
         out: &mut [f32],
     ) {
         const LOADED: &str = "shapes were checked when the model was opened";
-        let m = x.len() / self.k;
+        let (m, k) = (x.len() / self.k, self.k);
         let bias = &self.bias[part * self.n..(part + 1) * self.n];
+        let (a, epilogue) = (Rows { data: x, m, k }, Epilogue { bias, act });
         match &self.weights {
             Weights::F32(all) => {
-                let weights = self.packed_f32(all, part).expect(LOADED);
-                kernels.gemm_f32(x, m, &weights, bias, act, out);
+                let b = self.packed_f32(all, part).expect(LOADED);
+                kernels.gemm_f32(GemmFloat {
+                    a,
+                    b,
+                    epilogue,
+                    out,
+                });
             }
             Weights::F16(all) => {
-                let weights = self.packed_f16(all, part).expect(LOADED);
-                kernels.gemm_f16(x, m, &weights, bias, act, out);
+                let b = self.packed_f16(all, part).expect(LOADED);
+                kernels.gemm_f16(GemmFloat {
+                    a,
+                    b,
+                    epilogue,
+                    out,
+                });
             }
             Weights::I8 {
                 values,
