@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""Replicas of `lanerank serve` behind nginx: requests/s of one and of two replicas, and no lost request
-while one of them is restarted or killed.
+"""Replicas of `lanerank serve` behind nginx: requests/s of one and of two replicas, and no lost
+request while one of them is restarted or killed.
 
-    python tools/kubernetes/check_replicas.py target/release/lanerank [--model FILE] [--seconds 5] [--rounds 3]
+    python tools/kubernetes/check_replicas.py target/release/lanerank [--model FILE]
+        [--seconds 5] [--rounds 3]
 
-Needs nginx (Debian: nginx-light). Every answer is compared with `lanerank rerank`'s, bit for bit. Rates are
-printed, not judged.
+Needs nginx (Debian: nginx-light). Every answer is compared with `lanerank rerank`'s, bit for bit.
+Rates are printed, not judged.
 """
-import argparse, http.client, json, os, random, shutil, socket, statistics, subprocess, sys, tempfile, threading, time
+
+import argparse, http.client, json, os, random, shutil, socket, statistics, subprocess, sys
+import tempfile, threading, time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -15,7 +18,10 @@ sys.path.insert(0, str(HERE.parents[1] / "tests/server"))
 from common import Server
 from load import processor_seconds
 
-WORDS = "bread keeps fresh in a paper bag the lighthouse was built of stone water runs on rust never sleeps".split()
+WORDS = (
+    "bread keeps fresh in a paper bag the lighthouse was built of stone "
+    "water runs on rust never sleeps"
+).split()
 
 
 class Nginx:
@@ -33,7 +39,17 @@ class Nginx:
         (self.folder / "replicas.conf").write_text("".join(replicas))
 
     def __enter__(self):
-        command = ["nginx", "-p", str(self.folder), "-c", "nginx.conf", "-e", "error.log", "-g", "daemon off;"]
+        command = [
+            "nginx",
+            "-p",
+            str(self.folder),
+            "-c",
+            "nginx.conf",
+            "-e",
+            "error.log",
+            "-g",
+            "daemon off;",
+        ]
         self.process = subprocess.Popen(command)
         for _ in range(200):
             try:
@@ -50,12 +66,21 @@ class Nginx:
     def processor_seconds(self):
         """CPU time of its worker."""
         pid = self.process.pid
-        return sum(processor_seconds(int(child)) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        return sum(
+            processor_seconds(int(child))
+            for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        )
 
     def log(self):
         """For each request: its status, and the replicas that it went to with their statuses."""
-        lines = [line.replace(", ", ",").split() for line in (self.folder / "access.log").read_text().splitlines()]
-        return [(int(status), list(zip(addresses.split(","), upstream.split(",")))) for status, upstream, addresses in lines]
+        lines = [
+            line.replace(", ", ",").split()
+            for line in (self.folder / "access.log").read_text().splitlines()
+        ]
+        return [
+            (int(status), list(zip(addresses.split(","), upstream.split(","))))
+            for status, upstream, addresses in lines
+        ]
 
 
 class Question:
@@ -66,9 +91,18 @@ class Question:
         text = lambda most: " ".join(rand.choices(WORDS, k=rand.randrange(1, most)))
         query, texts = text(12), [text(120) for _ in range(passages)]
         self.body = json.dumps({"query": query, "texts": texts}).encode()
-        command = [binary, "rerank", "--json", "--query", query, *(["--model", model] if model else [])]
+        command = [
+            binary,
+            "rerank",
+            "--json",
+            "--query",
+            query,
+            *(["--model", model] if model else []),
+        ]
         lines = "".join(json.dumps({"text": t}) + "\n" for t in texts)
-        hits = json.loads(subprocess.run(command, input=lines, capture_output=True, text=True, check=True).stdout)
+        hits = json.loads(
+            subprocess.run(command, input=lines, capture_output=True, text=True, check=True).stdout
+        )
         self.answer = [(hit["index"], hit["score"]) for hit in hits]
 
 
@@ -77,7 +111,12 @@ class Client(threading.Thread):
 
     def __init__(self, port, questions, seed, stop):
         super().__init__(daemon=True)
-        self.port, self.questions, self.random, self.stop = port, questions, random.Random(seed), stop
+        self.port, self.questions, self.random, self.stop = (
+            port,
+            questions,
+            random.Random(seed),
+            stop,
+        )
         self.right, self.wrong = 0, []
 
     def run(self):
@@ -85,11 +124,15 @@ class Client(threading.Thread):
         while not self.stop.is_set():
             question = self.random.choice(self.questions)
             try:
-                connection.request("POST", "/rerank", question.body, {"content-type": "application/json"})
+                connection.request(
+                    "POST", "/rerank", question.body, {"content-type": "application/json"}
+                )
                 answer = connection.getresponse()
                 content = answer.read()
                 assert answer.status == 200, (answer.status, content)
-                assert [(r["index"], r["score"]) for r in json.loads(content)] == question.answer, "other scores"
+                assert [(r["index"], r["score"]) for r in json.loads(content)] == question.answer, (
+                    "other scores"
+                )
                 self.right += 1
             except Exception as e:
                 self.wrong.append(repr(e))
@@ -118,7 +161,7 @@ class Load:
         self.right = sum(client.right for client in self.clients)
         wrong = [w for client in self.clients for w in client.wrong]
         assert not wrong, f"{len(wrong)} lost or wrong: {wrong[:3]}"
-        log = self.nginx.log()[self.logged:]
+        log = self.nginx.log()[self.logged :]
         assert len(log) == self.right, "nginx and the clients count different numbers"
         self.retried = sum(len(went) > 1 for _, went in log)
         self.replicas = {went[-1][0] for _, went in log}
@@ -126,8 +169,11 @@ class Load:
 
 def scaling(nginxes, replicas, questions, args):
     rates = {count: [] for count in nginxes}
-    parts = lambda: [sum(processor_seconds(r.process.pid) for r in replicas),
-                     sum(n.processor_seconds() for n in nginxes.values()), time.process_time()]
+    parts = lambda: [
+        sum(processor_seconds(r.process.pid) for r in replicas),
+        sum(n.processor_seconds() for n in nginxes.values()),
+        time.process_time(),
+    ]
     begin = parts()
     for _ in range(args.rounds):
         for count, nginx in nginxes.items():
@@ -136,17 +182,27 @@ def scaling(nginxes, replicas, questions, args):
             rates[count].append(load.right / load.seconds)
             assert len(load.replicas) == count, "a replica got no request"
     one, two = (statistics.median(rates[count]) for count in (1, 2))
-    print(f"requests/s of 100 passages: {one:.1f} with one replica, {two:.1f} with two: {two / one:.2f} times")
+    print(
+        f"requests/s of 100 passages: {one:.1f} with one replica, {two:.1f} with two: "
+        f"{two / one:.2f} times"
+    )
     total = sum(len(nginx.log()) for nginx in nginxes.values())
-    replica, proxy, client = (1e3 * (after - before) / total for before, after in zip(begin, parts()))
-    print(f"CPU ms per request: {replica:.2f} in a replica, {proxy:.2f} in nginx, {client:.2f} in the clients")
+    replica, proxy, client = (
+        1e3 * (after - before) / total for before, after in zip(begin, parts())
+    )
+    print(
+        f"CPU ms per request: {replica:.2f} in a replica, {proxy:.2f} in nginx, "
+        f"{client:.2f} in the clients"
+    )
 
 
 class Replica(Server):
     """A server with one thread, running once constructed."""
 
     def __init__(self, args, port=0):
-        super().__init__(args.binary, "--threads", 1, *(["--model", args.model] if args.model else []), port=port)
+        super().__init__(
+            args.binary, "--threads", 1, *(["--model", args.model] if args.model else []), port=port
+        )
         self.__enter__()
         self.port = int(self.url.rsplit(":", 1)[1])
 
@@ -166,12 +222,17 @@ def restart(nginx, replicas, questions, args, kill):
             replicas[i % 2] = Replica(args, old.port)
         time.sleep(1.5)
     how = "killed (SIGKILL)" if kill else "restarted (SIGTERM)"
-    print(f"{2 * args.restarts} times a replica {how} under load: {load.right} requests, all answered and right; "
-          f"{load.retried} were retried on the other replica")
+    print(
+        f"{2 * args.restarts} times a replica {how} under load: {load.right} requests, "
+        f"all answered and right; "
+        f"{load.retried} were retried on the other replica"
+    )
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("binary")
     parser.add_argument("--model")
     parser.add_argument("--seconds", type=float, default=5)

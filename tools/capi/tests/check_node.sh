@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs the Node example of README.md against a built library.
 #
-#     npm install --prefix DIR koffi && tools/capi/tests/check_node.sh target/release/liblanerank_capi.so DIR
+#     npm install --prefix DIR koffi
+#     tools/capi/tests/check_node.sh target/release/liblanerank_capi.so DIR
 set -euo pipefail
 library=$(realpath "$1") packages=$(realpath "$2")
 cd "$(dirname "$0")/.."

@@ -12,7 +12,7 @@
 //! let best = context
 //!     .sql(
 //!         "SELECT passage, rerank_score('how to keep bread fresh', passage) AS score
-//!          FROM (VALUES ('The lamp is lit at dusk.'), ('Bread dries out in the cold.')) AS t (passage)
+//!          FROM (VALUES ('The lamp is lit at dusk.'), ('Bread dries in the cold.')) AS t (passage)
 //!          ORDER BY score DESC NULLS LAST LIMIT 1",
 //!     )
 //!     .await?;

@@ -1,7 +1,8 @@
 //! Runs SQL with `rerank_score` over a Parquet file, or a folder of them, as the table `pairs`.
 //!
 //! ```sh
-//! lanerank-datafusion FILE.parquet "SELECT id, rerank_score(query, passage) AS score FROM pairs" [PARTITIONS]
+//! lanerank-datafusion FILE.parquet \
+//!     "SELECT id, rerank_score(query, passage) AS score FROM pairs" [PARTITIONS]
 //! ```
 //!
 //! `PARTITIONS` is the number of partitions computed in parallel (default: the number of cores).

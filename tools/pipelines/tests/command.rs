@@ -42,7 +42,8 @@ fn folder_with(name: &str, content: &str) -> TempDir {
     let files = [
         (
             "corpus.jsonl",
-            "{\"_id\":\"a\",\"text\":\"bread in a bag\"}\n{\"_id\":\"b\",\"title\":\"lamp\",\"text\":\"light\"}\n",
+            "{\"_id\":\"a\",\"text\":\"bread in a bag\"}\n\
+             {\"_id\":\"b\",\"title\":\"lamp\",\"text\":\"light\"}\n",
         ),
         ("queries.jsonl", "{\"_id\":\"q\",\"text\":\"bread\"}\n"),
         ("qrels.tsv", "query-id\tcorpus-id\tscore\nq\ta\t1\n"),

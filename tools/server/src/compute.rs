@@ -299,7 +299,8 @@ impl fmt::Display for ComputeError {
             }
             ComputeError::NotACrossEncoder { model } => write!(
                 f,
-                "model {model} is a sentence encoder; only a cross-encoder's scores can be explained"
+                "model {model} is a sentence encoder; only a cross-encoder's scores can be \
+                 explained"
             ),
             ComputeError::QueueFull => {
                 f.write_str("too many requests are waiting; try again later")

@@ -43,7 +43,7 @@ mod server;
 mod settings;
 mod tls;
 
-pub use app::App;
+pub use app::{App, Unready};
 pub use error::ServeError;
 pub use options::{LogFormat, OnDeadline, ServeOptions};
 pub use server::{Phase, Server, Signals};

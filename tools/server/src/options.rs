@@ -44,7 +44,13 @@ pub struct ServeOptions {
     pub model: Vec<String>,
 
     /// Use the first model for requests that name an unknown one, instead of status 404
-    #[arg(long, env = "LANERANK_ANY_MODEL", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "LANERANK_ANY_MODEL",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
     pub any_model: Option<bool>,
 
     /// Address and port to listen on; port 0 takes any free port [default: 127.0.0.1:8080, or none
@@ -113,11 +119,23 @@ pub struct ServeOptions {
 
     /// Whether /rerank truncates longer texts when the request does not say; if not, status 413
     /// [default: true]
-    #[arg(long, value_name = "BOOL", env = "LANERANK_AUTO_TRUNCATE", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "LANERANK_AUTO_TRUNCATE",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
     pub auto_truncate: Option<bool>,
 
     /// Read special tokens such as `[SEP]` in texts as plain text
-    #[arg(long, value_name = "BOOL", env = "LANERANK_SPECIAL_TOKENS_AS_TEXT", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "LANERANK_SPECIAL_TOKENS_AS_TEXT",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
     pub special_tokens_as_text: Option<bool>,
 
     /// Deadline of requests that set none, counted from their last byte; 0 for no limit
@@ -152,7 +170,13 @@ pub struct ServeOptions {
     pub log_format: Option<LogFormat>,
 
     /// Also log queries and texts
-    #[arg(long, value_name = "BOOL", env = "LANERANK_LOG_TEXTS", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "LANERANK_LOG_TEXTS",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
     pub log_texts: Option<bool>,
 }
 

@@ -156,10 +156,12 @@ impl Server {
         tokio::select! {
             () = connections.drain() => {}
             () = tokio::time::sleep(app.settings.drain_timeout) => {
-                tracing::warn!(requests = app.pool.in_flight(), "drain timeout: requests abandoned");
+                let requests = app.pool.in_flight();
+                tracing::warn!(requests, "drain timeout: requests abandoned");
             }
             Ok(_) = phase.wait_for(|phase| *phase == Phase::Abandoning) => {
-                tracing::warn!(requests = app.pool.in_flight(), "second signal to stop: requests abandoned");
+                let requests = app.pool.in_flight();
+                tracing::warn!(requests, "second signal to stop: requests abandoned");
             }
         }
         watching.abort();

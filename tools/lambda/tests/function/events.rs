@@ -138,9 +138,11 @@ pub fn rest_api(stage: &str, request: &Request, base64: bool) -> Value {
             "requestTimeEpoch": 1_795_518_000_000_u64,
             "requestId": "8eb7f2a0-0d4f-4c5b-8a3c-7d1d3d1c9a11",
             "identity": {
-                "cognitoIdentityPoolId": null, "accountId": null, "cognitoIdentityId": null, "caller": null,
+                "cognitoIdentityPoolId": null, "accountId": null, "cognitoIdentityId": null,
+                "caller": null,
                 "sourceIp": "192.0.2.1", "principalOrgId": null, "accessKey": null,
-                "cognitoAuthenticationType": null, "cognitoAuthenticationProvider": null, "userArn": null,
+                "cognitoAuthenticationType": null, "cognitoAuthenticationProvider": null,
+                "userArn": null,
                 "userAgent": "curl/8.5.0", "user": null
             },
             "domainName": "70ixmpl4fl.execute-api.eu-north-1.amazonaws.com",
@@ -190,7 +192,7 @@ pub fn http_api(stage: &str, domain: &str, request: &Request, base64: bool) -> V
 fn load_balancer(multi: bool, request: &Request, base64: bool) -> Value {
     let mut event = json!({
         "requestContext": {"elb": {"targetGroupArn":
-            "arn:aws:elasticloadbalancing:eu-north-1:123456789012:targetgroup/rerank/49e9d65c45c6791a"}},
+            "arn:aws:elasticloadbalancing:eu-north-1:123456789012:targetgroup/rerank/49e9d65c"}},
         "httpMethod": request.method,
         "path": request.path,
         "body": if request.body.is_empty() { json!("") } else { request.body(base64) },

@@ -295,4 +295,49 @@ mod tests {
         // Two rows with one path and method would share an entry.
         assert_eq!(documented, routes);
     }
+
+    #[cfg(feature = "embedded-model")]
+    #[test]
+    fn panics_and_wrong_methods_have_the_routers_shape() {
+        use axum::body::Body;
+        use http_body_util::BodyExt;
+        use tower::ServiceExt;
+
+        async fn fails() -> Response {
+            panic!("on purpose")
+        }
+        static SURFACE: Surface = Surface {
+            shape: Shape::Cohere,
+            guarded: true,
+            routes: &[Route {
+                method: Method::Post,
+                path: "/fails",
+                summary: "",
+                request: None,
+                answer: Answer::Schema(""),
+                errors: &[],
+                handler: |method| on(method, fails),
+            }],
+        };
+        let options = crate::options::ServeOptions {
+            threads: Some(1),
+            ..Default::default()
+        };
+        let settings = crate::settings::ServeSettings::new(options, |_| Err(String::new()));
+        let app = Arc::new(App::open(settings.unwrap()).unwrap());
+        let router = mount(&SURFACE, &app).with_state(app);
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.unwrap();
+        for (method, status) in [("POST", 500), ("GET", 405)] {
+            let request = Request::builder().method(method).uri("/fails");
+            let request = request.body(Body::empty()).unwrap();
+            let response = runtime.block_on(router.clone().oneshot(request)).unwrap();
+            assert_eq!(response.status(), status);
+            assert!(response.extensions().get::<ErrorKind>().is_some());
+            let bytes = runtime.block_on(response.into_body().collect()).unwrap();
+            let body: Value = serde_json::from_slice(&bytes.to_bytes()).unwrap();
+            assert!(body["message"].is_string(), "{method}: {body}");
+            assert_eq!(body["message"], body["detail"]);
+        }
+    }
 }
