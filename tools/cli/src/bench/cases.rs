@@ -5,6 +5,7 @@ use std::hint::black_box;
 
 use half::f16;
 use lanerank::kernels::layout::{PackedFloat, pack_f16, pack_f32};
+use lanerank::kernels::peak::Arithmetic;
 use lanerank::kernels::{
     Activation, Attention, ClsAttention, Epilogue, GemmFloat, GemmI8, GemmI8A16, Kernels,
     LayerNorm, Rows, RowsI16, RowsU8,
