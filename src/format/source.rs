@@ -1,6 +1,6 @@
 //! Where a converter takes its tensors from.
 
-use crate::Error;
+use crate::error::Error;
 
 /// Named f32 tensors of a source model, row-major, under the names that Hugging Face's BERT uses
 /// without the `bert.` prefix (`embeddings.word_embeddings.weight`,

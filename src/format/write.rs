@@ -1,4 +1,4 @@
-//! Writing a model file: lay the sections out, fill them in place, seal, place atomically.
+//! Writes a model file: lay out the sections, fill them, seal, rename into place.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -9,10 +9,10 @@ use super::directory::{
     Dtype, ENTRY_LEN, Layout, MAX_NAME, Section, align_up, data_start, entry_bytes, section_len,
 };
 use super::header::{HEADER_LEN, Header, MAX_SECTIONS};
-use super::storage::AlignedBytes;
-use crate::Error;
+use super::storage::{ALIGNMENT, AlignedBytes};
+use crate::error::Error;
 
-/// The sections that a file will have, in order, before any of their bytes exist.
+/// The sections of a file to be, in order, without their bytes.
 #[derive(Default)]
 pub struct Plan {
     sections: Vec<Section>,
@@ -33,7 +33,7 @@ impl Plan {
         let name = name.into();
         let refuse = |reason: String| Error::Argument(format!("section {name}: {reason}"));
         if name.len() > MAX_NAME || self.sections.iter().any(|s| s.name == name) {
-            return Err(refuse("the name is too long or stands twice".into()));
+            return Err(refuse("the name is too long or occurs twice".into()));
         }
         if self.sections.len() == MAX_SECTIONS {
             return Err(refuse(format!("more than {MAX_SECTIONS} sections")));
@@ -63,7 +63,7 @@ impl Plan {
             end = section
                 .offset
                 .checked_add(section.len)
-                .filter(|&end| end <= isize::MAX as usize - 64)
+                .filter(|&end| end <= MAX_FILE)
                 .ok_or_else(|| Error::Argument("the model file would be too large".into()))?;
         }
         Ok(Draft {
@@ -73,7 +73,10 @@ impl Plan {
     }
 }
 
-/// A model file in memory, its sections to be filled.
+/// Longest file: fits an allocation once its length is rounded up to [`ALIGNMENT`].
+pub(crate) const MAX_FILE: usize = isize::MAX as usize - ALIGNMENT;
+
+/// A model file in memory whose sections are being filled.
 pub struct Draft {
     bytes: AlignedBytes,
     sections: Vec<Section>,
@@ -109,7 +112,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Computes the checksums, writes directory and header, and hands out the finished file.
+    /// Computes the checksums, writes directory and header, and returns the finished file.
     pub fn seal(mut self) -> AlignedBytes {
         self.write_directory();
         self.bytes
@@ -130,22 +133,22 @@ impl Draft {
         self.bytes.as_mut_slice()[..HEADER_LEN].copy_from_slice(&header.to_bytes());
     }
 
-    /// Takes a sealed file up again to change sections of it.
+    /// Reopens a sealed file to change some of its sections.
     pub(crate) fn reopen(bytes: AlignedBytes, sections: Vec<Section>) -> Draft {
         Draft { bytes, sections }
     }
 }
 
-/// Writes a file so that at every moment either its old content or all of the new one is there:
-/// a temporary file in the same folder, flushed to the disk, then renamed.
+/// Writes a file atomically: a temporary file in the same folder, flushed to disk, then renamed.
+/// Readers see either the old content or all of the new one.
 ///
 /// # Errors
-/// When the folder or the disk refuses; the temporary file is removed.
+/// When the folder or the disk refuses. The temporary file is removed.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let temporary = temporary_beside(path);
     let written = write_and_rename(&temporary, path, bytes);
     written.map_err(|source| {
-        // The first error is the one to tell; a file that was never made cannot be removed.
+        // The first error matters. Removing fails if the file was never created.
         let _ = fs::remove_file(&temporary);
         Error::Io {
             path: path.to_path_buf(),

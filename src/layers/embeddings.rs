@@ -2,46 +2,38 @@
 
 use lanerank_kernels::Kernels;
 
+use super::loader::Loader;
 use super::norm::LayerNorm;
 use super::table::Table;
-use crate::Error;
-use crate::batch::Token;
-use crate::format::sections::Sections;
-use crate::model::ModelConfig;
+use crate::config::ModelConfig;
+use crate::error::Error;
+use crate::tokenizer::Token;
 
-/// The three tables and the layer norm over their sum.
-pub struct Embeddings {
+/// The three tables, and the layer norm over their sum.
+pub(crate) struct Embeddings {
     word: Table,
     position: Table,
     token_type: Table,
     norm: LayerNorm,
-    hidden_size: usize,
+    width: usize,
 }
 
 impl Embeddings {
-    pub(crate) fn load(sections: &mut Sections<'_>, config: &ModelConfig) -> Result<Self, Error> {
-        let width = config.hidden_size;
-        let mut table =
-            |name: &str, rows| Table::load(sections, &format!("embeddings.{name}"), rows, width);
+    pub(crate) fn load(loader: &mut Loader<'_, '_>, config: &ModelConfig) -> Result<Self, Error> {
         Ok(Embeddings {
-            word: table("word", config.vocab_size)?,
-            position: table("position", config.max_position_embeddings)?,
-            token_type: table("token_type", config.type_vocab_size)?,
-            norm: LayerNorm::load(
-                sections,
-                "embeddings.layer_norm",
-                width,
-                config.layer_norm_eps,
-            )?,
-            hidden_size: width,
+            word: loader.table("word")?,
+            position: loader.table("position")?,
+            token_type: loader.table("token_type")?,
+            norm: loader.norm("layer_norm")?,
+            width: config.hidden_size,
         })
     }
 
-    /// `x[tokens, hidden]` = norm((word + position) + segment).
-    pub fn apply(&self, kernels: &Kernels, tokens: &[Token], x: &mut Vec<f32>) {
+    /// `x[tokens, width] = norm((word + position) + segment)`.
+    pub(crate) fn apply(&self, kernels: &Kernels, tokens: &[Token], x: &mut Vec<f32>) {
         x.clear();
-        x.resize(tokens.len() * self.hidden_size, 0.0);
-        for (token, row) in tokens.iter().zip(x.chunks_exact_mut(self.hidden_size)) {
+        x.resize(tokens.len() * self.width, 0.0);
+        for (token, row) in tokens.iter().zip(x.chunks_exact_mut(self.width)) {
             self.word.add_row(kernels, token.id as usize, row);
             self.position.add_row(kernels, token.position as usize, row);
             self.token_type.add_row(kernels, token.type_id.into(), row);

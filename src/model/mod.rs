@@ -1,12 +1,8 @@
 //! Models: their configuration, their weights, and opening them.
 
-mod activations;
-pub mod bert;
-pub mod config;
-mod layer_outputs;
+pub mod architectures;
 mod open;
 
-pub use activations::{Activations, Matrix, Precision};
-pub use config::{Activation, Head, ModelConfig, Pooling};
+pub use crate::config::{Activation, Activations, Head, Matrix, ModelConfig, Pooling, Precision};
 pub(crate) use open::parse_metadata;
-pub use open::{CheckReport, Model, Verify};
+pub use open::{Model, Verify};

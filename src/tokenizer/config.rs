@@ -1,9 +1,9 @@
 //! The tokenizer's rules, and their record in a model file.
 
-use super::TokenizerError;
 use super::bytes::{le_u16, le_u32};
 use super::normalize::Steps;
 use super::wordpiece::HEAD;
+use crate::error::TokenizerError;
 
 const VERSION: u32 = 1;
 /// Size of the record before the added tokens.

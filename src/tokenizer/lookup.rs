@@ -6,8 +6,8 @@
 //! and, in the bits that the id leaves free, a few bits of the hash, so that most words that are not
 //! pieces are told apart without touching the text. [`mod@crate::format`] has the bytes.
 
-use super::TokenizerError;
 use super::bytes::{Key, le_u16, le_u32};
+use crate::error::TokenizerError;
 
 /// Ids are smaller than this, so that a slot of 24 bits has four or more to spare.
 pub const MAX_PIECES: usize = (1 << 20) - 1;

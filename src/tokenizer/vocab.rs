@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::TokenizerError;
 use super::bytes::{Key, le_u16, le_u32};
 use super::lookup::{self, Lookup, LookupHeader, MAX_PIECE_BYTES, MAX_PIECES};
+use crate::error::TokenizerError;
 use crate::format::storage::Blob;
 
 /// Pieces that share one base in `tokenizer.offsets`.

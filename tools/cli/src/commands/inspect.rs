@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use lanerank::format::directory::{Dtype, Layout, Section};
 use lanerank::kernels::Kernels;
-use lanerank::model::{Activation, CheckReport, Head, Matrix, ModelConfig, Pooling, Verify};
-use lanerank::{Error, Model};
+use lanerank::model::{Activation, Head, Matrix, ModelConfig, Pooling};
+use lanerank::{CheckReport, Error, Model, Verify};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
