@@ -14,11 +14,11 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use lanerank::convert::{ConvertOptions, WeightDtype, convert};
 use lanerank::kernels::{Isa, Kernels};
 use lanerank::model::{Activation, Head, ModelConfig};
 use lanerank::tokenizer::TokenizerConfig;
 use lanerank::{Model, Ranker, Tokenizer};
+use lanerank_convert::convert::{ConvertOptions, WeightDtype, convert};
 
 #[derive(serde::Deserialize)]
 struct Request {

@@ -60,8 +60,12 @@ impl Model {
         })
     }
 
-    /// Computes the logits of the self-test's rows.
-    pub(crate) fn self_test_logits(&self, kernels: &Kernels) -> Result<Vec<f32>, Error> {
+    /// Computes the logits of the self-test's rows, in their order. Does not read the stored ones:
+    /// the converter stores these.
+    ///
+    /// # Errors
+    /// Names the row whose logit is not a number.
+    pub fn self_test_logits(&self, kernels: &Kernels) -> Result<Vec<f32>, Error> {
         let scorer = Scorer::of(self, kernels);
         let mut scratch = Scratch::default();
         let rows = self.self_test().iter().enumerate();

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::checksum::xxh64;
 use super::directory::{
-    Dtype, ENTRY_LEN, Layout, MAX_NAME, Section, align_up, data_start, entry_bytes, section_len,
+    self, Dtype, ENTRY_LEN, Layout, MAX_NAME, Section, align_up, data_start, entry_bytes,
+    section_len,
 };
 use super::header::{HEADER_LEN, Header, MAX_SECTIONS};
 use super::storage::{ALIGNMENT, AlignedBytes};
@@ -83,6 +84,16 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// Reopens a sealed file to change its sections. The converter computes the self-test's logits with
+    /// the file and then stores them in it.
+    ///
+    /// # Errors
+    /// If the header or the directory is wrong.
+    pub fn reopen(bytes: AlignedBytes) -> Result<Draft, Error> {
+        let sections = directory::parse(&bytes, &Header::parse(&bytes)?)?;
+        Ok(Draft { bytes, sections })
+    }
+
     /// The bytes of a planned section.
     ///
     /// # Errors
@@ -131,11 +142,6 @@ impl Draft {
             directory_checksum: xxh64(&self.bytes[directory]),
         };
         self.bytes.as_mut_slice()[..HEADER_LEN].copy_from_slice(&header.to_bytes());
-    }
-
-    /// Reopens a sealed file to change some of its sections.
-    pub(crate) fn reopen(bytes: AlignedBytes, sections: Vec<Section>) -> Draft {
-        Draft { bytes, sections }
     }
 }
 

@@ -4,7 +4,7 @@ use half::f16;
 use lanerank_kernels::Kernels;
 
 use crate::error::Error;
-use crate::format::directory::{Dtype, Layout};
+use crate::format::directory::{Dtype, GROUP, Layout};
 use crate::format::sections::Sections;
 use crate::format::storage::View;
 use crate::schema::Weight;
@@ -21,9 +21,6 @@ enum Scales {
     /// `[rows, ceil(width / GROUP)]`
     Groups(View<f16>),
 }
-
-/// Neighbouring values that share a scale, in tables with several scales per row.
-pub(crate) const GROUP: usize = 32;
 
 /// A row-major table `[rows, width]`. An int8 table has a scale per row, or one per [`GROUP`].
 pub(crate) struct Table {

@@ -4,5 +4,4 @@ pub mod architectures;
 mod open;
 
 pub use crate::config::{Activation, Activations, Head, Matrix, ModelConfig, Pooling, Precision};
-pub(crate) use open::parse_metadata;
-pub use open::{Model, Verify};
+pub(crate) use open::{Model, Verify};

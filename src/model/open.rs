@@ -15,7 +15,7 @@ use crate::format::sections::Sections;
 use crate::format::self_test::{self, SelfTestRow};
 use crate::format::storage::{AlignedBytes, Blob};
 use crate::format::write::MAX_FILE;
-use crate::format::{checksum, config, mapped};
+use crate::format::{checksum, config, mapped, metadata};
 use crate::layers::loader::Loader;
 use crate::tokenizer::{Tokenizer, TokenizerSections};
 
@@ -127,7 +127,7 @@ impl Model {
         }
         let mut remaining = Sections::new(&file, &sections);
         let (config, activations) = config::parse(&remaining.bytes("config")?)?;
-        let metadata = parse_metadata(&remaining.bytes("metadata")?)?;
+        let metadata = metadata::parse(&remaining.bytes("metadata")?)?;
         let self_test = self_test::parse(&remaining.bytes("self_test")?)?;
         let tokenizer = load_tokenizer(&mut remaining, &config)?;
         let schema = architectures::schema(&config);
@@ -144,12 +144,6 @@ impl Model {
             tokenizer,
             network,
         })))
-    }
-
-    /// Gives the file's bytes back; `None` while something else uses them.
-    pub(crate) fn into_bytes(self) -> Option<(AlignedBytes, Vec<Section>)> {
-        let Inner { file, sections, .. } = Arc::into_inner(self.0)?;
-        Some((file.into_aligned()?, sections))
     }
 
     /// Shape and rules of the model.
@@ -228,18 +222,6 @@ fn verify_checksums(file: &Blob, sections: &[Section]) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// The `metadata` section's lines.
-pub(crate) fn parse_metadata(bytes: &[u8]) -> Result<Vec<(String, String)>, Error> {
-    let broken = || Error::format("metadata", "not lines of key=value in UTF-8");
-    let text = std::str::from_utf8(bytes).map_err(|_| broken())?;
-    text.lines()
-        .map(|line| {
-            let (key, value) = line.split_once('=').ok_or_else(broken)?;
-            Ok((key.to_owned(), value.to_owned()))
-        })
-        .collect()
 }
 
 fn load_tokenizer(sections: &mut Sections<'_>, config: &ModelConfig) -> Result<Tokenizer, Error> {

@@ -9,12 +9,12 @@
 mod common;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use lanerank::convert::{ConvertOptions, convert};
 use lanerank::format::storage::AlignedBytes;
 use lanerank::model::{Activation, Head, ModelConfig};
 use lanerank::tokenizer::TokenizerConfig;
 use lanerank::{Model, Tokenizer, Verify};
 use lanerank_cli::commands::map;
+use lanerank_convert::convert::{ConvertOptions, convert};
 
 fn shape(layers: usize, hidden: usize, heads: usize) -> ModelConfig {
     ModelConfig {

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use lanerank::convert::{ActivationChoice, ConvertOptions};
 use lanerank::kernels::Kernels;
 use lanerank::model::{ModelConfig, Precision};
 use lanerank::{Model, Ranker};
+use lanerank_convert::convert::{ActivationChoice, ConvertOptions};
 use plotters::prelude::*;
 use serde::Serialize;
 
@@ -93,7 +93,7 @@ pub fn measure(
         Axis::Layers => LAYERS
             .into_iter()
             .map(|layers| Ok((layers, tokens, with_layers(model, layers)?)))
-            .collect::<Result<_, lanerank::Error>>()?,
+            .collect::<Result<_, lanerank_convert::Error>>()?,
     };
     let bar = output::progress((variants.len() * tiers.len()) as u64, "points");
     let mut points = Vec::new();
@@ -119,7 +119,7 @@ pub fn measure(
     })
 }
 
-fn with_layers(model: &Model, layers: usize) -> Result<Model, lanerank::Error> {
+fn with_layers(model: &Model, layers: usize) -> Result<Model, lanerank_convert::Error> {
     let config = ModelConfig {
         num_hidden_layers: layers,
         ..model.config().clone()

@@ -1,9 +1,10 @@
 //! Models of any shape, with seeded random weights: time does not depend on what the weights are.
 
-use lanerank::convert::{ConvertOptions, convert};
-use lanerank::format::source::TensorSource;
 use lanerank::model::{Head, ModelConfig};
-use lanerank::{Error, Model, Tokenizer};
+use lanerank::{Model, Tokenizer};
+use lanerank_convert::Error;
+use lanerank_convert::TensorSource;
+use lanerank_convert::convert::{ConvertOptions, convert};
 
 /// Makes one.
 ///
@@ -16,7 +17,7 @@ pub fn make(
 ) -> Result<Model, Error> {
     let mut weights = RandomWeights(config);
     let file = convert(config, tokenizer, &mut weights, options, &mut |_, _| {})?;
-    Model::from_bytes(&file)
+    Ok(Model::from_bytes(&file)?)
 }
 
 struct RandomWeights<'a>(&'a ModelConfig);

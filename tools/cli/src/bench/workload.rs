@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lanerank::import::Entries;
+use lanerank_convert::import::Entries;
 use serde::Deserialize;
 
 use crate::failure::Failure;
