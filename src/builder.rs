@@ -9,7 +9,7 @@ use crate::config::Head;
 use crate::encoder::Encoder;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::model::Model;
+use crate::model::open::Model;
 use crate::ranker::Ranker;
 use crate::scorer::Scorer;
 use crate::threads::Threads;

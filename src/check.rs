@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::format::directory::{Dtype, Section};
 use crate::format::self_test::SelfTestRow;
 use crate::layers::attention::Prefix;
-use crate::model::Model;
+use crate::model::open::Model;
 use crate::scorer::{PairQuery, Scorer};
 use crate::scratch::Scratch;
 use crate::tokenizer::TruncationPolicy;

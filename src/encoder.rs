@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::layers::attention::Prefix;
-use crate::model::Model;
+use crate::model::open::Model;
 use crate::tokenizer::{Truncation, TruncationPolicy};
 
 /// Turns texts into vectors with a sentence encoder such as all-MiniLM-L6-v2.

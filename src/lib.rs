@@ -131,7 +131,7 @@ pub use estimate::Estimate;
 pub use explain::{Explanation, Span};
 pub use fuse::{Fusion, fuse};
 pub use lanerank_kernels as kernels;
-pub use model::{Model, Verify};
+pub use model::open::{Model, Verify};
 pub use ranker::{Hit, Ranker, Ranking, RerankOptions};
 pub use tokenizer::{Tokenizer, Truncation, TruncationSide};
 

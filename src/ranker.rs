@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::fuse::{Fusion, fuse};
 use crate::layers::attention::Prefix;
 use crate::layers::head::{cosine, log_odds};
-use crate::model::Model;
+use crate::model::open::Model;
 use crate::scorer::PairQuery;
 use crate::sync::Pool;
 use crate::tokenizer::{Truncation, TruncationPolicy, TruncationSide};

@@ -5,7 +5,7 @@ use lanerank_kernels::Kernels;
 use crate::config::Head;
 use crate::layers::attention::Prefix;
 use crate::layers::head::{cosine, log_odds};
-use crate::model::Model;
+use crate::model::open::Model;
 use crate::scratch::Scratch;
 use crate::tokenizer::{Frame, Tokenizer, Truncation, TruncationPolicy};
 

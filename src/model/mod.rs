@@ -1,7 +1,6 @@
 //! Models: their configuration, their weights, and opening them.
 
 pub mod architectures;
-mod open;
+pub(crate) mod open;
 
 pub use crate::config::{Activation, Activations, Head, Matrix, ModelConfig, Pooling, Precision};
-pub(crate) use open::{Model, Verify};

@@ -90,9 +90,9 @@ fn model_config(
 
 /// A note on tensors that no part of the model asks for.
 fn unknown_tensors(tensors: &dyn Weights, config: &ModelConfig) -> Option<String> {
+    let known = names::of_model(config);
     let mut unknown = tensors.names();
-    unknown
-        .retain(|name| !names::is_buffer(name) && !names::is_bert(name, config.num_hidden_layers));
+    unknown.retain(|name| !names::is_buffer(name) && !known.contains(name));
     if unknown.is_empty() {
         return None;
     }
