@@ -28,9 +28,35 @@ pub enum Head {
     },
 }
 
+/// How a model is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Architecture {
+    /// BERT: a pooler with tanh under the classifier.
+    #[default]
+    Bert,
+    /// ELECTRA: BERT with embeddings of their own width, and GELU under the classifier.
+    Electra {
+        /// Width of the embeddings. If it is not `hidden_size`, they are projected.
+        embedding_size: usize,
+    },
+}
+
+impl Architecture {
+    /// The `model_type` of Hugging Face's `config.json`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Architecture::Bert => "bert",
+            Architecture::Electra { .. } => "electra",
+        }
+    }
+}
+
 /// Shape and rules of a model. Names are Hugging Face's.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelConfig {
+    /// How the model is built.
+    pub architecture: Architecture,
     /// Width of a token's vector.
     pub hidden_size: usize,
     /// Number of transformer layers.
@@ -78,6 +104,14 @@ impl ModelConfig {
         )
     }
 
+    /// Width of the embeddings.
+    pub fn embedding_size(&self) -> usize {
+        match self.architecture {
+            Architecture::Bert => self.hidden_size,
+            Architecture::Electra { embedding_size } => embedding_size,
+        }
+    }
+
     /// Width of one attention head.
     pub fn head_dim(&self) -> usize {
         self.hidden_size / self.num_attention_heads
@@ -99,6 +133,7 @@ impl ModelConfig {
         let positions = self.max_position_embeddings;
         for (name, value, max) in [
             ("hidden_size", self.hidden_size, MAX_WIDTH),
+            ("embedding_size", self.embedding_size(), MAX_WIDTH),
             ("num_hidden_layers", self.num_hidden_layers, MAX_LAYERS),
             (
                 "num_attention_heads",

@@ -67,6 +67,8 @@ pub enum Size {
     Positions,
     /// `type_vocab_size`
     Segments,
+    /// `embedding_size`
+    Embedding,
     /// `hidden_size`
     Hidden,
     /// Three times `hidden_size`.
@@ -88,6 +90,7 @@ impl Size {
             Size::Vocab => config.vocab_size,
             Size::Positions => config.max_position_embeddings,
             Size::Segments => config.type_vocab_size,
+            Size::Embedding => config.embedding_size(),
             Size::Hidden => config.hidden_size,
             Size::Hidden3 => 3 * config.hidden_size,
             Size::Inner => config.intermediate_size,
@@ -106,6 +109,7 @@ impl Size {
             Size::Vocab => "vocab_size",
             Size::Positions => "max_position_embeddings",
             Size::Segments => "type_vocab_size",
+            Size::Embedding => "e",
             Size::Hidden => "h",
             Size::Hidden3 => "3 h",
             Size::Inner => "f",
@@ -121,6 +125,8 @@ impl Size {
 pub enum Place {
     /// Before the layers. Tokens that all sequences of a request share are computed once.
     Embeddings,
+    /// Between embeddings and layers, if their widths differ.
+    Projection,
     /// The input projection of layers that compute every token. In layer 0, shared tokens are
     /// computed once.
     LayerInput,
@@ -138,6 +144,7 @@ impl Place {
     pub fn name(self) -> &'static str {
         match self {
             Place::Embeddings => "once",
+            Place::Projection => "models with e different from h",
             Place::LayerInput => "layers that compute every token",
             Place::FirstToken => "a last layer that computes first tokens only",
             Place::Layer => "every layer",
@@ -302,7 +309,8 @@ pub struct Weight {
     pub tensors: Vec<String>,
     /// Shape of each tensor's `.weight`.
     pub tensor_shape: Vec<usize>,
-    /// For [`Kind::AfterNorm`]: the tensors' name of the norm whose output it reads.
+    /// For [`Kind::AfterNorm`]: the tensors' name of the norm whose output it reads. `None` behind a
+    /// projection, which is no norm: its input scale is 1.
     pub input_norm: Option<String>,
     /// The config's bit for its activations; `None`: 16 bits.
     pub activations: Option<Matrix>,
@@ -383,6 +391,9 @@ impl Weights<'_> {
     fn has(&self, row: &Row, layer: Option<usize>) -> bool {
         match row.place {
             Place::Embeddings | Place::Layer => true,
+            Place::Projection => {
+                self.schema.config.embedding_size() != self.schema.config.hidden_size
+            }
             Place::LayerInput => !self.is_first_token_layer(layer),
             Place::FirstToken => self.is_first_token_layer(layer),
             Place::Classifier => matches!(self.schema.config.head, Head::Classifier { .. }),
@@ -403,11 +414,13 @@ impl Weights<'_> {
         };
         if row.kind == Kind::Norm {
             self.norm = tensors.first().cloned();
+        } else if row.place == Place::Projection {
+            self.norm = None;
         }
         let every_token = matches!(row.place, Place::LayerInput | Place::Layer)
             && !self.is_first_token_layer(layer);
         let rows = match row.place {
-            Place::Embeddings => Rows::Own,
+            Place::Embeddings | Place::Projection => Rows::Own,
             Place::LayerInput if layer == Some(0) => Rows::Own,
             _ if every_token => Rows::Tokens,
             _ => Rows::Sequences,

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::config::{Activation, Activations, Head, ModelConfig, Pooling};
+use crate::config::{Activation, Activations, Architecture, Head, ModelConfig, Pooling};
 use crate::error::Error;
 
 /// Bytes of the section.
@@ -27,10 +27,13 @@ struct Record {
     normalize: u32,
     max_length: u32,
     activations: u32,
-    reserved: u32,
+    /// 0 for BERT.
+    embedding_size: u32,
 }
 
-const ARCHITECTURE_BERT: u32 = 0;
+/// Values of `architecture`.
+const BERT: u32 = 0;
+const ELECTRA: u32 = 1;
 
 /// Values of `hidden_act`, by code.
 const ACTIVATIONS: [Activation; 3] = [Activation::Gelu, Activation::GeluTanh, Activation::Relu];
@@ -53,8 +56,12 @@ pub fn to_bytes(config: &ModelConfig, activations: Activations) -> [u8; CONFIG_L
             (head, 0, normalize)
         }
     };
+    let (architecture, embedding_size) = match config.architecture {
+        Architecture::Bert => (BERT, 0),
+        Architecture::Electra { embedding_size } => (ELECTRA, embedding_size),
+    };
     bytemuck::cast(Record {
-        architecture: ARCHITECTURE_BERT,
+        architecture,
         hidden_size: config.hidden_size as u32,
         num_hidden_layers: config.num_hidden_layers as u32,
         num_attention_heads: config.num_attention_heads as u32,
@@ -69,7 +76,7 @@ pub fn to_bytes(config: &ModelConfig, activations: Activations) -> [u8; CONFIG_L
         normalize: normalize.into(),
         max_length: config.max_length as u32,
         activations: activations.to_bits(),
-        reserved: 0,
+        embedding_size: embedding_size as u32,
     })
 }
 
@@ -83,17 +90,12 @@ pub fn parse(bytes: &[u8]) -> Result<(ModelConfig, Activations), Error> {
         return Err(Error::format("config", reason));
     }
     let record: Record = bytemuck::pod_read_unaligned(bytes);
-    if record.architecture != ARCHITECTURE_BERT {
-        return Err(unknown_code("architecture", record.architecture));
-    }
     let activations = Activations::from_bits(record.activations).ok_or_else(|| {
         let reason = format!("unknown bits {:#x}", record.activations);
         Error::format("config.activations", reason)
     })?;
-    if record.reserved != 0 {
-        return Err(Error::format("config.reserved", "not zero"));
-    }
     let config = ModelConfig {
+        architecture: record.architecture()?,
         hidden_size: record.hidden_size as usize,
         num_hidden_layers: record.num_hidden_layers as usize,
         num_attention_heads: record.num_attention_heads as usize,
@@ -115,6 +117,20 @@ pub fn parse(bytes: &[u8]) -> Result<(ModelConfig, Activations), Error> {
 }
 
 impl Record {
+    fn architecture(&self) -> Result<Architecture, Error> {
+        match self.architecture {
+            BERT if self.embedding_size != 0 => {
+                let reason = "BERT's embeddings have the width of its layers";
+                Err(Error::format("config.embedding_size", reason))
+            }
+            BERT => Ok(Architecture::Bert),
+            ELECTRA => Ok(Architecture::Electra {
+                embedding_size: self.embedding_size as usize,
+            }),
+            code => Err(unknown_code("architecture", code)),
+        }
+    }
+
     fn head(&self) -> Result<Head, Error> {
         let normalize = self.normalize;
         if normalize > 1 {

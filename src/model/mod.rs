@@ -3,4 +3,6 @@
 pub mod architectures;
 pub(crate) mod open;
 
-pub use crate::config::{Activation, Activations, Head, Matrix, ModelConfig, Pooling, Precision};
+pub use crate::config::{
+    Activation, Activations, Architecture, Head, Matrix, ModelConfig, Pooling, Precision,
+};

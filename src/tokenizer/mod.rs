@@ -68,7 +68,7 @@ struct Shared {
     /// Ends with the continuing prefix.
     head: [u8; HEAD],
     table: ByteTable,
-    /// Distinguishes this tokenizer from all others of the process.
+    /// Unique in the process.
     number: u64,
     sections: TokenizerSections,
     /// Memory that `encode` and `encode_pair` reuse.
@@ -90,14 +90,14 @@ static MADE: AtomicU64 = AtomicU64::new(0);
 /// results.
 pub(crate) const BYTES_PER_TOKEN: usize = 4;
 
-/// A tokenizer as it lies in a model file.
+/// A tokenizer's sections in a model file.
 #[derive(Debug, Clone)]
 pub struct TokenizerSections {
     /// `tokenizer.config`: rules, special ids, added tokens.
     pub config: Blob,
     /// `tokenizer.text`: the pieces.
     pub text: Blob,
-    /// `tokenizer.offsets`: where each begins.
+    /// `tokenizer.offsets`: the offset of each.
     pub offsets: Blob,
     /// `tokenizer.lookup`: the perfect hash.
     pub lookup: Blob,

@@ -2,7 +2,7 @@
 #![allow(dead_code)]
 
 use lanerank::model::architectures::schema;
-use lanerank::model::{Activation, Head, ModelConfig, Pooling};
+use lanerank::model::{Activation, Architecture, Head, ModelConfig, Pooling};
 use lanerank::tokenizer::TokenizerConfig;
 use lanerank::{Model, Tokenizer};
 use lanerank_convert::TensorSource;
@@ -79,6 +79,7 @@ impl TensorSource for RandomSource {
 
 pub fn classifier(num_labels: usize) -> ModelConfig {
     ModelConfig {
+        architecture: Architecture::Bert,
         hidden_size: 48,
         num_hidden_layers: 2,
         num_attention_heads: 3,
@@ -90,6 +91,14 @@ pub fn classifier(num_labels: usize) -> ModelConfig {
         layer_norm_eps: 1e-12,
         head: Head::Classifier { num_labels },
         max_length: 40,
+    }
+}
+
+/// A cross-encoder with projected embeddings and another head.
+pub fn electra(embedding_size: usize) -> ModelConfig {
+    ModelConfig {
+        architecture: Architecture::Electra { embedding_size },
+        ..classifier(1)
     }
 }
 

@@ -29,11 +29,11 @@ pub(crate) static BERT: Architecture = Architecture {
         head: HEAD,
     },
     frame: FrameRules::BERT,
-    load: |loader, config| Ok(Box::new(Bert::load(loader, config)?)),
+    load: |loader, config| Ok(Box::new(Bert::load(loader, config, Activation::Tanh)?)),
 };
 
 /// A weight of one tensor.
-const fn row(
+pub(super) const fn row(
     name: &'static str,
     kind: Kind,
     shape: &'static [Size],
@@ -201,7 +201,7 @@ struct ClsLayer {
 }
 
 /// A BERT's weights, ready to compute with.
-struct Bert {
+pub(super) struct Bert {
     config: ModelConfig,
     embeddings: Embeddings,
     layers: Vec<Layer>,
@@ -210,7 +210,12 @@ struct Bert {
 }
 
 impl Bert {
-    fn load(loader: &mut Loader<'_, '_>, config: &ModelConfig) -> Result<Self, Error> {
+    /// `pooler` is the activation under the classifier.
+    pub(super) fn load(
+        loader: &mut Loader<'_, '_>,
+        config: &ModelConfig,
+        pooler: Activation,
+    ) -> Result<Self, Error> {
         let embeddings = Embeddings::load(loader, config)?;
         let mut layers = Vec::new();
         for _ in 0..config.num_hidden_layers - usize::from(config.cls_only()) {
@@ -228,7 +233,7 @@ impl Bert {
             None
         };
         let classifier = match config.head {
-            Head::Classifier { .. } => Some(Classifier::load(loader, Activation::Tanh)?),
+            Head::Classifier { .. } => Some(Classifier::load(loader, pooler)?),
             Head::Encoder { .. } => None,
         };
         Ok(Bert {
@@ -275,8 +280,9 @@ impl Bert {
 
 impl Network for Bert {
     fn prefix(&self, kernels: &Kernels, prefix: &mut Prefix, s: &mut LayerScratch) {
+        let (narrow, quantized) = (&mut s.inner, &mut s.quantized);
         self.embeddings
-            .apply(kernels, &prefix.tokens, &mut prefix.x);
+            .apply(kernels, &prefix.tokens, narrow, quantized, &mut prefix.x);
         if let Some(first) = self.layers.first() {
             first
                 .attention
@@ -297,7 +303,9 @@ impl Network for Bert {
             layers: s,
             ..
         } = scratch;
-        self.embeddings.apply(kernels, batch.tokens(), &mut s.own_x);
+        let (narrow, quantized) = (&mut s.inner, &mut s.quantized);
+        self.embeddings
+            .apply(kernels, batch.tokens(), narrow, quantized, &mut s.own_x);
         match self.layers.split_first() {
             Some((first, rest)) => {
                 first

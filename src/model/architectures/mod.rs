@@ -14,10 +14,11 @@
 //! `tests/common`, `estimate`, `bench` and the converter follow from the table.
 
 pub mod bert;
+pub mod electra;
 
 use lanerank_kernels::Kernels;
 
-use crate::config::ModelConfig;
+use crate::config::{self, ModelConfig};
 use crate::error::Error;
 use crate::layers::attention::Prefix;
 use crate::layers::loader::Loader;
@@ -57,11 +58,32 @@ pub(crate) trait Network: Send + Sync {
 }
 
 /// The architecture of a model.
-pub(crate) fn of(_config: &ModelConfig) -> &'static Architecture {
-    &bert::BERT
+pub(crate) fn of(config: &ModelConfig) -> &'static Architecture {
+    match config.architecture {
+        config::Architecture::Bert => &bert::BERT,
+        config::Architecture::Electra { .. } => &electra::ELECTRA,
+    }
 }
 
 /// The weights of a model: their names, shapes and source tensors.
 pub fn schema(config: &ModelConfig) -> Schema<'_> {
     Schema::new(config, &of(config).table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Run with `PRINT_TABLES=1` to print the tables.
+    #[test]
+    fn format_md_lists_the_tables() {
+        let page = include_str!("../../format/FORMAT.md");
+        for architecture in [&bert::BERT, &electra::ELECTRA] {
+            let table = architecture.table.markdown();
+            if std::env::var_os("PRINT_TABLES").is_some() {
+                println!("{table}");
+            }
+            assert!(page.contains(&table), "FORMAT.md lacks\n{table}");
+        }
+    }
 }

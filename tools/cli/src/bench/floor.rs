@@ -76,13 +76,14 @@ pub fn ms(
 
 #[cfg(test)]
 mod tests {
-    use lanerank::model::{Activation, Head};
+    use lanerank::model::{Activation, Architecture, Head};
 
     use super::*;
 
     #[test]
     fn counts_by_hand() {
         let config = ModelConfig {
+            architecture: Architecture::Bert,
             hidden_size: 4,
             num_hidden_layers: 3,
             num_attention_heads: 2,

@@ -6,7 +6,7 @@ use lanerank::model::architectures::schema;
 use lanerank::model::{Head, ModelConfig};
 
 /// Prefixes of the tensors below the head, by architecture.
-const PREFIXES: [&str; 1] = ["bert."];
+const PREFIXES: [&str; 2] = ["bert.", "electra."];
 
 /// The name without an architecture's prefix, and with `weight` and `bias` of a layer norm, which the
 /// first releases called `gamma` and `beta`.
@@ -46,7 +46,7 @@ pub(crate) fn of_model(config: &ModelConfig) -> HashSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use lanerank::model::{Activation, Pooling};
+    use lanerank::model::{Activation, Architecture, Pooling};
 
     use super::*;
 
@@ -65,6 +65,7 @@ mod tests {
     #[test]
     fn what_belongs_to_a_bert() {
         let config = ModelConfig {
+            architecture: Architecture::Bert,
             hidden_size: 4,
             num_hidden_layers: 2,
             num_attention_heads: 2,

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use lanerank::Tokenizer;
-use lanerank::model::{Activation, Head, ModelConfig, Pooling};
+use lanerank::model::{Activation, Architecture, Head, ModelConfig, Pooling};
 
 use super::error::ImportError;
 use super::files::Opened;
@@ -136,6 +136,7 @@ fn config(reader: &Reader, head: Head, max_length: Option<usize>) -> Result<Mode
     let positions = rows("position_embd.weight")?;
     let context = number("context_length")?;
     let config = ModelConfig {
+        architecture: Architecture::Bert,
         hidden_size: number("embedding_length")?,
         num_hidden_layers: number("block_count")?,
         num_attention_heads: number("attention.head_count")?,
@@ -236,6 +237,7 @@ mod tests {
     #[test]
     fn names_are_the_schema_s() {
         let config = ModelConfig {
+            architecture: Architecture::Bert,
             hidden_size: 4,
             num_hidden_layers: 4,
             num_attention_heads: 2,
