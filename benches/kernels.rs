@@ -7,6 +7,8 @@
 #[path = "../tools/cli/src/bench/cases.rs"]
 #[allow(dead_code, reason = "the command line shows more of a case")]
 mod cases;
+#[path = "../tools/cli/src/bench/operands.rs"]
+mod operands;
 
 use std::collections::HashSet;
 

@@ -70,7 +70,7 @@ impl Attention {
         let rows = sequences.last().map_or(0, |last| last.full.end);
         let context = sized(&mut s.context, rows * hidden);
         // In integers if the products are: the same bits on every tier, and faster.
-        let attention = if self.qkv.is_int8() {
+        let attention: fn(&Kernels, lanerank_kernels::Attention<'_>) = if self.qkv.is_int8() {
             Kernels::attention_i8
         } else {
             Kernels::attention
@@ -80,15 +80,15 @@ impl Attention {
                 Some(prefix) => (&prefix.qkv[..sequence.prefix * 3 * hidden], &sequence.own),
                 None => (&[][..], &sequence.full),
             };
-            attention(
-                kernels,
-                shared,
-                &s.qkv[own.start * 3 * hidden..own.end * 3 * hidden],
-                self.heads,
-                hidden / self.heads,
-                &mut s.attention,
-                &mut context[sequence.full.start * hidden..sequence.full.end * hidden],
-            );
+            let op = lanerank_kernels::Attention {
+                prefix: shared,
+                rows: &s.qkv[own.start * 3 * hidden..own.end * 3 * hidden],
+                heads: self.heads,
+                head_dim: hidden / self.heads,
+                scratch: &mut s.attention,
+                out: &mut context[sequence.full.start * hidden..sequence.full.end * hidden],
+            };
+            attention(kernels, op);
         }
     }
 
@@ -184,15 +184,15 @@ impl ClsAttention {
         let width = heads * hidden;
         let means = sized(&mut s.delta, sequences.len() * width);
         for (i, sequence) in sequences.iter().enumerate() {
-            kernels.cls_attention(
-                &s.inner[i * width..(i + 1) * width],
-                &[],
-                &s.x[sequence.full.start * hidden..sequence.full.end * hidden],
+            kernels.cls_attention(lanerank_kernels::ClsAttention {
+                t: &s.inner[i * width..(i + 1) * width],
+                prefix: &[],
+                rows: &s.x[sequence.full.start * hidden..sequence.full.end * hidden],
                 heads,
                 hidden,
-                &mut s.attention,
-                &mut means[i * width..(i + 1) * width],
-            );
+                scratch: &mut s.attention,
+                out: &mut means[i * width..(i + 1) * width],
+            });
         }
     }
 

@@ -1,8 +1,10 @@
 //! Linear layers: packed weights in one of three dtypes, and a bias.
 
 use half::f16;
+use lanerank_kernels::layout::{self, PackedF16, PackedF32, PackedI8, ShapeError, padded_k};
 use lanerank_kernels::{
-    Activation, Kernels, PackedF16, PackedF32, PackedI8, ShapeError, layout, padded_k,
+    Activation, Epilogue, GemmFloat, GemmI8, GemmI8A16, Kernels, QuantizeI16, QuantizeU8, Rows,
+    RowsI16, RowsI16Mut, RowsU8, RowsU8Mut,
 };
 
 use crate::config::{Activations, Precision};
@@ -192,16 +194,27 @@ impl Stack {
         out: &mut [f32],
     ) {
         const LOADED: &str = "shapes were checked when the model was opened";
-        let m = x.len() / self.k;
+        let (m, k) = (x.len() / self.k, self.k);
         let bias = &self.bias[i * self.n..(i + 1) * self.n];
+        let (a, epilogue) = (Rows { data: x, m, k }, Epilogue { bias, act });
         match &self.weights {
             Weights::F32(all) => {
-                let weights = self.packed_f32(all, i).expect(LOADED);
-                kernels.gemm_f32(x, m, &weights, bias, act, out);
+                let b = self.packed_f32(all, i).expect(LOADED);
+                kernels.gemm_f32(GemmFloat {
+                    a,
+                    b,
+                    epilogue,
+                    out,
+                });
             }
             Weights::F16(all) => {
-                let weights = self.packed_f16(all, i).expect(LOADED);
-                kernels.gemm_f16(x, m, &weights, bias, act, out);
+                let b = self.packed_f16(all, i).expect(LOADED);
+                kernels.gemm_f16(GemmFloat {
+                    a,
+                    b,
+                    epilogue,
+                    out,
+                });
             }
             Weights::I8 {
                 values,
@@ -209,69 +222,67 @@ impl Stack {
                 sums,
                 input_scale,
             } => {
-                let weights = self.packed_i8(values, scales, sums, i).expect(LOADED);
-                let input = Input {
-                    x,
-                    scale: input_scale.as_deref(),
-                    m,
-                    k: self.k,
+                let product = GemmInt {
+                    a,
+                    input_scale: input_scale.as_deref(),
+                    b: self.packed_i8(values, scales, sums, i).expect(LOADED),
+                    epilogue,
+                    out,
                 };
                 match self.precision {
-                    Precision::Eight => {
-                        let (x, params) = input.quantize_u8(kernels, quantized);
-                        kernels.gemm_i8(x, params, m, &weights, bias, act, out);
-                    }
-                    Precision::Sixteen => {
-                        let (high, low, scales) = input.quantize_i16(kernels, quantized);
-                        kernels.gemm_i8_a16(high, low, scales, m, &weights, bias, act, out);
-                    }
+                    Precision::Eight => product.with_u8(kernels, quantized),
+                    Precision::Sixteen => product.with_i16(kernels, quantized),
                 }
             }
         }
     }
 }
 
-/// The input of an int8 product.
-struct Input<'a> {
-    /// `[m, k]`
-    x: &'a [f32],
+/// `out = epilogue((a * input_scale) * b)` in integers.
+struct GemmInt<'a> {
+    a: Rows<'a>,
     /// `[k]`
-    scale: Option<&'a [f32]>,
-    m: usize,
-    k: usize,
+    input_scale: Option<&'a [f32]>,
+    b: PackedI8<'a>,
+    epilogue: Epilogue<'a>,
+    out: &'a mut [f32],
 }
 
-impl Input<'_> {
-    /// Rounds each row to 8 bits.
-    fn quantize_u8<'q>(
-        &self,
-        kernels: &Kernels,
-        q: &'q mut Quantized,
-    ) -> (&'q [u8], &'q [lanerank_kernels::RowQuant]) {
-        let &Input { x, scale, m, k } = self;
-        let values = sized(&mut q.high, m * padded_k(k));
+impl GemmInt<'_> {
+    /// Rounds each row of `a` to 8 bits.
+    fn with_u8(self, kernels: &Kernels, q: &mut Quantized) {
+        let Rows { m, k, .. } = self.a;
+        let data = sized(&mut q.high, m * padded_k(k));
         let params = sized(&mut q.params, m);
-        match scale {
-            Some(scale) => kernels.quantize_scaled_u8(x, scale, m, k, values, params),
-            None => kernels.quantize_u8(x, m, k, values, params),
-        }
-        (values, params)
+        kernels.quantize_u8(QuantizeU8 {
+            x: self.a,
+            scale: self.input_scale,
+            out: RowsU8Mut { data, params },
+        });
+        kernels.gemm_i8(GemmI8 {
+            a: RowsU8 { data, params },
+            b: self.b,
+            epilogue: self.epilogue,
+            out: self.out,
+        });
     }
 
-    /// Rounds each row to 16 bits: high bytes, low bytes, and a scale per row.
-    fn quantize_i16<'q>(
-        &self,
-        kernels: &Kernels,
-        q: &'q mut Quantized,
-    ) -> (&'q [u8], &'q [u8], &'q [f32]) {
-        let &Input { x, scale, m, k } = self;
+    /// Rounds each row of `a` to 16 bits.
+    fn with_i16(self, kernels: &Kernels, q: &mut Quantized) {
+        let Rows { m, k, .. } = self.a;
         let high = sized(&mut q.high, m * padded_k(k));
         let low = sized(&mut q.low, m * padded_k(k));
         let scales = sized(&mut q.scales, m);
-        match scale {
-            Some(scale) => kernels.quantize_scaled_i16(x, scale, m, k, high, low, scales),
-            None => kernels.quantize_i16(x, m, k, high, low, scales),
-        }
-        (high, low, scales)
+        kernels.quantize_i16(QuantizeI16 {
+            x: self.a,
+            scale: self.input_scale,
+            out: RowsI16Mut { high, low, scales },
+        });
+        kernels.gemm_i8_a16(GemmI8A16 {
+            a: RowsI16 { high, low, scales },
+            b: self.b,
+            epilogue: self.epilogue,
+            out: self.out,
+        });
     }
 }

@@ -31,14 +31,21 @@ impl LayerNorm {
 
     /// Normalises each row of `x[m, width]`.
     pub(crate) fn apply(&self, kernels: &Kernels, x: &mut [f32]) {
-        let n = self.weight.len();
-        kernels.layer_norm(x, &self.weight, &self.bias, self.eps, x.len() / n, n);
+        self.run(kernels, x, None);
     }
 
     /// `x = norm(x + delta)`, row by row.
     pub(crate) fn add(&self, kernels: &Kernels, x: &mut [f32], delta: &[f32]) {
-        let n = self.weight.len();
-        let m = x.len() / n;
-        kernels.add_layer_norm(x, delta, &self.weight, &self.bias, self.eps, m, n);
+        self.run(kernels, x, Some(delta));
+    }
+
+    fn run(&self, kernels: &Kernels, x: &mut [f32], delta: Option<&[f32]>) {
+        kernels.layer_norm(lanerank_kernels::LayerNorm {
+            x,
+            delta,
+            weight: &self.weight,
+            bias: &self.bias,
+            eps: self.eps,
+        });
     }
 }

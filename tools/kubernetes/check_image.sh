@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Builds the image of Containerfile and runs the server in what is in it, in an empty root and as its user.
+# Builds the image of Containerfile, and runs the server in the image's root, as its user.
 #
 #     tools/kubernetes/check_image.sh
 #
-# As root on Linux. buildah (from Debian, where missing) builds it; `chroot` stands for a container.
+# Run as root on Linux. buildah builds the image (installed from Debian if missing); `chroot` stands in for
+# a container.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 command -v buildah >/dev/null || { apt-get update -qq; apt-get install -qq -y --no-install-recommends buildah; }

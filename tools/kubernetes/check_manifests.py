@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The manifests against Kubernetes' schemas, each other, and what `lanerank serve` really does.
+"""Checks the manifests against Kubernetes' schemas, each other, and a running `lanerank serve`.
 
     python tools/kubernetes/check_manifests.py target/release/lanerank [--kubernetes 1.37]
 
-Needs requirements.txt here, nothing of Kubernetes and no network: kubernetes-validate has the schemas.
+Needs requirements.txt, but no Kubernetes and no network: kubernetes-validate contains the schemas.
 """
 import argparse, re, sys, urllib.request
 from pathlib import Path
@@ -27,14 +27,14 @@ def flags(container):
 def check_schemas(manifests, version):
     for name, manifest in manifests.items():
         kubernetes_validate.validate(manifest, version, strict=True)
-        print(f"{name}: a {manifest['kind']} of {manifest['apiVersion']} as Kubernetes {version} has it")
+        print(f"{name}: a valid {manifest['kind']} of {manifest['apiVersion']} in Kubernetes {version}")
     wrong = yaml.safe_load(yaml.safe_dump(manifests["deployment.yaml"]))
     wrong["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
     try:
         kubernetes_validate.validate(wrong, version, strict=True)
     except kubernetes_validate.ValidationError:
         return
-    raise AssertionError("the validator takes a field that does not exist")
+    raise AssertionError("the validator accepts an unknown field")
 
 
 def check_consistency(manifests):
@@ -64,16 +64,16 @@ def check_consistency(manifests):
     bodies = int(given["max-connections"]) * int(given["max-body"])
     assert bytes_of(container["resources"]["limits"]["memory"]) >= bodies + bytes_of(container["resources"]["requests"]["memory"])
     assert deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
-    print("labels, ports, volume, time to stop and memory fit each other")
+    print("labels, ports, volume, shutdown times and memory are consistent")
 
 
 def check_server(manifests, binary):
-    """The container's flags, but for address and model, start a server that has what the manifests use."""
+    """A server with the container's flags, except address and model, has what the manifests use."""
     container = manifests["deployment.yaml"]["spec"]["template"]["spec"]["containers"][0]
     given = flags(container)
     model = HERE.parents[1] / "src/assets/default.lane"
     arguments = {**given, "model": f"default={model}"}
-    del arguments["listen"]  # Server says it.
+    del arguments["listen"]  # Server sets it.
     with Server(binary, *(f"--{name}={value}" for name, value in arguments.items())) as server:
         for kind in ("startup", "readiness", "liveness"):
             with urllib.request.urlopen(server.url + container[f"{kind}Probe"]["httpGet"]["path"]) as answer:
@@ -86,13 +86,13 @@ def check_server(manifests, binary):
         rule = yaml.safe_load((HERE / "prometheus-adapter.yaml").read_text())["rules"]["custom"][0]
         series = rule["seriesQuery"].split("{")[0]
         assert series == metric == rule["name"]["as"] and re.match(rule["name"]["matches"], series)
-    print(f"probes' paths are there; /metrics has the gauge {metric}")
+    print(f"the probes' paths answer; /metrics has the gauge {metric}")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary")
-    parser.add_argument("--kubernetes", default="1.37", help="version whose schemas are taken")
+    parser.add_argument("--kubernetes", default="1.37", help="version of the schemas")
     args = parser.parse_args()
     files = sorted((HERE / "manifests").glob("*.yaml"))
     manifests = {file.name: yaml.safe_load(file.read_text()) for file in files}

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""The packaged function under cargo-lambda's runtime API, which is not ours: over its HTTP address, where it
-makes the events itself, and by `cargo lambda invoke`.
+"""Tests the packaged function under cargo-lambda's runtime API: over its HTTP address, where
+cargo-lambda makes the events, and by `cargo lambda invoke`.
 
     tools/lambda/package.sh && python tools/lambda/check_cargo_lambda.py target/release/lanerank
 
-Needs the package `cargo-lambda` beside this Python (requirements.txt). The binary says what scores are right.
+Needs the package `cargo-lambda` in this Python's folder (requirements.txt). The binary gives the
+expected scores.
 """
 import argparse, json, socket, subprocess, sys, tempfile, time, urllib.error, urllib.request
 from pathlib import Path
@@ -86,7 +87,7 @@ def main():
         for process in reversed(processes):
             process.terminate()
             process.wait()
-    print("cargo-lambda's events get the library's scores, and the server's errors")
+    print("cargo-lambda's events get the library's scores and the server's errors")
 
 
 if __name__ == "__main__":

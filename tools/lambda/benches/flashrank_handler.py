@@ -1,4 +1,4 @@
-"""FlashRank as a Lambda function, as one would write it: the model is loaded once, at the import."""
+"""FlashRank as a plain Lambda function: the model is loaded once, at import."""
 import json, os
 from flashrank import Ranker, RerankRequest
 

@@ -3,7 +3,7 @@
 
     python3 data/make.py xquad.en.json       (from https://github.com/google-deepmind/xquad)
 
-A paragraph's id is p and its number in the file; the one paragraph that a question was asked about is relevant.
+A paragraph's id is p and its number in the file. A question's own paragraph is its only relevant one.
 """
 import json, sys
 from pathlib import Path

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Checks the nDCG@10 that `lanerank-pipelines` prints against pytrec_eval's on the rankings it writes.
+"""Compares the nDCG@10 printed by `lanerank-pipelines` with pytrec_eval's on the rankings it writes.
 
     pip install pytrec-eval-terrier && python tests/check_ndcg.py target/release/lanerank-pipelines [FOLDER]
 
-FOLDER is a collection with plain files; without it, the small one. Stages are lexical, fused and blended scores,
-so that ties, and the order in which trec_eval breaks them, come up.
+FOLDER is a collection with uncompressed files [default: the small collection]. The stages are lexical,
+fused and blended scores, so that ties, and trec_eval's order of them, occur.
 """
 import subprocess, sys, tempfile
 from pathlib import Path

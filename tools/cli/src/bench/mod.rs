@@ -11,6 +11,7 @@ pub mod cases;
 pub mod curve;
 pub mod floor;
 pub mod kernels;
+pub mod operands;
 pub mod peaks;
 pub mod plot;
 pub mod random_model;
