@@ -22,9 +22,7 @@ pub struct Encoder {
 impl Encoder {
     #[new]
     #[pyo3(signature = (model, *, cache_dir=None, max_length=None, threads=None, dtype="int8", offline=false, notify=None))]
-    #[allow(clippy::too_many_arguments, reason = "keyword arguments in Python")]
     fn new(
-        py: Python<'_>,
         model: String,
         cache_dir: Option<PathBuf>,
         max_length: Option<usize>,
@@ -39,7 +37,7 @@ impl Encoder {
             dtype: dtype.parse().map_err(conversion_exception)?,
             offline,
         };
-        let model = open(py, wanted, notify)?;
+        let model = open(wanted, notify)?;
         let dimension = model.config().hidden_size;
         let engine = Engine::new(move || {
             configure(lanerank::Encoder::builder(), &model, max_length, threads).build()

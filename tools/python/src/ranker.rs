@@ -15,18 +15,14 @@ use crate::texts::{string, strings};
 ///
 /// # Errors
 /// The exception that fits.
-pub fn open(
-    py: Python<'_>,
-    wanted: Wanted,
-    notify: Option<Py<PyAny>>,
-) -> PyResult<lanerank::Model> {
+pub fn open(wanted: Wanted, notify: Option<Py<PyAny>>) -> PyResult<lanerank::Model> {
     let notify = |message: &str| {
         if let Some(notify) = &notify {
             // What a logging handler raises is no reason not to open a model.
             Python::attach(|py| notify.call1(py, (message,)).map(drop).unwrap_or(()));
         }
     };
-    py.detach(|| wanted.open(&notify)).map_err(hub_exception)
+    Python::attach(|py| py.detach(|| wanted.open(&notify))).map_err(hub_exception)
 }
 
 /// A passage's place in a ranking.
@@ -132,9 +128,7 @@ pub struct Ranker(Engine<lanerank::Ranker>);
 impl Ranker {
     #[new]
     #[pyo3(signature = (model=None, *, cache_dir=None, max_length=None, threads=None, dtype="int8", offline=false, notify=None))]
-    #[allow(clippy::too_many_arguments, reason = "keyword arguments in Python")]
     fn new(
-        py: Python<'_>,
         model: Option<String>,
         cache_dir: Option<PathBuf>,
         max_length: Option<usize>,
@@ -149,7 +143,7 @@ impl Ranker {
             dtype: dtype.parse().map_err(conversion_exception)?,
             offline,
         };
-        let model = open(py, wanted, notify)?;
+        let model = open(wanted, notify)?;
         let engine = Engine::new(move || {
             configure(lanerank::Ranker::builder(), &model, max_length, threads).build()
         });

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use lanerank::format::write::write_file;
 use lanerank::model::Pooling;
+use lanerank_convert::convert::integers;
 use lanerank_convert::convert::{ActivationChoice, ConvertOptions, Keep, SourceRow, WeightDtype};
-use lanerank_convert::convert::{compare_with_source, convert, integers};
 use lanerank_convert::import::{self, Kind, Options, Source};
 use serde::Serialize;
 
@@ -137,19 +137,15 @@ pub fn run(args: &ConvertArgs) -> Result<(), Failure> {
         dtype: args.dtype,
         keep: args.keep.clone(),
         activations: args.activations.clone(),
-        metadata: vec![(
-            "converter".into(),
-            concat!("lanerank ", env!("CARGO_PKG_VERSION")).into(),
-        )],
+        metadata: Vec::new(),
     };
     let bar = output::progress(0, "weights");
     let mut progress = |done: usize, total: usize| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
     };
-    let (config, tokenizer, tensors) = (&source.config, &source.tokenizer, &mut *source.tensors);
-    let done = convert(config, tokenizer, tensors, &options, &mut progress).and_then(|file| {
-        let rows = compare_with_source(&file, config, tokenizer, tensors)?;
+    let done = source.convert(&options, &mut progress).and_then(|file| {
+        let rows = source.compare(&file)?;
         Ok((file, rows))
     });
     bar.finish_and_clear();

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use lanerank_convert::convert::WeightDtype;
 use lanerank_convert::hub::registry::{MODELS, Registered};
 use lanerank_convert::hub::{Hub, ModelId, Snapshot};
+use lanerank_convert::import::is_lane;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -77,12 +78,11 @@ pub fn run(args: &ModelsArgs) -> Result<(), Failure> {
 /// # Errors
 /// When the name is that of a model which is not on this machine, with the command that fetches it.
 pub fn resolve(model: &Path) -> Result<PathBuf, Failure> {
-    let is_lane = model
-        .extension()
-        .is_some_and(|extension| extension == "lane");
     let id = model.to_str().and_then(|name| name.parse::<ModelId>().ok());
     match id {
-        Some(id) if !is_lane && !model.exists() => find(&Hub::from_env()?, &id, WeightDtype::Int8),
+        Some(id) if !is_lane(model) && !model.exists() => {
+            find(&Hub::from_env()?, &id, WeightDtype::Int8)
+        }
         _ => Ok(model.to_owned()),
     }
 }

@@ -85,15 +85,12 @@ fn tokenizer(args: &TokenizeArgs) -> Result<Tokenizer, Failure> {
 }
 
 fn tokenize(tokenizer: &Tokenizer, line: &str, max_length: usize) -> serde_json::Result<Tokens> {
-    let encoding = match line.trim_start().starts_with('[') {
-        true => {
-            let Pair(a, b) = serde_json::from_str(line)?;
-            tokenizer.encode_pair(&a, &b, max_length)
-        }
-        false => {
-            let Single(text) = serde_json::from_str(line)?;
-            tokenizer.encode(&text, max_length)
-        }
+    let encoding = if line.trim_start().starts_with('[') {
+        let Pair(a, b) = serde_json::from_str(line)?;
+        tokenizer.encode_pair(&a, &b, max_length)
+    } else {
+        let Single(text) = serde_json::from_str(line)?;
+        tokenizer.encode(&text, max_length)
     };
     Ok(Tokens {
         ids: encoding.ids,

@@ -49,9 +49,12 @@ pub fn write_groups(
         let scale = to_f16(&format!("{name}.scale"), &[largest / 127.0])?[0];
         let step = scale.to_f32();
         // A scale that f16 rounded down by much is a tiny one; 0 stands for zeros.
-        let round = |w: &f32| match step > 0.0 {
-            true => (w / step).round_ties_even().clamp(-127.0, 127.0) as i8,
-            false => 0,
+        let round = |w: &f32| {
+            if step > 0.0 {
+                (w / step).round_ties_even().clamp(-127.0, 127.0) as i8
+            } else {
+                0
+            }
         };
         quantized.extend(group.iter().map(round));
         scales.push(scale);

@@ -266,13 +266,15 @@ fn activations(
     options: &ConvertOptions,
 ) -> Result<Activations, Error> {
     let chosen = options.activations.resolve(config)?;
-    match weights.iter().any(bert::Weight::is_int8_matrix) {
-        true => Ok(chosen),
-        false if options.activations.is_auto() => Ok(Activations::default()),
-        false => Err(Error::Argument(
-            "activations: they are rounded for int8 weights only, and no matrix is int8".into(),
-        )),
+    if weights.iter().any(bert::Weight::is_int8_matrix) {
+        return Ok(chosen);
     }
+    if options.activations.is_auto() {
+        return Ok(Activations::default());
+    }
+    Err(Error::Argument(
+        "activations: they are rounded for int8 weights only, and no matrix is int8".into(),
+    ))
 }
 
 /// Lays the file out, with everything in it but the weights.

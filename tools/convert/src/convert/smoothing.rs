@@ -20,9 +20,12 @@ pub fn input_scale(source: &mut dyn TensorSource, norm: &str, k: usize) -> Resul
     sorted.sort_by(f32::total_cmp);
     let median = sorted[k / 2];
     // Half-dead norms have a median of 0, from which nothing can be learnt.
-    let factor = |&reach: &f32| match reach > median && median > 0.0 {
-        true => (median / reach).max(MIN_INPUT_SCALE),
-        false => 1.0,
+    let factor = |&reach: &f32| {
+        if reach > median && median > 0.0 {
+            (median / reach).max(MIN_INPUT_SCALE)
+        } else {
+            1.0
+        }
     };
     Ok(reach.iter().map(factor).collect())
 }

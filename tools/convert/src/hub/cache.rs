@@ -8,7 +8,7 @@
 //! .locks/models--org--name/<digest>.lock        held while the blob is fetched
 //! ```
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -110,7 +110,8 @@ impl Repository {
 
     /// Waits until nobody else fetches this blob. The lock is held until the file is dropped.
     pub fn lock(&self, digest: &Digest) -> Result<File, HubError> {
-        lock(&self.locks.join(format!("{}.lock", digest.as_str())))
+        let path = self.locks.join(format!("{}.lock", digest.as_str()));
+        Ok(crate::cache::lock(&path)?)
     }
 
     /// Removes the repository with all its revisions.
@@ -119,28 +120,6 @@ impl Repository {
             remove_folder(folder)?;
         }
         Ok(())
-    }
-}
-
-/// Waits for an exclusive lock on a file of this name.
-pub(super) fn lock(path: &Path) -> Result<File, HubError> {
-    create_parent(path)?;
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(HubError::disk(path))?;
-    let locked = match file.try_lock() {
-        Err(TryLockError::WouldBlock) => file.lock(),
-        Err(TryLockError::Error(e)) => Err(e),
-        Ok(()) => Ok(()),
-    };
-    match locked {
-        // Some network file systems have no locks. Without one the work may be done twice; what is
-        // placed is complete all the same.
-        Err(e) if e.kind() != io::ErrorKind::Unsupported => Err(HubError::disk(path)(e)),
-        _ => Ok(file),
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::cache::CacheError;
 use crate::error::Error;
 use crate::import::ImportError;
 
@@ -206,6 +207,16 @@ impl std::error::Error for HubError {
 impl From<ImportError> for HubError {
     fn from(e: ImportError) -> Self {
         HubError::Import(e)
+    }
+}
+
+impl From<CacheError> for HubError {
+    fn from(e: CacheError) -> Self {
+        match e {
+            CacheError::Disk { path, source } => HubError::Disk { path, source },
+            CacheError::Import(e) => HubError::Import(e),
+            CacheError::Convert(e) => HubError::Library(Box::new(e)),
+        }
     }
 }
 

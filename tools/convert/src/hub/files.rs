@@ -86,13 +86,11 @@ pub(super) fn absent(paths: &[String]) -> impl Iterator<Item = &'static str> {
 pub(super) fn list(folder: &Path) -> Vec<String> {
     let mut paths = Vec::new();
     for (name, path) in entries(folder) {
-        match path.is_dir() {
-            true => {
-                let files = entries(&path).filter(|(_, path)| path.is_file());
-                paths.extend(files.map(|(file, _)| format!("{name}/{file}")));
-            }
-            false if path.is_file() => paths.push(name),
-            false => {}
+        if path.is_dir() {
+            let files = entries(&path).filter(|(_, path)| path.is_file());
+            paths.extend(files.map(|(file, _)| format!("{name}/{file}")));
+        } else if path.is_file() {
+            paths.push(name);
         }
     }
     paths.sort();

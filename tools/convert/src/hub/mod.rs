@@ -256,9 +256,10 @@ impl Hub {
         ));
         let (bytes, _) = self.client.json(&url)?;
         let Revision { sha } = parse(&url, &bytes)?;
-        match cache::is_commit(&sha) {
-            true => Ok(sha),
-            false => Err(protocol(&url, "sha is not a commit")),
+        if cache::is_commit(&sha) {
+            Ok(sha)
+        } else {
+            Err(protocol(&url, "sha is not a commit"))
         }
     }
 

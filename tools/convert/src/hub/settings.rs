@@ -125,12 +125,13 @@ fn endpoint(value: Option<String>) -> Result<String, HubError> {
 
 /// A token goes into a header: a line end in it would add a header of its own.
 fn check_token(token: String) -> Result<String, HubError> {
-    match token.len() <= MAX_TOKEN && token.bytes().all(|b| b.is_ascii_graphic()) {
-        true => Ok(token),
-        false => Err(HubError::Setting {
+    if token.len() <= MAX_TOKEN && token.bytes().all(|b| b.is_ascii_graphic()) {
+        Ok(token)
+    } else {
+        Err(HubError::Setting {
             name: "HF_TOKEN",
             reason: "not a token: it has characters that no token has".into(),
-        }),
+        })
     }
 }
 

@@ -58,11 +58,12 @@ impl Archive {
                 return Err(format!("entry {name:?}: stands twice"));
             }
         }
-        match packed <= len {
-            true => Ok(archive),
-            false => Err(format!(
+        if packed <= len {
+            Ok(archive)
+        } else {
+            Err(format!(
                 "its entries claim {packed} bytes of {len}: they overlap"
-            )),
+            ))
         }
     }
 
@@ -92,12 +93,13 @@ impl Archive {
         let len = entry.size();
         let mut content = Vec::new();
         (&mut entry).take(len + 1).read_to_end(&mut content)?;
-        match content.len() as u64 == len {
-            true => Ok(content),
-            false => Err(io::Error::new(
+        if content.len() as u64 == len {
+            Ok(content)
+        } else {
+            Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 format!("entry {name:?} has another length than the {len} bytes announced"),
-            )),
+            ))
         }
     }
 }
@@ -132,5 +134,4 @@ fn check<R: Read>(entry: &ZipFile<'_, R>, name: &str) -> Result<(), String> {
 }
 
 #[cfg(test)]
-#[path = "archive_tests.rs"]
 mod tests;

@@ -1,4 +1,4 @@
-//! What a source is: by its content, not by what it is called.
+//! Detects the format of a source by its content, not by its name.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,7 +7,8 @@ use std::path::Path;
 use super::archive::Archive;
 use super::error::ImportError;
 use super::files::{Files, Opened};
-use super::{Kind, weights};
+use super::options::Kind;
+use super::shards;
 
 /// A source, located.
 pub struct Found {
@@ -55,11 +56,89 @@ pub fn find(path: &Path, kind: Option<Kind>) -> Result<Found, ImportError> {
 }
 
 fn in_files(files: Files, kind: Option<Kind>) -> Result<Found, ImportError> {
-    let (kind, weights) = weights::find(&files, kind)?;
+    let (kind, weights) = find_weights(&files, kind)?;
     Ok(Found {
         files,
         kind,
         weights,
+    })
+}
+
+/// Names of weights files, in order of preference.
+const KNOWN: [(&str, Kind); 12] = [
+    ("model.safetensors", Kind::Safetensors),
+    (shards::INDEX, Kind::Safetensors),
+    ("pytorch_model.bin", Kind::Pytorch),
+    ("model.onnx", Kind::Onnx),
+    ("onnx/model.onnx", Kind::Onnx),
+    // FlashRank's.
+    ("flashrank-TinyBERT-L-2-v2.onnx", Kind::Onnx),
+    ("flashrank-MiniLM-L-12-v2_Q.onnx", Kind::Onnx),
+    ("flashrank-MultiBERT-L12_Q.onnx", Kind::Onnx),
+    ("flashrank-ce-esci-MiniLM-L12-v2_Q.onnx", Kind::Onnx),
+    ("miniReranker_arabic_v1.onnx", Kind::Onnx),
+    ("model_quantized.onnx", Kind::Onnx),
+    ("onnx/model_quantized.onnx", Kind::Onnx),
+];
+
+/// Weights files that no reader supports, and why.
+const UNREADABLE: [(&str, &str); 5] = [
+    (
+        "pytorch_model.bin.index.json",
+        "pickles in several files are not read; save the model as model.safetensors",
+    ),
+    (
+        "tf_model.h5",
+        "TensorFlow weights are not supported; save the model as model.safetensors",
+    ),
+    (
+        "flax_model.msgpack",
+        "Flax weights are not supported; save the model as model.safetensors",
+    ),
+    (
+        "openvino_model.xml",
+        "OpenVINO models are not supported; convert the model that it was made from",
+    ),
+    (
+        "model.bin",
+        "CTranslate2 models are not supported; convert the model that it was made from",
+    ),
+];
+
+/// The weights of a folder or archive: those of `kind`, else the best of all.
+///
+/// # Errors
+/// When there are none, or several candidates.
+fn find_weights(files: &Files, kind: Option<Kind>) -> Result<(Kind, String), ImportError> {
+    let wanted = |of: Kind| kind.is_none_or(|kind| kind == of);
+    let known = KNOWN
+        .iter()
+        .find(|(name, of)| wanted(*of) && files.has(name));
+    if let Some(&(name, kind)) = known {
+        return Ok((kind, name.to_owned()));
+    }
+    let names = files.names();
+    for (ending, of) in [(".onnx", Kind::Onnx), (".gguf", Kind::Gguf)] {
+        let mut others = names.iter().filter(|name| name.ends_with(ending));
+        match (others.next(), others.next()) {
+            _ if !wanted(of) => {}
+            (Some(only), None) => return Ok((of, only.clone())),
+            (Some(one), Some(other)) => {
+                let reason =
+                    format!("{one} and {other} in one folder; name the file that is meant");
+                return Err(ImportError::at(files.root(), reason));
+            }
+            _ => {}
+        }
+    }
+    let found = UNREADABLE.iter().find(|(name, _)| files.has(name));
+    Err(match (found, kind) {
+        (Some((name, reason)), None) => ImportError::at(files.path(name), reason),
+        (_, Some(kind)) => ImportError::at(files.root(), format!("no {kind} weights here")),
+        _ => ImportError::at(
+            files.root(),
+            "no model.safetensors, pytorch_model.bin, .onnx or .gguf in this folder",
+        ),
     })
 }
 
@@ -116,8 +195,21 @@ fn zipped(path: &Path) -> Result<Content, ImportError> {
     let is_pickle = |name: &str| name.rsplit('/').next() == Some("data.pkl");
     let is_folder = |name: &str| name.rsplit('/').next() == Some("config.json");
     let pickled = archive.names().any(is_pickle) && !archive.names().any(is_folder);
-    Ok(match pickled {
-        true => Content::Weights(Kind::Pytorch),
-        false => Content::Archive,
+    Ok(if pickled {
+        Content::Weights(Kind::Pytorch)
+    } else {
+        Content::Archive
     })
+}
+
+/// Whether a path is one of our own model files: by its name, whether the file exists or not, or by
+/// its first bytes.
+pub fn is_lane(path: &Path) -> bool {
+    let named = path.extension().is_some_and(|ext| ext == "lane");
+    let begins = || -> std::io::Result<bool> {
+        let mut start = [0; 4];
+        File::open(path)?.read_exact(&mut start)?;
+        Ok(start == *b"LANE")
+    };
+    named || (path.is_file() && begins().unwrap_or(false))
 }

@@ -69,9 +69,12 @@ impl Files {
             Some((folder, file)) => (file == "config.json").then_some(folder),
         });
         // Parts of a model, such as 1_Pooling, have a config.json of their own.
-        let depth = |folder: &&str| match folder.is_empty() {
-            true => 0,
-            false => 1 + folder.matches('/').count(),
+        let depth = |folder: &&str| {
+            if folder.is_empty() {
+                0
+            } else {
+                1 + folder.matches('/').count()
+            }
         };
         let mut configs: Vec<&str> = configs.collect();
         configs.sort_by_key(depth);
@@ -168,12 +171,13 @@ impl Files {
         let mut bytes = Vec::new();
         let read = opened.reader.take(MAX_TEXT + 1).read_to_end(&mut bytes);
         read.map_err(|e| ImportError::at(&opened.path, e))?;
-        match bytes.len() as u64 <= MAX_TEXT {
-            true => Ok(bytes),
-            false => Err(ImportError::at(
+        if bytes.len() as u64 <= MAX_TEXT {
+            Ok(bytes)
+        } else {
+            Err(ImportError::at(
                 &opened.path,
                 format!("longer than {MAX_TEXT} bytes"),
-            )),
+            ))
         }
     }
 
@@ -223,5 +227,4 @@ fn is_litter(name: &str) -> bool {
 }
 
 #[cfg(test)]
-#[path = "files_tests.rs"]
 mod tests;

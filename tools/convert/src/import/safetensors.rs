@@ -158,9 +158,10 @@ fn check_layout(entries: &[(String, Entry)], data_len: u64) -> Result<(), String
         };
         return Err(format!("tensor {name:?}: {reason}"));
     }
-    match end == data_len {
-        true => Ok(()),
-        false => Err(format!("{} bytes behind the last tensor", data_len - end)),
+    if end == data_len {
+        Ok(())
+    } else {
+        Err(format!("{} bytes behind the last tensor", data_len - end))
     }
 }
 
@@ -213,5 +214,4 @@ fn read_values(
 }
 
 #[cfg(test)]
-#[path = "safetensors_tests.rs"]
 mod tests;

@@ -45,9 +45,10 @@ impl<R: Read> Stream<R> {
         self.advance(len)?;
         let mut bytes = Vec::new();
         let read = (&mut self.reader).take(len).read_to_end(&mut bytes);
-        match read.map_err(ended)? as u64 == len {
-            true => Ok(bytes),
-            false => Err("ends early".into()),
+        if read.map_err(ended)? as u64 == len {
+            Ok(bytes)
+        } else {
+            Err("ends early".into())
         }
     }
 
@@ -67,9 +68,10 @@ impl<R: Read> Stream<R> {
 
     fn advance(&mut self, len: u64) -> Result<(), String> {
         self.position = self.position.saturating_add(len);
-        match self.position <= self.end {
-            true => Ok(()),
-            false => Err(format!("longer than {} bytes", self.end)),
+        if self.position <= self.end {
+            Ok(())
+        } else {
+            Err(format!("longer than {} bytes", self.end))
         }
     }
 }

@@ -231,22 +231,18 @@ impl Server {
             vec!["{\"type\":\"directory\",\"path\":\"onnx\",\"oid\":\"0\",\"size\":0}".to_owned()];
         for (path, content) in state.files.iter().skip(start).take(state.page) {
             let (size, oid) = (content.len(), git_id(content));
-            entries.push(match is_large(path) {
-                true => format!(
+            entries.push(if is_large(path) { format!(
                     "{{\"type\":\"file\",\"path\":\"{path}\",\"size\":{size},\"oid\":\"{}\",\"lfs\":{{\"oid\":\"{}\",\"size\":{size},\"pointerSize\":133}}}}",
                     git_id(b"pointer"),
                     sha256(content),
-                ),
-                false => format!("{{\"type\":\"file\",\"path\":\"{path}\",\"size\":{size},\"oid\":\"{oid}\"}}"),
-            });
+                ) } else { format!("{{\"type\":\"file\",\"path\":\"{path}\",\"size\":{size},\"oid\":\"{oid}\"}}") });
         }
         let next = start + state.page;
-        let link = match next < state.files.len() {
-            true => {
-                let first = path.split('&').next().unwrap();
-                format!("Link: <{}{first}&cursor={next}>; rel=\"next\"", self.url)
-            }
-            false => "X-Last: page".into(),
+        let link = if next < state.files.len() {
+            let first = path.split('&').next().unwrap();
+            format!("Link: <{}{first}&cursor={next}>; rel=\"next\"", self.url)
+        } else {
+            "X-Last: page".into()
         };
         Reply::new(200, &link, format!("[{}]", entries.join(",")).as_bytes())
     }
@@ -261,9 +257,10 @@ impl Server {
             (_, true) => sha256(content),
             (_, false) => git_id(content),
         };
-        let location = match is_large(file) {
-            true => format!("{}/store/{file}", self.store),
-            false => format!("/api/resolve-cache/{file}"),
+        let location = if is_large(file) {
+            format!("{}/store/{file}", self.store)
+        } else {
+            format!("/api/resolve-cache/{file}")
         };
         let headers = format!(
             "Location: {location}\r\nX-Repo-Commit: {COMMIT}\r\nX-Linked-Etag: \"{etag}\"\r\nX-Linked-Size: {}\r\nETag: \"of-the-redirect\"",

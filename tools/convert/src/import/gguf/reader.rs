@@ -310,5 +310,4 @@ fn place(
 }
 
 #[cfg(test)]
-#[path = "reader_tests.rs"]
 mod tests;

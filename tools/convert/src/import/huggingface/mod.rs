@@ -11,8 +11,15 @@ use lanerank::model::{Head, ModelConfig};
 
 use super::error::ImportError;
 use super::files::Files;
-use super::weights::{self, Weights};
-use super::{Kind, Options, Source, names};
+use super::names;
+#[cfg(feature = "onnx")]
+use super::onnx;
+use super::options::{Kind, Options, check_max_length, check_pooling};
+use super::pytorch::PyTorch;
+use super::safetensors::SafeTensors;
+use super::shards::Shards;
+use super::source::Source;
+use super::weights::Weights;
 
 pub use tokenizer::{tokenizer_json, vocab_txt};
 
@@ -33,13 +40,13 @@ pub fn open(
     // Refused before the weights are looked at: the reason is better.
     config.task(false).map_err(wrong)?;
     config.check_supported().map_err(wrong)?;
-    let mut tensors = weights::open(files, kind, weights)?;
+    let mut tensors = open_weights(files, kind, weights)?;
     let classifier = tensors.shape("classifier.weight");
     let head = match config.task(classifier.is_some()).map_err(wrong)? {
         Task::Classification => classifier_head(&config, classifier).map_err(wrong)?,
         Task::Encoding => sentence::encoder_head(files, options.pooling)?,
     };
-    super::check_pooling(options, &head)?;
+    check_pooling(options, &head)?;
     let (tokenizer, limit) = tokenizer::read(files)?;
     if tokenizer.vocab_size() > config.vocab_size() {
         return Err(wrong(format!(
@@ -49,7 +56,7 @@ pub fn open(
         )));
     }
     let mut config = model_config(&config, head, options.max_length.or(limit)).map_err(wrong)?;
-    super::check_max_length(&config, options)?;
+    check_max_length(&config, options)?;
     let mut notes = tensors.adopt(&mut config)?;
     notes.extend(unknown_tensors(&*tensors, &config));
     Ok(Source {
@@ -59,6 +66,22 @@ pub fn open(
         config,
         tokenizer,
         tensors,
+    })
+}
+
+/// Opens the weights of a folder with the reader of their format.
+fn open_weights(files: &Files, kind: Kind, name: &str) -> Result<Box<dyn Weights>, ImportError> {
+    Ok(match kind {
+        Kind::Pytorch => Box::new(PyTorch::open(files.open(name)?)?),
+        #[cfg(feature = "onnx")]
+        Kind::Onnx => onnx::open(files, name)?,
+        #[cfg(not(feature = "onnx"))]
+        Kind::Onnx => {
+            let reason = "ONNX files need the feature `onnx`, which this build lacks";
+            return Err(ImportError::at(files.path(name), reason));
+        }
+        _ if name.ends_with(".index.json") => Box::new(Shards::open(files, name)?),
+        _ => Box::new(SafeTensors::open(files.open(name)?)?),
     })
 }
 

@@ -278,9 +278,10 @@ fn bert_template(template: TemplateProcessing) -> Result<[(String, u64); 2], Str
         Some(&[id]) => Ok((token.clone(), id)),
         _ => Err(refuse()),
     };
-    match same {
-        true => Ok([id(cls)?, id(sep)?]),
-        false => Err(refuse()),
+    if same {
+        Ok([id(cls)?, id(sep)?])
+    } else {
+        Err(refuse())
     }
 }
 
@@ -308,5 +309,4 @@ fn in_order(Entries(vocab): Entries<u64>) -> Result<Vec<String>, String> {
 }
 
 #[cfg(test)]
-#[path = "tokenizer_json_tests.rs"]
 mod tests;

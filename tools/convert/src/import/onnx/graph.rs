@@ -130,9 +130,10 @@ impl Node {
 
     /// Refuses inputs from number `first` on.
     pub fn only_inputs_before(&self, first: usize, what: &str) -> Result<(), String> {
-        match self.inputs.iter().skip(first).any(Option::is_some) {
-            true => Err(format!("an input for {what} is not supported")),
-            false => Ok(()),
+        if self.inputs.iter().skip(first).any(Option::is_some) {
+            Err(format!("an input for {what} is not supported"))
+        } else {
+            Ok(())
         }
     }
 

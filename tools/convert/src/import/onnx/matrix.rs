@@ -49,9 +49,10 @@ impl Matrix {
     /// Rows and columns.
     pub fn shape(&self) -> [usize; 2] {
         let (rows, columns) = (self.stored.shape[0], self.columns.len());
-        match self.transposed {
-            true => [columns, rows],
-            false => [rows, columns],
+        if self.transposed {
+            [columns, rows]
+        } else {
+            [rows, columns]
         }
     }
 
@@ -64,12 +65,13 @@ impl Matrix {
     /// Some of the columns of a matrix that is not transposed.
     pub fn slice_columns(&self, range: Range<usize>) -> Result<Self, String> {
         let inside = self.columns.start + range.end <= self.columns.end && range.start <= range.end;
-        match inside && !self.transposed {
-            true => Ok(Matrix {
+        if inside && !self.transposed {
+            Ok(Matrix {
                 columns: self.columns.start + range.start..self.columns.start + range.end,
                 ..self.clone()
-            }),
-            false => Err(format!("columns {range:?} of {:?}", self.shape())),
+            })
+        } else {
+            Err(format!("columns {range:?} of {:?}", self.shape()))
         }
     }
 
@@ -149,11 +151,13 @@ impl Matrix {
             Some(&len) if len == values.len() => (),
             _ => return Err(wrong()),
         }
-        match (logical == 0) != self.transposed {
-            true => Ok(Along::Rows),
+        if (logical == 0) != self.transposed {
+            Ok(Along::Rows)
+        } else if self.columns.len() == self.stored.shape[1] {
+            Ok(Along::Columns)
+        } else {
             // A part of the columns would need a part of the scales.
-            false if self.columns.len() == self.stored.shape[1] => Ok(Along::Columns),
-            false => Err(wrong()),
+            Err(wrong())
         }
     }
 
@@ -169,9 +173,12 @@ impl Matrix {
     fn places(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         let [rows, columns] = self.shape();
         (0..rows).flat_map(move |i| {
-            (0..columns).map(move |j| match self.transposed {
-                true => (j, self.columns.start + i),
-                false => (i, self.columns.start + j),
+            (0..columns).map(move |j| {
+                if self.transposed {
+                    (j, self.columns.start + i)
+                } else {
+                    (i, self.columns.start + j)
+                }
             })
         })
     }
@@ -209,9 +216,12 @@ impl Matrix {
         let value = |(row, column): (usize, usize)| {
             stored[row * width + column].saturating_sub(Self::at(&meaning.zero, row, column))
         };
-        let scale = |i: usize| match self.transposed {
-            true => Self::at(&meaning.scale, 0, self.columns.start + i),
-            false => Self::at(&meaning.scale, i, 0),
+        let scale = |i: usize| {
+            if self.transposed {
+                Self::at(&meaning.scale, 0, self.columns.start + i)
+            } else {
+                Self::at(&meaning.scale, i, 0)
+            }
         };
         Some(IntegerRows {
             values: self.places().map(value).collect(),

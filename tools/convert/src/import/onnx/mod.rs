@@ -180,15 +180,16 @@ impl Weights for OnnxFile {
             Head::Classifier { .. } => MAX_LOGIT_DIFFERENCE,
             Head::Encoder { .. } => MAX_COSINE_DIFFERENCE,
         };
-        match difference <= bound {
-            true => Ok(Some(difference)),
-            false => Err(ImportError::at(
+        if difference <= bound {
+            Ok(Some(difference))
+        } else {
+            Err(ImportError::at(
                 &self.path,
                 format!(
                     "what the graph computes and what was understood of it differ by {difference}; please report \
                      this model"
                 ),
-            )),
+            ))
         }
     }
 }

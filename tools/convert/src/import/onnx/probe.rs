@@ -50,9 +50,12 @@ impl Probe {
         // Long sequences cost the square of their length.
         let (batch, len) = fixed(graph, if len > 64 { 2 } else { batch }, len)?;
         let lengths: Vec<usize> = (0..batch).map(|b| (len - (b * 3) % len).max(1)).collect();
-        let token = |b: usize, i: usize| match i < lengths[b] {
-            true => (1 + (b * 5 + i * 7) % 11) as i64,
-            false => 0,
+        let token = |b: usize, i: usize| {
+            if i < lengths[b] {
+                (1 + (b * 5 + i * 7) % 11) as i64
+            } else {
+                0
+            }
         };
         let rows = |f: &dyn Fn(usize, usize) -> i64| {
             (0..batch)
@@ -201,8 +204,9 @@ fn fixed(graph: &Graph, mut batch: usize, mut len: usize) -> Result<(usize, usiz
             _ => return Err(format!("input {:?} has not two dimensions", port.name)),
         }
     }
-    match batch <= 64 && len <= 1 << 16 {
-        true => Ok((batch, len)),
-        false => Err(format!("inputs of {batch} x {len} tokens")),
+    if batch <= 64 && len <= 1 << 16 {
+        Ok((batch, len))
+    } else {
+        Err(format!("inputs of {batch} x {len} tokens"))
     }
 }

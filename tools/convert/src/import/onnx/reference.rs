@@ -46,9 +46,10 @@ impl Reference {
             Head::Encoder { pooling, .. } => self.vectors(model, pooling),
         };
         let difference = difference.map_err(|e| ImportError::at(&self.path, e))?;
-        match difference.is_nan() {
-            true => Err(ImportError::at(&self.path, "computes what is not a number")),
-            false => Ok(difference),
+        if difference.is_nan() {
+            Err(ImportError::at(&self.path, "computes what is not a number"))
+        } else {
+            Ok(difference)
         }
     }
 

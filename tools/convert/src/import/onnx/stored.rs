@@ -154,9 +154,12 @@ impl Stored {
             Element::U8 => false,
             _ => return None,
         };
-        let value = move |&b: &u8| match signed {
-            true => i16::from(b as i8),
-            false => i16::from(b),
+        let value = move |&b: &u8| {
+            if signed {
+                i16::from(b as i8)
+            } else {
+                i16::from(b)
+            }
         };
         Some(self.bytes.iter().map(value))
     }
@@ -308,9 +311,10 @@ impl Beside {
         }
         let resolve = |path: &Path| fs::canonicalize(path).map_err(|e| e.to_string());
         let (folder, path) = (resolve(folder)?, resolve(&folder.join(relative))?);
-        match path.starts_with(&folder) {
-            true => Ok(path),
-            false => Err("links to a place outside the model's folder".into()),
+        if path.starts_with(&folder) {
+            Ok(path)
+        } else {
+            Err("links to a place outside the model's folder".into())
         }
     }
 }
@@ -330,8 +334,9 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let file = File::open(path).map_err(|e| e.to_string())?;
     let read = file.take(limit + 1).read_to_end(&mut bytes);
     read.map_err(|e| e.to_string())?;
-    match bytes.len() as u64 > limit {
-        true => Err(too_long()),
-        false => Ok(bytes),
+    if bytes.len() as u64 > limit {
+        Err(too_long())
+    } else {
+        Ok(bytes)
     }
 }

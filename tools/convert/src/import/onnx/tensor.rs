@@ -87,12 +87,13 @@ impl Tensor {
     /// The same elements in another shape.
     pub fn with_shape(&self, shape: &[usize]) -> Result<Tensor, String> {
         let len = shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim));
-        match len == Some(self.len()) {
-            true => Ok(Tensor {
+        if len == Some(self.len()) {
+            Ok(Tensor {
                 shape: shape.to_vec(),
                 data: self.data.clone(),
-            }),
-            false => Err(format!("{:?} does not reshape to {shape:?}", self.shape)),
+            })
+        } else {
+            Err(format!("{:?} does not reshape to {shape:?}", self.shape))
         }
     }
 

@@ -102,8 +102,9 @@ fn places<'a>(
             .and_then(|len| len.checked_add(at));
         at = end.filter(|&end| end <= file_len).ok_or_else(wrong)?;
     }
-    match at == file_len {
-        true => Ok(places),
-        false => Err(format!("{} bytes behind the last storage", file_len - at)),
+    if at == file_len {
+        Ok(places)
+    } else {
+        Err(format!("{} bytes behind the last storage", file_len - at))
     }
 }

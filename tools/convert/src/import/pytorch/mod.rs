@@ -257,9 +257,10 @@ impl Container {
                 file.seek(SeekFrom::Start(start))?;
                 let mut bytes = Vec::new();
                 file.take(storage.bytes).read_to_end(&mut bytes)?;
-                match bytes.len() as u64 == storage.bytes {
-                    true => Ok(bytes),
-                    false => Err(io::ErrorKind::UnexpectedEof.into()),
+                if bytes.len() as u64 == storage.bytes {
+                    Ok(bytes)
+                } else {
+                    Err(io::ErrorKind::UnexpectedEof.into())
                 }
             }
             _ => Err(io::ErrorKind::NotFound.into()),
@@ -299,5 +300,4 @@ impl TensorSource for PyTorch {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

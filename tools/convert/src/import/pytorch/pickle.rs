@@ -202,9 +202,10 @@ impl<R: Read> Machine<'_, R> {
     /// Takes the top of the stack, but nothing below the last mark.
     fn pop(&mut self) -> Result<Value, String> {
         let floor = self.marks.last().copied().unwrap_or(0);
-        match self.stack.len() > floor {
-            true => self.stack.pop().ok_or_else(empty),
-            false => Err(empty()),
+        if self.stack.len() > floor {
+            self.stack.pop().ok_or_else(empty)
+        } else {
+            Err(empty())
         }
     }
 
@@ -427,5 +428,4 @@ fn long(bytes: &[u8]) -> Value {
 }
 
 #[cfg(test)]
-#[path = "pickle_tests.rs"]
 mod tests;

@@ -153,15 +153,16 @@ pub fn clip(node: &Node, x: &Inputs) -> Result<Tensor, String> {
         bound(2, "max", f32::INFINITY)?,
     );
     let clipped = |v: f32| v.max(low).min(high);
-    Ok(match data.is_float() {
-        true => map(data, clipped),
-        false => Tensor::ints(
+    Ok(if data.is_float() {
+        map(data, clipped)
+    } else {
+        Tensor::ints(
             &data.shape,
             data.to_ints()?
                 .iter()
                 .map(|&v| clipped(v as f32) as i64)
                 .collect(),
-        ),
+        )
     })
 }
 

@@ -53,9 +53,10 @@ pub fn quantize(e: &Evaluator, node: &Node, x: &Inputs) -> Result<Tensor, String
     }
     let rounded = binary("Add", &map(&scaled, f32::round_ties_even), &zero)?;
     let values = rounded.to_floats();
-    let data = match signed {
-        true => Data::I8(values.iter().map(|&v| v as i8).collect()),
-        false => Data::U8(values.iter().map(|&v| v as u8).collect()),
+    let data = if signed {
+        Data::I8(values.iter().map(|&v| v as i8).collect())
+    } else {
+        Data::U8(values.iter().map(|&v| v as u8).collect())
     };
     Ok(Tensor {
         shape: rounded.shape,

@@ -98,9 +98,10 @@ pub fn softmax_is_last(node: &Node, rank: usize) -> Result<bool, String> {
 
 pub fn softmax(node: &Node, x: &Inputs) -> Result<Tensor, String> {
     let data = x.get(0)?;
-    match softmax_is_last(node, data.shape.len())? {
-        true => Ok(softmax_rows(data)),
-        false => Err("a softmax over another axis than the last".into()),
+    if softmax_is_last(node, data.shape.len())? {
+        Ok(softmax_rows(data))
+    } else {
+        Err("a softmax over another axis than the last".into())
     }
 }
 

@@ -170,9 +170,12 @@ fn unsqueeze(node: &Node, x: &Inputs) -> Result<Tensor, String> {
         .map(|&a| axis(a, rank))
         .collect::<Result<_, _>>()?;
     let mut old = data.shape.iter();
-    let dim = |i| match added.contains(&i) {
-        true => Ok(1),
-        false => old.next().copied().ok_or("an axis twice"),
+    let dim = |i| {
+        if added.contains(&i) {
+            Ok(1)
+        } else {
+            old.next().copied().ok_or("an axis twice")
+        }
     };
     data.with_shape(&(0..rank).map(dim).collect::<Result<Vec<_>, _>>()?)
 }
@@ -205,18 +208,15 @@ fn concat(node: &Node, x: &Inputs) -> Result<Tensor, String> {
         out
     }
     let len = |part: &Tensor| part.shape[at..].iter().product::<usize>();
-    Ok(match first.is_float() {
-        true => {
-            let parts: Vec<_> = parts.iter().map(|p| (p.to_floats(), len(p))).collect();
-            Tensor::floats(&shape, join(&parts, outer))
-        }
-        false => {
-            let parts = parts.iter().map(|p| Ok((p.to_ints()?, len(p))));
-            Tensor::ints(
-                &shape,
-                join(&parts.collect::<Result<Vec<_>, String>>()?, outer),
-            )
-        }
+    Ok(if first.is_float() {
+        let parts: Vec<_> = parts.iter().map(|p| (p.to_floats(), len(p))).collect();
+        Tensor::floats(&shape, join(&parts, outer))
+    } else {
+        let parts = parts.iter().map(|p| Ok((p.to_ints()?, len(p))));
+        Tensor::ints(
+            &shape,
+            join(&parts.collect::<Result<Vec<_>, String>>()?, outer),
+        )
     })
 }
 
@@ -271,9 +271,10 @@ pub fn permutation(node: &Node, rank: usize) -> Result<Vec<usize>, String> {
             .collect::<Result<_, _>>()?,
         None => (0..rank).rev().collect(),
     };
-    match order.len() == rank && (0..rank).all(|i| order.contains(&i)) {
-        true => Ok(order),
-        false => Err(format!("perm {order:?} of {rank} dimensions")),
+    if order.len() == rank && (0..rank).all(|i| order.contains(&i)) {
+        Ok(order)
+    } else {
+        Err(format!("perm {order:?} of {rank} dimensions"))
     }
 }
 

@@ -12,9 +12,10 @@ use super::{Operands, Trace, Value};
 /// Floats of another precision mean the same, and so do sums of integers as floats.
 pub fn cast(node: &Node, x: &Operands) -> Result<Value, String> {
     x.term(0)?;
-    match to_float(node)? {
-        true => x.get(0).cloned(),
-        false => Err("makes integers of the model's own values".into()),
+    if to_float(node)? {
+        x.get(0).cloned()
+    } else {
+        Err("makes integers of the model's own values".into())
     }
 }
 
@@ -392,12 +393,13 @@ pub fn select(t: &mut Trace, x: &Operands) -> Result<Value, String> {
     match (x.get(0)?, x.get(1)?, x.get(2)?) {
         (Value::Term { id: condition, .. }, _, Value::Term { id, shape }) => {
             let replaced = x.known(1)?.scalar() == Some(0.0);
-            match *t.terms.get(*condition) == Term::NotANumber(*id) && replaced {
-                true => Ok(Value::Term {
+            if *t.terms.get(*condition) == Term::NotANumber(*id) && replaced {
+                Ok(Value::Term {
                     id: *id,
                     shape: shape.clone(),
-                }),
-                false => Err("a choice that BERT does not make".into()),
+                })
+            } else {
+                Err("a choice that BERT does not make".into())
             }
         }
         (_, kept, put) => {

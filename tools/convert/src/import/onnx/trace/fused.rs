@@ -83,9 +83,12 @@ pub fn of_ids(t: &mut Trace, node: &Node, x: &Operands) -> Result<Option<Vec<Val
         "com.microsoft.QEmbedLayerNormalization" => true,
         _ => return Ok(None),
     };
-    let table = |i: usize| match quantized {
-        true => integers(x, 2 + i, 8 + i, 13 + i),
-        false => x.weight(2 + i),
+    let table = |i: usize| {
+        if quantized {
+            integers(x, 2 + i, 8 + i, 13 + i)
+        } else {
+            x.weight(2 + i)
+        }
     };
     let vector = |i: usize, width: usize| -> Result<Arc<[f32]>, String> {
         if !quantized {
@@ -93,13 +96,14 @@ pub fn of_ids(t: &mut Trace, node: &Node, x: &Operands) -> Result<Option<Vec<Val
         }
         let zero = x.constant(13 + i)?;
         let values = from_integers(&x.constant(2 + i)?, &x.constant(8 + i)?, Some(&zero))?;
-        match values.shape == [width] {
-            true => Ok(values.to_floats()),
-            false => Err(format!(
+        if values.shape == [width] {
+            Ok(values.to_floats())
+        } else {
+            Err(format!(
                 "input {} has shape {:?}, not [{width}]",
                 2 + i,
                 values.shape
-            )),
+            ))
         }
     };
     let shape = [t.probe.batch, t.probe.len];
@@ -221,9 +225,10 @@ fn token_mask(t: &Trace, node: &Node, x: &Operands, i: usize) -> Result<bool, St
     if node.float("mask_filter_value", -10000.0)? > -1000.0 {
         return Err("a mask_filter_value that does not take padding out".into());
     }
-    match t.probe.is_token_mask(&x.known(i)?) {
-        true => Ok(true),
-        false => Err(format!("input {i} is not the attention mask")),
+    if t.probe.is_token_mask(&x.known(i)?) {
+        Ok(true)
+    } else {
+        Err(format!("input {i} is not the attention mask"))
     }
 }
 
@@ -322,15 +327,14 @@ pub fn attention(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, Stri
         None => false,
         Some(_) => {
             let mask = x.known(3)?;
-            let added = match mask.is_float() {
-                true => mask,
-                false => {
-                    let kept = mask.to_ints()?;
-                    let bias = kept
-                        .iter()
-                        .map(|&k| if k != 0 { 0.0 } else { f32::NEG_INFINITY });
-                    Tensor::floats(&mask.shape, bias.collect())
-                }
+            let added = if mask.is_float() {
+                mask
+            } else {
+                let kept = mask.to_ints()?;
+                let bias = kept
+                    .iter()
+                    .map(|&k| if k != 0 { 0.0 } else { f32::NEG_INFINITY });
+                Tensor::floats(&mask.shape, bias.collect())
             };
             t.probe.check_mask(&added, heads)?;
             true

@@ -240,15 +240,16 @@ fn constant(stored: Stored) -> Result<Value, String> {
     {
         return Ok(Value::Weight(matrix));
     }
-    match stored.len() <= 1 << 22 {
-        true => Ok(Value::Known {
+    if stored.len() <= 1 << 22 {
+        Ok(Value::Known {
             tensor: stored.tensor(),
             constant: true,
-        }),
-        false => Err(format!(
+        })
+    } else {
+        Err(format!(
             "a constant of shape {:?} is none of BERT's weights",
             stored.shape
-        )),
+        ))
     }
 }
 
@@ -309,12 +310,13 @@ impl Operands {
     /// Input `i` as a constant with one axis of this length.
     fn vector(&self, i: usize, len: usize) -> Result<Arc<[f32]>, String> {
         let tensor = self.constant(i)?;
-        match tensor.shape == [len] {
-            true => Ok(tensor.to_floats()),
-            false => Err(format!(
+        if tensor.shape == [len] {
+            Ok(tensor.to_floats())
+        } else {
+            Err(format!(
                 "input {i} has shape {:?}, not [{len}]",
                 tensor.shape
-            )),
+            ))
         }
     }
 

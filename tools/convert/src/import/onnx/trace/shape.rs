@@ -59,9 +59,10 @@ fn part(t: &mut Trace, id: Id, shape: &[usize], picked: &Tensor) -> Result<Value
     }
     let firsts = picked.to_ints()?.iter().all(|&token| token == 0);
     let expected = [shape[0] * shape[2]];
-    match firsts && picked.len() == expected[0] {
-        true => Ok(t.put(Term::First(id), &picked.shape)),
-        false => Err("takes other tokens than the first".into()),
+    if firsts && picked.len() == expected[0] {
+        Ok(t.put(Term::First(id), &picked.shape))
+    } else {
+        Err("takes other tokens than the first".into())
     }
 }
 
@@ -92,9 +93,10 @@ pub fn expand(x: &Operands) -> Result<Value, String> {
     let asked = x.known(1)?.to_ints()?;
     // An expansion cannot shrink: to what is no longer, nothing changes.
     let fits = |(&asked, &own): (&i64, &usize)| asked == 1 || asked == own as i64;
-    match asked.len() == shape.len() && asked.iter().zip(shape).all(fits) {
-        true => x.get(0).cloned(),
-        false => Err(format!("expands {shape:?} to {asked:?}")),
+    if asked.len() == shape.len() && asked.iter().zip(shape).all(fits) {
+        x.get(0).cloned()
+    } else {
+        Err(format!("expands {shape:?} to {asked:?}"))
     }
 }
 
@@ -238,8 +240,9 @@ fn reshaped(t: &mut Trace, id: Id, shape: &[usize], new: &[usize]) -> Result<Val
         };
         return Ok(t.put(heads, new));
     }
-    match shape.last() == new.last() {
-        true => same(id),
-        false => wrong(),
+    if shape.last() == new.last() {
+        same(id)
+    } else {
+        wrong()
     }
 }
