@@ -41,3 +41,8 @@ mod source;
 
 pub use error::Error;
 pub use source::{IntegerRows, TensorSource};
+
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

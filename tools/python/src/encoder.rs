@@ -54,7 +54,7 @@ impl Encoder {
         self.dimension
     }
 
-    /// The vectors one after the other, each `dimension` floats of 32 bits in the machine's order.
+    /// The vectors one after another, each `dimension` 32-bit floats in the machine's byte order.
     fn encode<'py>(
         &self,
         py: Python<'py>,

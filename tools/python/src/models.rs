@@ -1,4 +1,4 @@
-//! From what a caller names a model by to the model.
+//! Finds and opens the model that a caller names.
 
 use std::path::{Path, PathBuf};
 
@@ -8,31 +8,30 @@ use lanerank_convert::convert::WeightDtype;
 use lanerank_convert::hub::{Hub, HubError, ModelId, Settings};
 use lanerank_convert::import::is_lane;
 
-/// FlashRank's default model, and so what a `cache_dir` of its without a name means.
+/// FlashRank's default model: the meaning of its `cache_dir` without a name.
 const FLASHRANK_DEFAULT: &str = "ms-marco-TinyBERT-L-2-v2";
 
-/// What a caller asks for.
+/// A caller's request for a model.
 pub struct Wanted {
-    /// A path or a name; without one the embedded model.
+    /// A path or a name. `None` is the embedded model.
     pub name: Option<String>,
-    /// Where models are kept, instead of the caches that the environment names.
+    /// Folder of models, instead of the caches that the environment names.
     pub cache_dir: Option<PathBuf>,
-    /// What converted weights are stored in.
+    /// Dtype of converted weights.
     pub dtype: WeightDtype,
     /// Whether the network is forbidden.
     pub offline: bool,
 }
 
-/// Says what takes long: a download, a conversion.
+/// Announces slow work: a download, a conversion.
 pub type Notify<'a> = dyn Fn(&str) + 'a;
 
 impl Wanted {
-    /// Opens the model. In this order: a model as FlashRank keeps it in `cache_dir`, a file or folder
-    /// of this path, a model of this name in the caches, and last, where it is not forbidden, on the
-    /// hub.
+    /// Opens the model. Tries, in this order: FlashRank's layout in `cache_dir`, a file or folder
+    /// with this path, a model with this name in the caches, and the hub unless it is forbidden.
     ///
     /// # Errors
-    /// When there is none, or none that can be used.
+    /// When there is no such model, or it cannot be used.
     pub fn open(&self, notify: &Notify<'_>) -> Result<Model, HubError> {
         let Some(name) = &self.name else {
             return match self.kept(FLASHRANK_DEFAULT) {
@@ -54,7 +53,7 @@ impl Wanted {
         }
     }
 
-    /// The folder of FlashRank's layout, `cache_dir/name`, or the archive it was downloaded as.
+    /// The folder of FlashRank's layout, `cache_dir/name`, or the downloaded archive.
     fn kept(&self, name: &str) -> Option<PathBuf> {
         let is_plain = !name.is_empty() && !name.contains(['/', '\\']) && name != "..";
         let cache = self.cache_dir.as_ref().filter(|_| is_plain)?;
@@ -66,7 +65,7 @@ impl Wanted {
         }
     }
 
-    /// The model of a name, from the caches or from the hub.
+    /// The model with a name, from the caches or from the hub.
     fn by_name(&self, id: &ModelId, notify: &Notify<'_>) -> Result<Model, HubError> {
         let mut settings = Settings::from_env()?;
         settings.offline |= self.offline;
@@ -93,7 +92,7 @@ impl Wanted {
         hub.open(&snapshot, self.dtype, &mut |_, _| {})
     }
 
-    /// The model of a source, converted where that was not done before.
+    /// The model of a source, from the cache of converted files or converted now.
     fn converted(&self, source: &Path, notify: &Notify<'_>) -> Result<Model, HubError> {
         let folder = match &self.cache_dir {
             Some(folder) => converted_folder(folder),

@@ -14,8 +14,8 @@ use crate::import;
 const DIGITS: usize = 16;
 
 impl Hub {
-    /// The snapshot as a model file, which is converted if it is not in the cache. `progress` is
-    /// called as in [`Entry::open`].
+    /// Returns the path of the snapshot's model file, which is converted if it is not in the cache.
+    /// Calls `progress` as [`Entry::open`] does.
     ///
     /// # Errors
     /// When the source cannot be converted, or the disk refuses the file.
@@ -44,7 +44,7 @@ impl Hub {
         Ok(opened.model)
     }
 
-    /// The repositories of which there are model files, each with its files.
+    /// The repositories with converted files, and the files of each.
     pub fn converted(&self) -> Vec<(String, Vec<PathBuf>)> {
         let mut models: Vec<_> = entries(&self.settings().converted)
             .filter_map(|folder| {
@@ -61,8 +61,8 @@ impl Hub {
         models
     }
 
-    /// Removes a model, all revisions of it: its model files, and unless `keep_source` says
-    /// otherwise its folder in the hub's cache. Says which folders there were.
+    /// Removes all revisions of a model: its converted files and, unless `keep_source`, its folder
+    /// in the hub's cache. Returns the folders that were removed.
     ///
     /// # Errors
     /// [`HubError::Disk`].
@@ -105,9 +105,9 @@ fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
 /// A ranker for a registered model ([`registry`](super::registry)) or any `org/name[@revision]` on
 /// the Hugging Face hub, in int8.
 ///
-/// The model is taken from the cache; where it is not there, it is downloaded and converted. The
-/// environment says where the cache is ([`Settings`](super::Settings)); `HF_HUB_OFFLINE=1` forbids
-/// the network. For other dtypes, a progress bar or the newest commit see [`Hub`].
+/// Takes the model from the cache. If it is not there, downloads and converts it. The environment
+/// names the cache ([`Settings`](super::Settings)); `HF_HUB_OFFLINE=1` forbids the network. [`Hub`]
+/// has other dtypes, a progress bar and the newest commit.
 ///
 /// ```no_run
 /// let ranker = lanerank_convert::hub::ranker("ms-marco-TinyBERT-L-2-v2")?;
@@ -115,8 +115,8 @@ fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
 /// ```
 ///
 /// # Errors
-/// The name is not one, the hub refuses, the connection or the disk fails, or the model is of a kind
-/// that lanerank does not run.
+/// When the name is not valid, the hub refuses, the connection or the disk fails, or the model is
+/// of a kind that lanerank does not run.
 pub fn ranker(id: &str) -> Result<Ranker, HubError> {
     let hub = Hub::from_env()?;
     let snapshot = hub.get(&id.parse()?, &mut |_| {})?;

@@ -10,31 +10,31 @@ use super::files::{Files, Opened};
 use super::options::Kind;
 use super::shards;
 
-/// A source, located.
-pub struct Found {
+/// A located source.
+pub(super) struct Found {
     /// The model's files.
     pub files: Files,
     /// Kind of its weights.
     pub kind: Kind,
-    /// Their file.
+    /// The file of the weights.
     pub weights: String,
 }
 
-/// What a file begins with.
+/// The content of a file, from its first bytes.
 enum Content {
     Archive,
     Weights(Kind),
-    /// Something else that is known.
+    /// Another known format, and why it is refused.
     Refused(&'static str),
     Unknown,
 }
 
 /// Finds the model at a path: a folder, an archive, or a file of weights with the rest of the model
-/// beside it. `kind` says which weights are meant where there are several.
+/// next to it. `kind` chooses the weights where there are several.
 ///
 /// # Errors
-/// When there is no model there.
-pub fn find(path: &Path, kind: Option<Kind>) -> Result<Found, ImportError> {
+/// When there is no model.
+pub(super) fn find(path: &Path, kind: Option<Kind>) -> Result<Found, ImportError> {
     if path.is_dir() {
         if kind == Some(Kind::Zip) {
             return Err(ImportError::at(path, "is a folder, not a zip archive"));
@@ -49,7 +49,7 @@ pub fn find(path: &Path, kind: Option<Kind>) -> Result<Found, ImportError> {
         (Content::Refused(reason), None) => Err(ImportError::at(path, reason)),
         (Content::Unknown, None) => Err(ImportError::at(
             path,
-            "is neither a folder nor a file that lanerank knows: safetensors, PyTorch, ONNX, GGUF \
+            "is neither a folder nor a file in a known format: safetensors, PyTorch, ONNX, GGUF \
              or a zip of a model folder",
         )),
     }
@@ -85,7 +85,7 @@ const KNOWN: [(&str, Kind); 12] = [
 const UNREADABLE: [(&str, &str); 5] = [
     (
         "pytorch_model.bin.index.json",
-        "pickles in several files are not read; save the model as model.safetensors",
+        "pickles in several files are not supported; save the model as model.safetensors",
     ),
     (
         "tf_model.h5",
@@ -124,8 +124,7 @@ fn find_weights(files: &Files, kind: Option<Kind>) -> Result<(Kind, String), Imp
             _ if !wanted(of) => {}
             (Some(only), None) => return Ok((of, only.clone())),
             (Some(one), Some(other)) => {
-                let reason =
-                    format!("{one} and {other} in one folder; name the file that is meant");
+                let reason = format!("{one} and {other} in one folder; name the file to convert");
                 return Err(ImportError::at(files.root(), reason));
             }
             _ => {}
@@ -142,10 +141,10 @@ fn find_weights(files: &Files, kind: Option<Kind>) -> Result<(Kind, String), Imp
     })
 }
 
-/// A file of weights; its folder is the model's, or the one above where the file lies in `onnx/`.
+/// Locates a file of weights. The model's folder is the file's, or its parent if that is `onnx/`.
 fn beside(path: &Path, kind: Kind) -> Result<Found, ImportError> {
     let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| ImportError::at(path, "is no file with a name in UTF-8"))?;
+    let name = name.ok_or_else(|| ImportError::at(path, "is not a file with a name in UTF-8"))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let found = |folder: &Path, weights: String| Found {
         files: Files::folder(folder),
@@ -176,18 +175,18 @@ fn content(path: &Path) -> Result<Content, ImportError> {
         [0x89, b'H', b'D', b'F', ..] => Content::Refused(
             "TensorFlow weights are not supported; save the model as model.safetensors",
         ),
-        [b'L', b'A', b'N', b'E', ..] => Content::Refused("is a model file of lanerank's already"),
+        [b'L', b'A', b'N', b'E', ..] => Content::Refused("is already a model file of lanerank"),
         [_, _, _, _, _, _, _, _, b'{', ..] if length < 1 << 32 => {
             Content::Weights(Kind::Safetensors)
         }
-        // Protocol buffers begin with the field that ONNX files begin with: ir_version.
+        // ONNX files begin with the protocol buffer field ir_version.
         [8, 1..=20, ..] => Content::Weights(Kind::Onnx),
         _ if path.extension().is_some_and(|ext| ext == "onnx") => Content::Weights(Kind::Onnx),
         _ => Content::Unknown,
     })
 }
 
-/// Whether a zip archive holds a model's folder or a pickle's tensors.
+/// Tells a zip archive of a model folder from a zip archive of a pickle's tensors.
 fn zipped(path: &Path) -> Result<Content, ImportError> {
     let opened = Opened::disk(path)?;
     let archive = Archive::open(opened.reader, opened.len);
@@ -202,8 +201,8 @@ fn zipped(path: &Path) -> Result<Content, ImportError> {
     })
 }
 
-/// Whether a path is one of our own model files: by its name, whether the file exists or not, or by
-/// its first bytes.
+/// Whether a path is a model file of lanerank: by its extension, whether or not the file exists, or
+/// by its first bytes.
 pub fn is_lane(path: &Path) -> bool {
     let named = path.extension().is_some_and(|ext| ext == "lane");
     let begins = || -> std::io::Result<bool> {

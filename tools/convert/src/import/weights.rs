@@ -7,7 +7,7 @@ use super::error::ImportError;
 use crate::source::TensorSource;
 
 /// Weights under the converter's names, with a list of all of them.
-pub trait Weights: TensorSource + Send {
+pub(super) trait Weights: TensorSource + Send {
     /// Names of all tensors, sorted.
     fn names(&self) -> Vec<String>;
 

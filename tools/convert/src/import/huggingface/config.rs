@@ -1,4 +1,4 @@
-//! `config.json`: what shape the model has, and whether lanerank can run it.
+//! `config.json`: the shape of the model, and whether lanerank can run it.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use crate::import::refusals;
 
-/// The fields of `config.json` that bear on the arithmetic. Others are left unread.
+/// The fields of `config.json` that affect the arithmetic. Other fields are ignored.
 #[derive(Debug, Deserialize)]
-pub struct Config {
+pub(super) struct Config {
     model_type: Option<String>,
     architectures: Option<Vec<String>>,
     hidden_size: usize,
@@ -45,14 +45,14 @@ fn gelu() -> String {
     "gelu".into()
 }
 
-/// Hugging Face's own default; early files do not say.
+/// Hugging Face's default, for early files without the field.
 fn default_eps() -> f32 {
     1e-12
 }
 
-/// What a BERT was trained for.
+/// The task of a BERT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Task {
+pub(super) enum Task {
     /// `BertForSequenceClassification`: a cross-encoder.
     Classification,
     /// `BertModel`: a sentence encoder.
@@ -60,9 +60,8 @@ pub enum Task {
 }
 
 impl Config {
-    /// What the model was trained for; where the file does not say, a classifier among the tensors
-    /// tells.
-    pub fn task(&self, has_classifier: bool) -> Result<Task, String> {
+    /// The task of the model. If the file does not name it, a classifier among the tensors decides.
+    pub(super) fn task(&self, has_classifier: bool) -> Result<Task, String> {
         let architecture = self.architectures.as_ref().and_then(|names| names.first());
         match (self.model_type.as_deref(), architecture) {
             (Some(other), _) if other != "bert" => Err(refusals::model_type(other)),
@@ -77,8 +76,8 @@ impl Config {
         }
     }
 
-    /// Refuses what would need other arithmetic than a plain BERT encoder's.
-    pub fn check_supported(&self) -> Result<(), String> {
+    /// Refuses models whose arithmetic differs from a plain BERT encoder's.
+    pub(super) fn check_supported(&self) -> Result<(), String> {
         if let Some(kind) = &self.position_embedding_type
             && kind != "absolute"
         {
@@ -109,19 +108,19 @@ impl Config {
         Ok(())
     }
 
-    /// Number of labels as the file has it, if it does.
-    pub fn labels(&self) -> Option<usize> {
+    /// Number of labels, if the file has it.
+    pub(super) fn labels(&self) -> Option<usize> {
         let listed = self.id2label.as_ref().map(BTreeMap::len);
         self.num_labels.or(listed)
     }
 
-    /// Number of pieces that the embeddings have rows for.
-    pub fn vocab_size(&self) -> usize {
+    /// Rows of the embedding table.
+    pub(super) fn vocab_size(&self) -> usize {
         self.vocab_size
     }
 
-    /// The library's configuration. `max_length` counts where it is no more than the positions.
-    pub fn model_config(
+    /// The engine's configuration. `max_length` is limited by the positions.
+    pub(super) fn model_config(
         &self,
         head: Head,
         max_length: Option<usize>,

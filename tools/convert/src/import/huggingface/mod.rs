@@ -25,11 +25,11 @@ pub use tokenizer::{tokenizer_json, vocab_txt};
 
 use config::{Config, Task};
 
-/// Unknown tensors that are named one by one.
+/// Most unknown tensors that a note lists.
 const NAMED: usize = 8;
 
-/// Opens a model whose weights are in this file.
-pub fn open(
+/// Opens a model folder with the weights in this file.
+pub(super) fn open(
     files: &Files,
     kind: Kind,
     weights: &str,
@@ -37,7 +37,7 @@ pub fn open(
 ) -> Result<Source, ImportError> {
     let wrong = |reason: String| ImportError::at(files.path("config.json"), reason);
     let config: Config = files.read_json("config.json")?;
-    // Refused before the weights are looked at: the reason is better.
+    // Checked before the weights, because the message is better.
     config.task(false).map_err(wrong)?;
     config.check_supported().map_err(wrong)?;
     let mut tensors = open_weights(files, kind, weights)?;
@@ -111,7 +111,7 @@ fn model_config(
     Ok(model)
 }
 
-/// A note on tensors that no part of the model asks for.
+/// A note on tensors that BERT does not have.
 fn unknown_tensors(tensors: &dyn Weights, config: &ModelConfig) -> Option<String> {
     let mut unknown = tensors.names();
     unknown
@@ -124,6 +124,6 @@ fn unknown_tensors(tensors: &dyn Weights, config: &ModelConfig) -> Option<String
         list.push_str(&format!(" and {} more", unknown.len() - NAMED));
     }
     Some(format!(
-        "tensors that BERT does not have were left out: {list}"
+        "tensors that BERT does not have were ignored: {list}"
     ))
 }
