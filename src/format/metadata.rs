@@ -12,7 +12,7 @@ pub fn to_bytes(notes: &[(String, String)]) -> Result<Vec<u8>, Error> {
         let broken =
             key.is_empty() || key.contains(['=', '\n', '\r']) || value.contains(['\n', '\r']);
         if broken {
-            let reason = format!("metadata {key:?}: a key or value that does not fit a line");
+            let reason = format!("metadata {key:?}: a key or value that does not fit on a line");
             return Err(Error::Argument(reason));
         }
         text.push_str(&format!("{key}={value}\n"));

@@ -24,7 +24,7 @@ pub(crate) const TEXTS: [(&str, &str); 3] = [
     ),
 ];
 
-/// The section before the model can compute its logits: all of them 0.
+/// The section before the logits are computed: all are 0.
 pub(super) fn empty() -> Vec<u8> {
     self_test::to_bytes(&rows([0.0; TEXTS.len()]))
 }

@@ -1,4 +1,4 @@
-//! `config.json`: what shape the model has, and whether lanerank can run it.
+//! `config.json`: the shape of the model, and whether lanerank can run it.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use crate::import::refusals;
 
-/// The fields of `config.json` that bear on the arithmetic. Others are left unread.
+/// The fields of `config.json` that affect the arithmetic. Other fields are ignored.
 #[derive(Debug, Deserialize)]
-pub struct Config {
+pub(super) struct Config {
     model_type: Option<String>,
     architectures: Option<Vec<String>>,
     hidden_size: usize,
@@ -46,17 +46,17 @@ fn gelu() -> String {
     "gelu".into()
 }
 
-/// Hugging Face's own default; early files do not say.
+/// Hugging Face's default, for early files without the field.
 fn default_eps() -> f32 {
     1e-12
 }
 
-/// `embedding_size` of an ELECTRA whose file does not say, as in Hugging Face's `ElectraConfig`.
+/// `embedding_size` of an ELECTRA if the file does not say: the default of Hugging Face's `ElectraConfig`.
 const ELECTRA_EMBEDDING_SIZE: usize = 128;
 
-/// What a model was trained for.
+/// The task of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Task {
+pub(super) enum Task {
     /// `BertForSequenceClassification`, `ElectraForSequenceClassification`: a cross-encoder.
     Classification,
     /// `BertModel`: a sentence encoder.
@@ -65,7 +65,7 @@ pub enum Task {
 
 impl Config {
     /// How the model is built.
-    pub fn architecture(&self) -> Architecture {
+    pub(super) fn architecture(&self) -> Architecture {
         let first = self.architectures.as_ref().and_then(|names| names.first());
         let is_electra = match self.model_type.as_deref() {
             Some(model_type) => model_type == "electra",
@@ -80,9 +80,8 @@ impl Config {
         }
     }
 
-    /// What the model was trained for; where the file does not say, a classifier among the tensors
-    /// tells.
-    pub fn task(&self, has_classifier: bool) -> Result<Task, String> {
+    /// The task of the model. If the file does not name it, a classifier among the tensors decides.
+    pub(super) fn task(&self, has_classifier: bool) -> Result<Task, String> {
         let class = self.architectures.as_ref().and_then(|names| names.first());
         let class = class.map(String::as_str);
         match self.model_type.as_deref() {
@@ -105,8 +104,8 @@ impl Config {
         }
     }
 
-    /// Refuses what would need other arithmetic than a plain BERT encoder's.
-    pub fn check_supported(&self) -> Result<(), String> {
+    /// Refuses models whose arithmetic differs from a plain BERT encoder's.
+    pub(super) fn check_supported(&self) -> Result<(), String> {
         if let Some(kind) = &self.position_embedding_type
             && kind != "absolute"
         {
@@ -137,19 +136,19 @@ impl Config {
         Ok(())
     }
 
-    /// Number of labels as the file has it, if it does.
-    pub fn labels(&self) -> Option<usize> {
+    /// Number of labels, if the file has it.
+    pub(super) fn labels(&self) -> Option<usize> {
         let listed = self.id2label.as_ref().map(BTreeMap::len);
         self.num_labels.or(listed)
     }
 
-    /// Number of pieces that the embeddings have rows for.
-    pub fn vocab_size(&self) -> usize {
+    /// Rows of the embedding table.
+    pub(super) fn vocab_size(&self) -> usize {
         self.vocab_size
     }
 
-    /// The library's configuration. `max_length` counts where it is no more than the positions.
-    pub fn model_config(
+    /// The engine's configuration. `max_length` is limited by the positions.
+    pub(super) fn model_config(
         &self,
         head: Head,
         max_length: Option<usize>,
