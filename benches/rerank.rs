@@ -15,7 +15,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lanerank::kernels::{Isa, Kernels};
-use lanerank::model::{Activation, Head, ModelConfig};
+use lanerank::model::{Activation, Architecture, Head, ModelConfig};
 use lanerank::tokenizer::TokenizerConfig;
 use lanerank::{Model, Ranker, Tokenizer};
 use lanerank_convert::convert::{ConvertOptions, WeightDtype, convert};
@@ -42,6 +42,7 @@ fn requests() -> BTreeMap<String, Request> {
 
 fn shape(layers: usize, hidden: usize, heads: usize, inner: usize) -> ModelConfig {
     ModelConfig {
+        architecture: Architecture::Bert,
         hidden_size: hidden,
         num_hidden_layers: layers,
         num_attention_heads: heads,

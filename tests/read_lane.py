@@ -19,7 +19,7 @@ U8, F32, F16, INT8, I32 = range(5)
 ROWS, PANELS = 0, 1
 NONE, M64 = 2**32 - 1, 2**64 - 1
 CONFIG = ("architecture hidden_size num_hidden_layers num_attention_heads intermediate_size vocab_size "
-          "max_position_embeddings type_vocab_size hidden_act eps head num_labels normalize max_length activations r1").split()
+          "max_position_embeddings type_vocab_size hidden_act eps head num_labels normalize max_length activations embedding_size").split()
 
 
 def need(ok, what):
@@ -118,9 +118,11 @@ class Model:
     def small_sections(self):
         c = self.c = dict(zip(CONFIG, self.cursor("config").numbers("9If6I")))
         classifier = int(c["head"] == 0)
-        limits = ((0, 0), (1, 65536), (1, 128), (1, c["hidden_size"]), (1, 65536), (1, 2**24), (1, 65536),
+        electra = c["architecture"] == 1
+        limits = ((0, 1), (1, 65536), (1, 128), (1, c["hidden_size"]), (1, 65536), (1, 2**24), (1, 65536),
                   (1 + classifier, 256), (0, 2), (0, 3.5e38), (0, 2), (classifier, 2 * classifier), (0, 1 - classifier),
-                  (2 + classifier, c["max_position_embeddings"]), (0, 15), (0, 0))
+                  (2 + classifier, c["max_position_embeddings"]), (0, 15),
+                  (int(electra), 65536 if electra else 0))
         for (name, value), (low, high) in zip(c.items(), limits):
             need(low <= value <= high, f"config: {name} {value}")
         need(c["hidden_size"] % c["num_attention_heads"] == 0, "config: num_attention_heads")
@@ -191,10 +193,13 @@ class Model:
     def weights(self):
         c, self.W, self.kinds = self.c, {}, {DTYPES[s.dtype].name for n, s in self.sections.items() if n.endswith(".weight")}
         h, f, a, layers = c["hidden_size"], c["intermediate_size"], c["num_attention_heads"], c["num_hidden_layers"]
-        self.take("embeddings.word", "table", c["vocab_size"], h)
-        self.take("embeddings.position", "table", c["max_position_embeddings"], h)
-        self.take("embeddings.token_type", "table", c["type_vocab_size"], h)
-        self.take("embeddings.layer_norm", "norm", h)
+        e = c["embedding_size"] or h
+        self.take("embeddings.word", "table", c["vocab_size"], e)
+        self.take("embeddings.position", "table", c["max_position_embeddings"], e)
+        self.take("embeddings.token_type", "table", c["type_vocab_size"], e)
+        self.take("embeddings.layer_norm", "norm", e)
+        if e != h:
+            self.take("embeddings.project", "linear after norm", h, e)
         for i in range(layers):
             at, ffn = f"layers.{i}.attention.", f"layers.{i}.ffn."
             if i + 1 == layers and c["head"] != 1:
@@ -255,8 +260,7 @@ class Model:
         x = x - x.mean(-1, keepdims=True)
         return x / np.sqrt((x * x).mean(-1, keepdims=True) + self.c["eps"]) * self.W[name][0] + self.W[name][1]
 
-    def act(self, x):
-        kind = self.c["hidden_act"]
+    def act(self, x, kind):
         erf = np.vectorize(math.erf)(x / 2**.5) if kind == 0 else np.tanh((2 / np.pi)**.5 * (x + .044715 * x**3))
         return np.maximum(x, 0) if kind == 2 else x / 2 * (1 + erf)
 
@@ -264,6 +268,8 @@ class Model:
         a, h = self.c["num_attention_heads"], self.c["hidden_size"]
         tables = ("word", encoding.ids), ("position", range(len(encoding.ids))), ("token_type", encoding.type_ids)
         x = self.norm("embeddings.layer_norm", sum(self.W["embeddings." + t][0][list(i)].astype(float) for t, i in tables))
+        if "embeddings.project" in self.W:
+            x = self.linear("embeddings.project", x)
         for i in range(self.c["num_hidden_layers"]):
             at, ffn = f"layers.{i}.attention.", f"layers.{i}.ffn."
             q, k, v = self.linear(at + "qkv", x).reshape(-1, 3, a, h // a).transpose(1, 2, 0, 3)
@@ -271,14 +277,15 @@ class Model:
             e = np.exp(z - z.max(-1, keepdims=True))
             y = (e / e.sum(-1, keepdims=True) @ v).swapaxes(0, 1).reshape(-1, h)
             x = self.norm(at + "layer_norm", x + self.linear(at + "output", y))
-            y = self.linear(ffn + "output", self.act(self.linear(ffn + "intermediate", x)))
+            y = self.linear(ffn + "output", self.act(self.linear(ffn + "intermediate", x), self.c["hidden_act"]))
             x = self.norm(ffn + "layer_norm", x + y)
         return x
 
     def score(self, tokenizer, query, passage):
         if self.c["head"] == 0:
             x = self.hidden(tokenizer.encode(query, passage))
-            z = self.linear("classifier", np.tanh(self.linear("pooler", x[0])))
+            y = self.linear("pooler", x[0])
+            z = self.linear("classifier", np.tanh(y) if self.c["architecture"] == 0 else self.act(y, 0))
             return z[0] if len(z) == 1 else z[1] - z[0]
         u, v = (self.hidden(tokenizer.encode(t)) for t in (query, passage))
         u, v = (u.mean(0), v.mean(0)) if self.c["head"] == 1 else (u[0], v[0])

@@ -4,7 +4,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{classifier, encoder, int8_model, model, passages};
+use common::{classifier, electra, encoder, int8_model, model, passages};
 use lanerank::kernels::{Isa, Kernels};
 use lanerank::model::{Head, ModelConfig, Pooling};
 use lanerank::{
@@ -56,6 +56,8 @@ fn configs() -> Vec<ModelConfig> {
         one_layer,
         deep,
         odd_heads,
+        electra(48),
+        electra(20),
         encoder(Pooling::Mean),
         encoder(Pooling::Cls),
     ]

@@ -1,39 +1,41 @@
-//! Layer norm's weights.
+//! Layer norm.
 
 use lanerank_kernels::Kernels;
 
-use crate::Error;
+use crate::error::Error;
 use crate::format::sections::Sections;
 use crate::format::storage::View;
+use crate::schema::Weight;
 
 /// Scale and shift of a layer norm.
-pub struct LayerNorm {
+pub(crate) struct LayerNorm {
     weight: View<f32>,
     bias: View<f32>,
     eps: f32,
 }
 
 impl LayerNorm {
-    pub(crate) fn load(
+    pub(super) fn load(
         sections: &mut Sections<'_>,
-        name: &str,
-        hidden_size: usize,
+        weight: &Weight,
         eps: f32,
     ) -> Result<Self, Error> {
+        let mut part =
+            |part: &str| sections.finite(&format!("{}.{part}", weight.name), &weight.shape);
         Ok(LayerNorm {
-            weight: sections.finite(&format!("{name}.weight"), &[hidden_size])?,
-            bias: sections.finite(&format!("{name}.bias"), &[hidden_size])?,
+            weight: part("weight")?,
+            bias: part("bias")?,
             eps,
         })
     }
 
-    /// Normalises each row of `x[m, hidden]`.
-    pub fn apply(&self, kernels: &Kernels, x: &mut [f32]) {
+    /// Normalises each row of `x[m, width]`.
+    pub(crate) fn apply(&self, kernels: &Kernels, x: &mut [f32]) {
         self.run(kernels, x, None);
     }
 
-    /// Normalises each row of `x + delta`, into `x`.
-    pub fn add(&self, kernels: &Kernels, x: &mut [f32], delta: &[f32]) {
+    /// `x = norm(x + delta)`, row by row.
+    pub(crate) fn add(&self, kernels: &Kernels, x: &mut [f32], delta: &[f32]) {
         self.run(kernels, x, Some(delta));
     }
 

@@ -10,7 +10,7 @@ mod common;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lanerank::format::storage::AlignedBytes;
-use lanerank::model::{Activation, Head, ModelConfig};
+use lanerank::model::{Activation, Architecture, Head, ModelConfig};
 use lanerank::tokenizer::TokenizerConfig;
 use lanerank::{Model, Tokenizer, Verify};
 use lanerank_cli::commands::map;
@@ -18,6 +18,7 @@ use lanerank_convert::convert::{ConvertOptions, convert};
 
 fn shape(layers: usize, hidden: usize, heads: usize) -> ModelConfig {
     ModelConfig {
+        architecture: Architecture::Bert,
         hidden_size: hidden,
         num_hidden_layers: layers,
         num_attention_heads: heads,

@@ -1,4 +1,4 @@
-//! What a conversion can be asked for.
+//! Options of a conversion.
 
 #[path = "../../../tests/common/mod.rs"]
 mod common;
@@ -166,7 +166,7 @@ impl TensorSource for Quantized {
     }
 }
 
-/// Tables of deep models have scales of groups, which rows of integers do not fit.
+/// Tables of deep models have scales per group, which rows of integers do not fit.
 #[test]
 fn integers_are_kept_but_in_the_tables_of_deep_models() {
     for (layers, tables) in [(2, "kept"), (6, "requantized")] {

@@ -1,16 +1,18 @@
 //! The least time that a request's arithmetic takes.
 
 use lanerank::kernels::peak::Arithmetic;
-use lanerank::model::{Activations, Matrix, ModelConfig, Precision};
+use lanerank::model::architectures::schema;
+use lanerank::model::{Activations, ModelConfig, Precision};
+use lanerank::schema::{Extent, Step};
 
 use super::peaks::Peaks;
 
-/// Multiply-adds of a request to a cross-encoder with int8 weights.
+/// Multiply-adds of a request to a model with int8 weights.
 #[derive(Debug, Default, PartialEq)]
 struct Counts {
-    int8: usize,
-    int16: usize,
-    f32: usize,
+    int8: u64,
+    int16: u64,
+    f32: u64,
 }
 
 fn count(
@@ -19,34 +21,38 @@ fn count(
     lengths: &[usize],
     prefix: usize,
 ) -> Counts {
-    let (h, inner) = (config.hidden_size, config.intermediate_size);
-    let passes = |matrix| match activations.of(matrix) {
-        Precision::Eight => 1,
-        Precision::Sixteen => 2,
-    };
-    let tokens: usize = lengths.iter().sum();
-    let own: usize = lengths
-        .iter()
-        .map(|length| length - prefix.min(*length))
-        .sum();
-    let mut counts = Counts::default();
-    for layer in 1..config.num_hidden_layers {
-        // The first layer projects what all pairs begin with once.
-        let projected = if layer == 1 { own + prefix } else { tokens };
-        counts.int8 += projected * 3 * h * h * passes(Matrix::AttentionQkv)
-            + tokens * h * h * passes(Matrix::AttentionOutput)
-            + tokens * h * inner * (passes(Matrix::FfnIntermediate) + passes(Matrix::FfnOutput));
-        // Scores of bytes, contexts of 16 bits.
-        let attended = lengths
+    let sum = |of: fn(usize, usize) -> usize| {
+        lengths
             .iter()
-            .map(|length| length * length * h)
-            .sum::<usize>();
-        counts.int8 += attended;
-        counts.int16 += attended;
+            .map(|&length| of(length, prefix) as u64)
+            .sum()
+    };
+    let own: u64 = sum(|length, prefix| length - prefix.min(length));
+    let extent = Extent {
+        sequences: lengths.len() as u64,
+        tokens: sum(|length, _| length),
+        own: own + prefix as u64,
+        squares: sum(|length, _| length * length),
+    };
+    let mut counts = Counts::default();
+    for (step, cost) in schema(config).steps(extent) {
+        match step {
+            Step::Product(matrix) => {
+                let precision = matrix.map_or(Precision::Sixteen, |m| activations.of(m));
+                // 16 bits are two products.
+                counts.int8 += match precision {
+                    Precision::Eight => cost,
+                    Precision::Sixteen => 2 * cost,
+                };
+            }
+            // Scores of bytes, means of 16 bits.
+            Step::Attention => {
+                counts.int8 += cost / 2;
+                counts.int16 += cost / 2;
+            }
+            Step::FirstTokenAttention => counts.f32 += cost,
+        }
     }
-    // The last layer and the pooler, 16 bits a row: query, key, value, output, pooler; feed-forward.
-    counts.int8 += lengths.len() * 2 * (5 * h * h + 2 * h * inner);
-    counts.f32 += tokens * 2 * config.num_attention_heads * h;
     counts
 }
 
@@ -60,7 +66,7 @@ pub fn ms(
     peaks: &Peaks,
 ) -> Option<f64> {
     let counts = count(config, activations, lengths, prefix);
-    let of = |count: usize, kind| Some(2e-6 * count as f64 / peaks.gops(kind)?);
+    let of = |count: u64, kind| Some(2e-6 * count as f64 / peaks.gops(kind)?);
     Some(
         of(counts.int8, Arithmetic::Int8)?
             + of(counts.int16, Arithmetic::Int16)?
@@ -70,13 +76,14 @@ pub fn ms(
 
 #[cfg(test)]
 mod tests {
-    use lanerank::model::{Activation, Head};
+    use lanerank::model::{Activation, Architecture, Head};
 
     use super::*;
 
     #[test]
     fn counts_by_hand() {
         let config = ModelConfig {
+            architecture: Architecture::Bert,
             hidden_size: 4,
             num_hidden_layers: 3,
             num_attention_heads: 2,

@@ -1,5 +1,5 @@
-//! A hub on this machine: the API's revision and tree pages, resolve addresses that redirect small
-//! files within the hub and large ones to a store of another origin, ranges, and every fault.
+//! A hub on this machine: the API's revision and tree pages, resolve URLs that redirect small files
+//! within the hub and large ones to a store of another origin, ranges, and every fault.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};
@@ -13,33 +13,33 @@ use sha2::{Digest, Sha256};
 
 pub(crate) const COMMIT: &str = "1111111111111111111111111111111111111111";
 
-/// What goes wrong with one request.
+/// A fault of one request.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
     /// This status, with a header line.
     Status(u16, &'static str),
-    /// The body ends, and the connection, after so many bytes.
+    /// The body and the connection end after this many bytes.
     BreakAfter(usize),
-    /// The first byte is another.
+    /// The first byte is wrong.
     Corrupt,
-    /// The whole content, whatever range was asked for.
+    /// The whole content, whatever the requested range.
     NoRange,
-    /// A range, but not the one asked for.
+    /// Another range than the requested one.
     WrongRange,
-    /// A byte more than there should be.
+    /// A byte too many.
     TooMuch,
-    /// Another etag than the listing has.
+    /// An etag that differs from the listing.
     WrongEtag,
     /// A body that is not JSON.
     NotJson,
-    /// Comes only after a while.
+    /// A late response.
     Slow(Duration),
 }
 
-/// A request as it came.
+/// A received request.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
-    /// Whether it came to the store and not to the hub.
+    /// Whether it went to the store instead of the hub.
     pub at_store: bool,
     pub path: String,
     pub authorization: Option<String>,
@@ -91,7 +91,7 @@ impl Server {
             thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
                     let server = server.clone();
-                    // A client that goes away is none of the server's concern.
+                    // The server ignores clients that disconnect.
                     thread::spawn(move || server.answer(stream, at_store).unwrap_or_default());
                 }
             });
@@ -103,8 +103,8 @@ impl Server {
         self.state.lock().unwrap()
     }
 
-    /// The next requests whose path contains `part`, or that ask the store for the file of this
-    /// name, meet these faults, one each.
+    /// The next requests whose path contains `part`, or that ask the store for the file with this
+    /// name, get these faults, one each.
     pub(crate) fn fail(&self, part: &str, faults: impl IntoIterator<Item = Fault>) {
         let faults = faults.into_iter().collect();
         self.state().faults.push((part.into(), faults));
@@ -118,7 +118,7 @@ impl Server {
         self.state().former = Some(former.into());
     }
 
-    /// The repository's only commit is this one.
+    /// Sets the repository's only commit.
     pub(crate) fn serve_commit(&self, commit: &str) {
         self.state().commit = commit.into();
     }
@@ -131,7 +131,7 @@ impl Server {
         self.state().files.insert(path.into(), content.into());
     }
 
-    /// Everything asked since the last call.
+    /// All requests since the last call.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         std::mem::take(&mut self.state().seen)
     }
@@ -231,22 +231,18 @@ impl Server {
             vec!["{\"type\":\"directory\",\"path\":\"onnx\",\"oid\":\"0\",\"size\":0}".to_owned()];
         for (path, content) in state.files.iter().skip(start).take(state.page) {
             let (size, oid) = (content.len(), git_id(content));
-            entries.push(match is_large(path) {
-                true => format!(
+            entries.push(if is_large(path) { format!(
                     "{{\"type\":\"file\",\"path\":\"{path}\",\"size\":{size},\"oid\":\"{}\",\"lfs\":{{\"oid\":\"{}\",\"size\":{size},\"pointerSize\":133}}}}",
                     git_id(b"pointer"),
                     sha256(content),
-                ),
-                false => format!("{{\"type\":\"file\",\"path\":\"{path}\",\"size\":{size},\"oid\":\"{oid}\"}}"),
-            });
+                ) } else { format!("{{\"type\":\"file\",\"path\":\"{path}\",\"size\":{size},\"oid\":\"{oid}\"}}") });
         }
         let next = start + state.page;
-        let link = match next < state.files.len() {
-            true => {
-                let first = path.split('&').next().unwrap();
-                format!("Link: <{}{first}&cursor={next}>; rel=\"next\"", self.url)
-            }
-            false => "X-Last: page".into(),
+        let link = if next < state.files.len() {
+            let first = path.split('&').next().unwrap();
+            format!("Link: <{}{first}&cursor={next}>; rel=\"next\"", self.url)
+        } else {
+            "X-Last: page".into()
         };
         Reply::new(200, &link, format!("[{}]", entries.join(",")).as_bytes())
     }
@@ -261,9 +257,10 @@ impl Server {
             (_, true) => sha256(content),
             (_, false) => git_id(content),
         };
-        let location = match is_large(file) {
-            true => format!("{}/store/{file}", self.store),
-            false => format!("/api/resolve-cache/{file}"),
+        let location = if is_large(file) {
+            format!("{}/store/{file}", self.store)
+        } else {
+            format!("/api/resolve-cache/{file}")
         };
         let headers = format!(
             "Location: {location}\r\nX-Repo-Commit: {COMMIT}\r\nX-Linked-Etag: \"{etag}\"\r\nX-Linked-Size: {}\r\nETag: \"of-the-redirect\"",

@@ -255,15 +255,15 @@ impl Task {
     fn counted(&self, scratch: &mut TokenizerScratch) -> Result<Vec<usize>, TaskError> {
         let tokenizer = &self.model.tokenizer;
         let most = self.model.ranker.max_length();
-        let mut ids = Vec::new();
-        let mut count = |text: &str| tokenizer.tokenize_into(text, 0, scratch, &mut ids);
+        let frame = tokenizer.frame();
+        let mut count = |text: &str| tokenizer.count(text, scratch);
         let around = match &self.operation {
             Operation::Rerank(query) | Operation::Explain(query)
                 if self.model.encoder.is_none() =>
             {
-                count(query) + 3
+                count(query) + frame.pair_overhead()
             }
-            _ => 2,
+            _ => frame.single_overhead(),
         };
         let mut tokens = Vec::with_capacity(self.texts.len());
         let mut total = 0usize;
