@@ -11,7 +11,7 @@ import argparse, http.client, json, os, random, shutil, socket, statistics, subp
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1] / "tests/server"))
+sys.path.insert(0, str(HERE.parents[1] / "tools/server/checks"))
 from common import Server
 from load import processor_seconds
 

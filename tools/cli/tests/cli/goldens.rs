@@ -1,5 +1,5 @@
 //! Tiny models of many kinds, converted and scored, against torch's results
-//! (`tests/make_model_goldens.py` made both).
+//! (`tests/goldens/make_model_goldens.py` made both).
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ const DTYPES: [(&str, f64, f64); 3] = [
     ("int8", f64::NAN, 5e-3),
 ];
 /// Largest difference of an int8 file's logit, as a share of the range that the logits span: only
-/// says that nothing is broken. How exact int8 is shows on real shapes, in `tests/check_logits.py`.
+/// says that nothing is broken. How exact int8 is shows on real shapes, in `tests/peers/check_logits.py`.
 const INT8_SHARE: f64 = 0.1;
 
 #[derive(Deserialize)]
@@ -178,7 +178,7 @@ fn explain(file: &str, query: &str, passage: &str) -> Vec<(usize, f64)> {
     words
 }
 
-/// `tests/make_explain_goldens.py` made them.
+/// `tests/goldens/make_explain_goldens.py` made them.
 #[test]
 fn words_add_to_the_logit_what_torch_says() {
     for variant in ["old-names", "two-labels", "odd-heads", "multilingual"] {

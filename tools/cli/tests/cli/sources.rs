@@ -1,4 +1,4 @@
-//! One tiny model in every layout that is read (`tests/make_source_goldens.py`): each becomes the same
+//! One tiny model in every layout that is read (`tests/goldens/make_source_goldens.py`): each becomes the same
 //! file, and that file scores as torch does.
 
 use std::fs;

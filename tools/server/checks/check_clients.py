@@ -1,17 +1,16 @@
 #!/usr/bin/env python3
-"""Other people's clients against `lanerank serve`.
+"""Third-party clients against `lanerank serve`.
 
-    pip install -r tests/server/requirements.txt
-    python tests/server/check_clients.py target/release/lanerank [--only cohere ...]
+    pip install -r tools/server/checks/requirements.txt
+    python tools/server/checks/check_clients.py target/release/lanerank [--only cohere ...]
 
-The cohere SDK (v1 and v2), LangChain's Jina and Cohere rerankers, LlamaIndex's TEI reranker and the
-openai SDK; each has to give the order and, bit for bit as f32, the scores of `lanerank rerank` on the
-same texts, and to understand our errors. The model is the embedded one; vectors come from
-tests/data/model/mean-pooled.
+The clients: the cohere SDK (v1 and v2), LangChain's Jina and Cohere rerankers, LlamaIndex's TEI
+reranker and the openai SDK. Each must return the order and, bit for bit as f32, the scores of
+`lanerank rerank` on the same texts, and must understand our errors. The model is the embedded one;
+vectors come from tests/data/model/mean-pooled.
 """
 import argparse, json, math, struct, subprocess, tempfile
-from pathlib import Path
-from common import Server
+from common import ROOT, Server
 
 QUERY = "how do I keep bread fresh"
 TEXTS = [
@@ -26,7 +25,7 @@ f32 = lambda x: struct.unpack("<f", struct.pack("<f", x))[0]
 
 
 def expected(binary):
-    """Index and score, best first, of the command line."""
+    """(index, score) from the command line, best first."""
     lines = "".join(json.dumps({"text": t}) + "\n" for t in TEXTS)
     command = [binary, "rerank", "--query", QUERY, "--json", "--format", "jsonl"]
     out = subprocess.run(command, input=lines, capture_output=True, text=True, check=True).stdout
@@ -126,12 +125,12 @@ def main():
     clients = ["plain", "cohere", "langchain", "llama_index", "openai"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary")
-    parser.add_argument("--only", nargs="+", choices=clients, default=clients, help="whose packages are there")
+    parser.add_argument("--only", nargs="+", choices=clients, default=clients, help="clients to check")
     args = parser.parse_args()
     binary = args.binary
     with tempfile.TemporaryDirectory() as tmp:
-        encoder, embedded = f"{tmp}/e.lane", Path(__file__).parents[2] / "src/assets/default.lane"
-        source = Path(__file__).parents[1] / "data/model/mean-pooled"
+        encoder, embedded = f"{tmp}/e.lane", ROOT / "src/assets/default.lane"
+        source = ROOT / "tests/data/model/mean-pooled"
         subprocess.run([binary, "convert", source, "-o", encoder], check=True, capture_output=True)
         models = ["--model", f"{MODEL}={embedded}", "--model", f"encoder={encoder}"]
         want = expected(binary)

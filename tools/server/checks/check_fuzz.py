@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """Thousands of malformed requests against `lanerank serve`: no 5xx, no crash, no growth.
 
-    python tests/server/check_fuzz.py target/release/lanerank [--examples 400]
+    python tools/server/checks/check_fuzz.py target/release/lanerank [--examples 400]
 
-Schemathesis makes requests, valid and not, from our /openapi.json, and holds answers against it; then
-come bodies that it would not think of: truncated, mutated, nested, enormous, wrong in bytes and in
-HTTP. At the end the server answers as before, with every thread alive.
+Schemathesis makes valid and invalid requests from our /openapi.json and checks the answers against
+it. Bodies that it does not generate follow: truncated, mutated, nested, huge, with bad bytes and
+bad HTTP. At the end the server must answer as before, with every thread alive.
 """
-import argparse, http.client, json, random, socket, subprocess, sys, tempfile
+import argparse, http.client, json, random, socket, subprocess, sys, tempfile, urllib.request
 from pathlib import Path
-from common import Server
+from common import ROOT, Server
 
 GOOD = {
     "/rerank": {"query": "keep bread", "texts": ["bread", "stone"], "truncate": True, "explain": True, "model": "default"},
@@ -20,7 +20,7 @@ GOOD = {
 VALUES = [None, True, -1, 0, 1e400, 2**63, 2**64, -2**70, 1.5, "", "\0", "x" * 70000, [], {}, [[]], [None], [1], {"a": {}}]
 
 
-# A deadline that passes is an answer too, and the one status of 500 and more that a request can ask for.
+# A missed deadline is a legal answer, and the only status from 500 up that a request can cause.
 CONFIG = '[checks.not_a_server_error]\nexpected-statuses = ["2xx", "3xx", "4xx", "504"]\n'
 
 
@@ -32,14 +32,14 @@ def schemathesis(url, examples, folder):
                "response_schema_conformance,response_headers_conformance,unsupported_method",
                "--continue-on-failure", "--suppress-health-check", "all", "--seed", "1", "--no-color",
                "--generation-database", "none"]
-    # It keeps a cache of crashes in the folder that it runs in.
+    # Schemathesis writes a cache of crashes into its working folder.
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     print("\n".join(done.stdout.splitlines()[-25:]))
     return done.returncode == 0
 
 
 def mutated(body, random):
-    """A request with one thing wrong: a value, a field, some bytes."""
+    """A request with one fault: a value, a field, some bytes."""
     body = json.loads(json.dumps(body))
     kind = random.randrange(5)
     if kind == 0:
@@ -59,7 +59,7 @@ def mutated(body, random):
 
 
 def big():
-    """Bodies that are large, deep or both."""
+    """Large or deeply nested bodies."""
     yield b'{"query":"a","texts":["' + b"x" * (3 << 20) + b'"]}'
     yield b'{"query":"a","texts":[' + b'"",' * 600000 + b'""]}'
     yield b"[" * 100000
@@ -82,7 +82,7 @@ def send(address, path, body, statuses):
         late = answer.status == 504 and b"deadline_ms" in body
         assert answer.status < 500 or late, f"{path}: {answer.status} {text[:200]} for {body[:300]}"
     except (BrokenPipeError, ConnectionResetError):
-        # A body that is declared too long is refused before all of it is sent.
+        # The server refuses a body with too long a content-length before it is sent.
         statuses["closed"] = statuses.get("closed", 0) + 1
     finally:
         connection.close()
@@ -91,15 +91,14 @@ def send(address, path, body, statuses):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary")
-    parser.add_argument("--examples", type=int, default=400, help="of schemathesis, for each route")
+    parser.add_argument("--examples", type=int, default=400, help="schemathesis examples per route")
     args = parser.parse_args()
     dice, statuses = random.Random(1), {}
     with tempfile.TemporaryDirectory() as tmp:
         encoder = f"{tmp}/e.lane"
-        tests = Path(__file__).parents[1]
-        subprocess.run([args.binary, "convert", tests / "data/model/mean-pooled", "-o", encoder], check=True, capture_output=True)
-        default = tests.parent / "src/assets/default.lane"
-        # An encoder ranks too, so that requests without a model are in order on every route.
+        source, default = ROOT / "tests/data/model/mean-pooled", ROOT / "src/assets/default.lane"
+        subprocess.run([args.binary, "convert", source, "-o", encoder], check=True, capture_output=True)
+        # An encoder ranks too, so requests without a model are valid on every route.
         models = ["--model", f"encoder={encoder}", "--model", f"default={default}", "--any-model"]
         with Server(args.binary, *models) as server:
             address = server.url.removeprefix("http://").split(":")
@@ -115,10 +114,9 @@ def main():
             print(f"{sum(statuses.values())} mutated and oversized bodies, by status: {statuses}")
             fine = schemathesis(server.url, args.examples, Path(tmp))
             assert server.post("/rerank", GOOD["/rerank"]) == before, "other scores than before"
-            import urllib.request
             urllib.request.urlopen(server.url + "/health").read()
             broken = server.metric('lanerank_rejected_total{reason="backend"} ')
-            assert broken == 0, f"{broken} requests broke off"
+            assert broken == 0, f"{broken} requests failed inside the server"
             print(f"resident memory at the end: {server.rss() / 1e6:.1f} MB")
     sys.exit(not fine)
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks `eval`'s figures against trec_eval's on made-up collections, with nothing but this repository.
 
-    pip install numpy pytrec-eval-terrier && python tests/check_metrics.py target/release/lanerank
+    pip install numpy pytrec-eval-terrier && python tests/peers/check_metrics.py target/release/lanerank
 
 Random judgements (graded, some negative, some of documents that nobody ranked) and random runs full of
 equal scores; the model is tests/data/model/old-names. nDCG@10, MRR@10, MAP and Recall@100 of the run
@@ -40,7 +40,7 @@ def main():
     binary, failed = sys.argv[1], False
     with tempfile.TemporaryDirectory() as tmp:
         tmp = Path(tmp)
-        model = common.convert(binary, Path(__file__).parent / "data/model/old-names", tmp / "m.lane", "f32")
+        model = common.convert(binary, Path(__file__).parents[1] / "data/model/old-names", tmp / "m.lane", "f32")
         for seed, shape in enumerate([(300, 20, 100), (60, 10, 40), (40, 5, 5)]):
             folder = tmp / str(seed)
             folder.mkdir()

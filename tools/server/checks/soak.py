@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
-"""`lanerank serve` at full load for a long time: what its memory does, and whether an answer is lost.
+"""`lanerank serve` at full load for a long time: memory growth and lost answers.
 
-    python tests/server/soak.py target/release/lanerank [--minutes 60] [--model FILE]
+    python tools/server/checks/soak.py target/release/lanerank [--minutes 60] [--model FILE]
 
-Clients send requests of many sizes to all routes, of which some are malformed, some have a short
-deadline, some go away, while the model file is exchanged now and then. Prints resident memory, open
-files and requests every so often; fails on a wrong or lost answer, or where the second half has grown
-by more than 5 % and 4 MB. Then kills it and starts it on the same port at once.
+Clients send requests of many sizes to all routes. Some requests are malformed, some have a short
+deadline, some clients disconnect, and the model file is replaced from time to time. Prints resident
+memory, open files and requests at intervals. Fails on a wrong or lost answer, or if memory grows in
+the second half by more than 5 % and 4 MB. Then kills the server and restarts it on the same port.
 """
 import argparse, http.client, json, os, random, shutil, sys, tempfile, threading, time
-from pathlib import Path
-from common import Server
+from common import ROOT, Server
 
 WORDS = "bread keeps fresh in a paper bag the lighthouse was built of stone water runs on rust never sleeps".split()
 
@@ -30,7 +29,7 @@ class Client(threading.Thread):
                 connection = http.client.HTTPConnection(*self.address, timeout=60)
                 for _ in range(self.random.randrange(1, 200)):
                     begun = time.time()
-                    # A connection on which nothing is asked for --read-timeout is closed.
+                    # The server closes a connection that is idle for --read-timeout.
                     if begun >= self.end or not self.step(connection) or time.time() - begun > 5:
                         break
                 connection.close()
@@ -55,7 +54,7 @@ class Client(threading.Thread):
         assert answer.status in [*good, 429], (answer.status, content)
         if answer.status == 200:
             ranks = content if path == "/rerank" else content["results"]
-            assert sorted(r["index"] for r in ranks) == list(range(len(texts))), "an answer that lacks texts"
+            assert sorted(r["index"] for r in ranks) == list(range(len(texts))), "an answer without all texts"
         self.counts[answer.status] = self.counts.get(answer.status, 0) + 1
         return True
 
@@ -64,7 +63,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary")
     parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--model", default=Path(__file__).parents[2] / "src/assets/default.lane")
+    parser.add_argument("--model", default=ROOT / "src/assets/default.lane")
     parser.add_argument("--clients", type=int, default=8)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as tmp:
@@ -95,16 +94,17 @@ def main():
             for client in clients:
                 for status, n in client.counts.items():
                     counts[status] = counts.get(status, 0) + n
-            print(f"by status: {counts}; model exchanged {reloads:.0f} times")
+            print(f"by status: {counts}; model replaced {reloads:.0f} times")
             server.kill()
             port = address[1]
             killed = time.time()
             with Server(args.binary, "--model", model, port=port) as again:
                 again.post("/rerank", {"query": "bread", "texts": WORDS})
-                print(f"killed, and serving again on the same port after {1e3 * (time.time() - killed):.0f} ms")
+                print(f"killed, and serving on the same port again after {1e3 * (time.time() - killed):.0f} ms")
         half = samples[len(samples) // 2]
         growth = samples[-1] - half
-        print(f"resident memory: {half / 1e6:.1f} MB at half time, {samples[-1] / 1e6:.1f} MB at the end, most {max(samples) / 1e6:.1f} MB")
+        print(f"resident memory: {half / 1e6:.1f} MB at half time, {samples[-1] / 1e6:.1f} MB at the end, "
+              f"at most {max(samples) / 1e6:.1f} MB")
         sys.exit(growth > max(0.05 * half, 4e6))
 
 

@@ -2,7 +2,7 @@
 """Converts every kind of source in every shape, and compares with ONNX Runtime on the f32 original.
 
     python ../shared/peers/make_models.py target/models                       # once
-    python tests/check_sources.py target/release/lanerank target/models [--only tinybert] [--markdown]
+    python tests/peers/check_sources.py target/release/lanerank target/models [--only tinybert] [--markdown]
 
 MODELS is searched for folders with config.json, tokenizer.json, model.safetensors and model.onnx. From
 each are made: shards, pytorch_model.bin as PyTorch saves it now, with shared storages and in bf16, and

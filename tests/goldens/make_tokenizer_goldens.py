@@ -2,7 +2,7 @@
 """Writes tests/data/tokenizer: hard cases with the ids of the Hugging Face `tokenizers` package.
 
     pip install tokenizers==0.23.3
-    python tests/make_tokenizer_goldens.py [--data ../shared/data]
+    python tests/goldens/make_tokenizer_goldens.py [--data ../shared/data]
 
 `vocab.txt` is bert-base-uncased's, `multilingual.txt` the first 12,000 lines of
 bert-base-multilingual-uncased's (both by Google, Apache-2.0), `letters.txt` spells every character of
@@ -161,7 +161,7 @@ def write_udhr(data, folder):
 
 
 def main():
-    root = pathlib.Path(__file__).resolve().parent.parent
+    root = pathlib.Path(__file__).resolve().parents[2]
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=pathlib.Path, default=root.parent / "shared" / "data")
     data = parser.parse_args().data

@@ -2,7 +2,7 @@
 """Checks what ONNX files become against ONNX Runtime on the same files.
 
     python ../shared/peers/make_models.py target/models --only tinybert --only minilm12     # once
-    python tests/check_onnx.py target/release/lanerank target/models [--optimum PYTHON]
+    python tests/peers/check_onnx.py target/release/lanerank target/models [--optimum PYTHON]
 
 For each folder of MODELS_DIR with model.safetensors and model.onnx: its own ONNX files (as exported,
 after onnxruntime's transformer optimiser, and both in dynamic int8), torch.onnx exports of the

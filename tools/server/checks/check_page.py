@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
 """The page of `lanerank serve`, in a headless Chromium (Debian: chromium, chromium-driver).
 
-    python tests/server/check_page.py target/release/lanerank
+    python tools/server/checks/check_page.py target/release/lanerank
 
-A person's way through it: paste, press, read the order, the bars, the words that count and the tokens that were cut; markup
-in texts stays text; errors are shown; nothing is asked of any other server.
+Follows a user through the page: paste, press, read the order, the bars, the words that matter and
+the truncated tokens. Markup in texts must stay text, errors must show, and no other server may be
+contacted.
 """
 import json, subprocess, sys, tempfile
-from pathlib import Path
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
-from common import Server
+from common import ROOT, Server
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
@@ -26,7 +26,7 @@ TEXTS = ["The lighthouse was built in 1847.", EVIL,
 def rerank(driver, query, texts):
     driver.find_element(By.ID, "query").clear()
     driver.find_element(By.ID, "query").send_keys(query)
-    # As pasting does: set, not typed.
+    # Set rather than typed, as pasting does.
     driver.execute_script("document.getElementById('passages').value = arguments[0]", "\n".join(texts))
     driver.find_element(By.ID, "go").click()
     status = lambda d: d.find_element(By.ID, "status").text
@@ -50,7 +50,7 @@ def check(driver, server, url, token):
     assert len(items) == len(want)
     widths = []
     for item, rank in zip(items, want):
-        # As it stands in the document: what is rendered has its white space folded.
+        # From the document: rendered text has its white space collapsed.
         text = item.find_element(By.CLASS_NAME, "text").get_property("textContent")
         assert text == TEXTS[rank["index"]], text
         assert not item.find_elements(By.TAG_NAME, "mark")
@@ -95,7 +95,7 @@ def check(driver, server, url, token):
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    default = Path(__file__).parents[2] / "src/assets/default.lane"
+    default = ROOT / "src/assets/default.lane"
     models = ["--model", f"default={default}", "--model", f"other={default}", "--token", "a-token"]
     with tempfile.TemporaryDirectory() as profile, Server(sys.argv[1], *models) as server:
         options = webdriver.ChromeOptions()
@@ -108,7 +108,7 @@ def main():
             check(driver, server, server.url, "a-token")
         finally:
             driver.quit()
-    print("the page does what it says")
+    print("the page works")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 """Writes src/tokenizer/tables.rs from what the Hugging Face `tokenizers` package does.
 
     pip install tokenizers==0.23.3
-    python tests/make_unicode_tables.py > src/tokenizer/tables.rs
+    python tests/goldens/make_unicode_tables.py > src/tokenizer/tables.rs
 
 BERT's rules depend on Unicode tables, and the package carries old ones. Its ids are the ones that
 models were trained with, so every property is observed, over every code point, rather than taken
@@ -183,7 +183,7 @@ def two_stages(name, doc, values, kind):
 
 HEADER = '''//! What the Hugging Face `tokenizers` package, version 0.23.3, does with each code point.
 //!
-//! Made by `tests/make_unicode_tables.py`; change that, not this.
+//! Made by `tests/goldens/make_unicode_tables.py`; change that, not this.
 
 use super::tables_expand::{Run, expand_u8, expand_u16};
 

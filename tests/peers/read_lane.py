@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A second reader of `.lane` files, written from src/format/FORMAT.md alone.
 
-    python tests/read_lane.py FILE.lane ...
+    python tests/peers/read_lane.py FILE.lane ...
 
 Checks every rule of that page, looks every piece of the vocabulary and 10,000 texts that are none up
 through `tokenizer.lookup`, unpacks the weights and computes the self-test's rows from them in float64

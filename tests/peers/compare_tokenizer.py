@@ -2,7 +2,7 @@
 """Compares `lanerank tokenize` with the Hugging Face `tokenizers` package, sequence by sequence.
 
     pip install tokenizers==0.23.3
-    python tests/compare_tokenizer.py target/release/lanerank [--data ../shared/data] [--only NAME]
+    python tests/peers/compare_tokenizer.py target/release/lanerank [--data ../shared/data] [--only NAME]
 
 Over every code point, all texts under `text`, and all queries and passages under `eval`, singly and
 as pairs, uncased and cased, at three lengths, with each vocabulary under `vocab`, and the texts also
@@ -147,7 +147,7 @@ def compare(binary, vocab, cased, max_length, inputs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("binary", help="the lanerank program")
-    root = pathlib.Path(__file__).resolve().parent.parent
+    root = pathlib.Path(__file__).resolve().parents[2]
     parser.add_argument("--data", type=pathlib.Path, default=root.parent / "shared" / "data")
     parser.add_argument("--only", default="", help="vocabularies and sets whose names have this in them")
     parser.add_argument("--max-length", type=int, action="append", help="instead of 512, 128 and 16")

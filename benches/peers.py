@@ -3,7 +3,7 @@
 
     python3 -m venv V && V/bin/pip install numpy tokenizers onnxruntime flashrank openvino ctranslate2
     cargo build --release
-    benches/peers target/release/lanerank MODELS --shared ../shared/peers --python V/bin/python
+    benches/peers.py target/release/lanerank MODELS --shared ../shared/peers --python V/bin/python
 
 SHARED/peers has the peers' programs (bench.py; rust/, built, by --rust-bin) and the requests
 (workload.json); its make_models.py writes the folders in MODELS: tinybert, minilm12, multibert. Ours is
@@ -40,7 +40,7 @@ def arguments():
 
 
 def stop(reason):
-    print(f"benches/peers: {reason}", file=sys.stderr)
+    print(f"benches/peers.py: {reason}", file=sys.stderr)
     sys.exit(2)
 
 

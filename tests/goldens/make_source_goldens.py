@@ -2,7 +2,7 @@
 """Writes tests/data/sources/: one tiny model in every layout that `lanerank convert` reads, and what
 transformers makes of it.
 
-    pip install -r tests/requirements.txt && python tests/make_source_goldens.py
+    pip install -r tests/peers/requirements.txt && python tests/goldens/make_source_goldens.py
 
 Every weight is a power of two times an integer of 8 bits, and every 32 of a matrix's row hold one of
 +-127: f32, f16, bf16 and Q8_0 hold the same numbers, so that each layout must become the same model
@@ -30,7 +30,7 @@ from safetensors.torch import save_file
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertForSequenceClassification, BertModel
 
-OUT = Path(__file__).parent / "data/sources"
+OUT = Path(__file__).parents[1] / "data/sources"
 HIDDEN, HEADS, LAYERS, INNER, POSITIONS = 32, 2, 1, 32, 32
 WORDS = "the of and to in is a river bank money water search query passage model how what why cat dog ##ed ##ing".split()
 VOCAB = ["[PAD]", "[unused0]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *string.ascii_lowercase,

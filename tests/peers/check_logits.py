@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Checks logits against ONNX Runtime's f32 logits of the same weights.
 
-    python tests/make_seeds.py target/models --peers ../shared/peers          # once
-    python tests/check_logits.py target/release/lanerank target/models
+    python tests/peers/make_seeds.py target/models --peers ../shared/peers          # once
+    python tests/peers/check_logits.py target/release/lanerank target/models
 
 MODELS_DIR is searched for folders with config.json, tokenizer.json, model.safetensors and model.onnx.
 Each is converted to f32, f16 and int8 and scores the four requests of the workload. Printed: the

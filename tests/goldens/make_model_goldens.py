@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes tests/data/model/: tiny random models in Hugging Face's layout and what transformers makes of them.
 
-    pip install -r tests/requirements.txt && python tests/make_model_goldens.py
+    pip install -r tests/peers/requirements.txt && python tests/goldens/make_model_goldens.py
 
     old-names    classifier, 1 label, 2 heads of 32, 2 layers, erf GELU, f32, LayerNorm.gamma/beta, `bert.` prefix
     two-labels   classifier, 2 labels, 3 heads of 16, 3 layers, tanh GELU, f16
@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertForSequenceClassification, BertModel
 
-OUT = Path(__file__).parent / "data/model"
+OUT = Path(__file__).parents[1] / "data/model"
 POSITIONS = 64
 WORDS = """the of and to in is a for on with as by that what how why cat dog river bank money loan water flood
 search engine score rank query passage model kernel memory safe rust compile ##s ##ed ##ing ##er ##ly ##tion

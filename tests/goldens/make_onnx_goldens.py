@@ -2,7 +2,7 @@
 """Writes tests/data/onnx/: tiny models as exporters, optimisers and quantisers leave them, and what
 ONNX Runtime makes of each.
 
-    pip install -r tests/requirements.txt && python tests/make_onnx_goldens.py
+    pip install -r tests/peers/requirements.txt && python tests/goldens/make_onnx_goldens.py
     [OPTIMUM=/path/to/python of an environment with optimum-onnx 0.1, transformers 4.57]
 
     one-label/   classifier with GELU: config.json, vocab.txt, tokenizer_config.json, and
@@ -39,7 +39,7 @@ from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertForSequenceClassification, BertModel
 from make_model_goldens import PAIRS, VOCAB, figures, make_weights, prefixed, write_json
 
-OUT = Path(__file__).parent / "data/onnx"
+OUT = Path(__file__).parents[1] / "data/onnx"
 HIDDEN, HEADS, LAYERS, INNER, POSITIONS = 16, 2, 2, 24, 64
 NAMES = ["input_ids", "attention_mask", "token_type_ids"]
 TEXTS = [PAIRS[i] for i in (0, 1, 2, 4, 6, 8)]

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Random models of one shape under several seeds, with ONNX Runtime's logits beside each.
 
-    python tests/make_seeds.py OUT [--peers ../shared/peers] [--shape tinybert --shape minilm12] [--seeds 5]
-    python tests/make_seeds.py --logits-only FOLDER...
+    python tests/peers/make_seeds.py OUT [--peers ../shared/peers] [--shape tinybert --shape minilm12] [--seeds 5]
+    python tests/peers/make_seeds.py --logits-only FOLDER...
 
 One random model's Kendall tau between int8 and f32 varies by a few points; its mean over five does
 not. Writes OUT/<shape>-<seed>/{config.json, vocab.txt, tokenizer.json, ..., model.safetensors,

@@ -1,9 +1,12 @@
 """A running `lanerank serve` for the scripts of this folder."""
 import json, re, subprocess, threading, urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Server:
-    """Starts the binary on a free port, or on the one given, and stops it at the end of a `with`."""
+    """Runs the binary on a free port, or on the given one, for the length of a `with`."""
 
     def __init__(self, binary, *args, port=0, env=None, log="warn,lanerank_server=info"):
         self.command = [binary, "serve", "--listen", f"127.0.0.1:{port}", "--log", log, *map(str, args)]
@@ -17,12 +20,12 @@ class Server:
                 break
         else:
             raise SystemExit(f"{self.command}: did not start")
-        # Whatever else it logs is not awaited.
+        # Drain the rest of the log, or the pipe would fill.
         threading.Thread(target=self.process.stderr.read, daemon=True).start()
         return self
 
     def kill(self):
-        """Ends it with no chance to tidy up."""
+        """Kills it, with no chance to clean up."""
         self.process.kill()
         self.process.wait()
         self.killed = True

@@ -2,12 +2,12 @@
 # The release binary on CPUs without AVX-512, AVX2 and AVX, and the portable tier on aarch64, all by
 # QEMU's user-mode emulation on x86-64 Linux.
 #
-#     tests/check_cpus.sh [target/release/lanerank]
+#     tests/peers/check_cpus.sh [target/release/lanerank]
 #
 # Installs from Debian what is missing, as root: qemu-user, a cross linker, and for aarch64, where
 # rustc has no library for it, the Rust that Debian keeps for its web browsers.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 binary=$(realpath "${1:-target/release/lanerank}")
 unset LANERANK_ISA LANERANK_MODEL LANERANK_REQUIRE_ISA LANERANK_REQUIRE_EMULATED_ISA
 step() { printf '\n+ %s\n' "$*"; "$@"; }

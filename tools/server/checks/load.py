@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
-"""Requests a second and latencies of `lanerank serve` under load, beside other servers.
+"""Throughput and latency of `lanerank serve` under load, compared with other servers.
 
-    python tests/server/load.py target/release/lanerank --model tinybert.lane --workload workload.json \\
+    python tools/server/checks/load.py target/release/lanerank --model tinybert.lane --workload workload.json \\
         [--flashrank NAME CACHE_DIR] [--python PYTHON] [--infinity COMMAND FOLDER [ENGINE ...]]
         [--request seed] [--connections 1 2 4 8 16]
 
-`wrk` (Debian: wrk) on the same machine sends one request of the workload again and again over so many
-connections; rounds of a second, the servers in turns, medians.
+`wrk` (Debian: wrk) on the same machine repeats one request of the workload over a number of
+connections. Rounds of a second, the servers in turn; medians.
 
-FlashRank stands behind flashrank_server.py: NAME and CACHE_DIR are its `model_name` and `cache_dir`, PYTHON is one
-that has it. Infinity (github.com/michaelfeil/infinity) is its own server: COMMAND is its `infinity_emb`, FOLDER a
-model folder with model.safetensors for the engine `torch`, ONNX files for `optimum`, which prefers the int8 one and
-writes an optimised copy beside it. What it was measured with, in a Python 3.11 of its own:
+FlashRank runs behind flashrank_server.py: NAME and CACHE_DIR are its `model_name` and `cache_dir`,
+PYTHON an interpreter that has it. Infinity (github.com/michaelfeil/infinity) is its own server:
+COMMAND is its `infinity_emb`, FOLDER a model folder with model.safetensors for the engine `torch`
+or ONNX files for `optimum`, which prefers the int8 file and writes an optimised copy next to it.
+Measured with, in a separate Python 3.11:
 
     pip install "infinity-emb[server,torch,optimum]==0.0.78" "optimum==1.24.*" "transformers<4.49" \\
         "datasets<4" "pyarrow<21" "numpy<2" torch==2.15.0 onnxruntime==1.32.0
@@ -20,13 +21,13 @@ import argparse, json, os, re, statistics, subprocess, sys, tempfile, time, urll
 from pathlib import Path
 from common import Server
 
-PORT = 18931  # Of the first other server; the others' are those after it.
+PORT = 18931  # Of the first other server; the rest follow.
 START = 120  # Seconds.
 UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 
 
 def wrk(url, body, connections, seconds):
-    """Requests a second, p50 and p99 in milliseconds, and answers that were no success."""
+    """Requests a second, p50 and p99 in milliseconds, and the number of failed answers."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         quoted = body.replace("]==]", "]==\\u005d")
         script.write(f'wrk.method="POST"\nwrk.headers["content-type"]="application/json"\nwrk.body=[==[{quoted}]==]\n')
@@ -40,19 +41,19 @@ def wrk(url, body, connections, seconds):
 
 
 def processor_seconds(pid):
-    """User and system time of a process, all its threads."""
+    """User and system time of all threads of a process."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 class Measured:
-    """A server under load: one row for each number of connections."""
+    """A server under load; one row per number of connections."""
 
     def __init__(self, name, url, pid, body, seconds):
         self.name, self.url, self.pid, self.body, self.seconds = name, url, pid, json.dumps(body), seconds
 
     def results(self):
-        """How many one answer has, in TEI's shape or in Cohere's."""
+        """Number of results in an answer of TEI's or Cohere's shape."""
         request = urllib.request.Request(self.url, self.body.encode(), {"content-type": "application/json"})
         with urllib.request.urlopen(request, timeout=60) as answer:
             found = json.load(answer)
@@ -66,7 +67,7 @@ class Measured:
 
 
 def measure(servers, args):
-    """Rounds in turns, so that whatever else the machine does hits all alike; medians."""
+    """Medians; the servers take turns, so that other work on the machine affects all of them."""
     rows = {server.name: [] for server in servers}
     for server in servers:
         assert server.results() == args.passages, f"{server.name}: other passages"
@@ -95,7 +96,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     if len(args.infinity) == 1:
-        parser.error("--infinity: which folder?")
+        parser.error("--infinity: FOLDER is missing")
     infinity, engines = args.infinity[:2], args.infinity and (args.infinity[2:] or ["optimum"])
     request = json.loads(Path(args.workload).read_text())[args.request]
     query, args.passages = request["query"], len(request["passages"])
@@ -118,7 +119,7 @@ def main():
                 peer.terminate()
                 peer.wait(60)
     for name in list(rows)[1:]:
-        print(f"\nmost requests/s of ours at a p99 no worse, for each row of {name}:")
+        print(f"\nmost requests/s of lanerank at a p99 no worse, for each row of {name}:")
         for rps, p99 in rows[name]:
             best = max((r for r, p in rows["lanerank"] if p <= p99), default=0)
             print(f"  {rps:.0f} at {p99:.2f} ms: {best:.0f}, {best / rps:.1f} times as many")
@@ -134,7 +135,10 @@ def start_flashrank(args, port):
 
 
 def start_infinity(command, folder, engine, port):
-    """Without what costs it time and we do not have: counting tokens apart, caches on disk, statistics sent home."""
+    """Turns off what costs it time and lanerank does not do.
+
+    These are: a separate count of tokens, caches on disk, usage statistics.
+    """
     options = ["--model-id", Path(folder).resolve(), "--served-model-name", "model", "--engine", engine, "--device", "cpu", "--host", "127.0.0.1",
                "--port", port, "--no-lengths-via-tokenize", "--no-vector-disk-cache", "--log-level", "error"]
     quiet = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "INFINITY_ANONYMOUS_USAGE_STATS": "0"}

@@ -1,6 +1,6 @@
-"""FlashRank behind Python's own HTTP server, a thread a connection: what `load.py` measures beside us.
+"""FlashRank behind Python's HTTP server, one thread per connection, for `load.py`.
 
-    python tests/server/flashrank_server.py PORT MODEL_NAME CACHE_DIR
+    python tools/server/checks/flashrank_server.py PORT MODEL_NAME CACHE_DIR
 """
 import json, sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,7 +9,7 @@ from flashrank import Ranker, RerankRequest
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # One packet an answer.
+    wbufsize = -1  # One packet per answer.
     disable_nagle_algorithm = True
 
     def do_POST(self):
@@ -32,7 +32,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, *_):
-        pass  # A client that has seen enough.
+        pass  # The client disconnected.
 
 
 if __name__ == "__main__":

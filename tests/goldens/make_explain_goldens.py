@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes tests/data/model/*/explained.json: what words of a passage add to a cross-encoder's logit, by transformers.
 
-    pip install -r tests/requirements.txt && python tests/make_explain_goldens.py
+    pip install -r tests/peers/requirements.txt && python tests/goldens/make_explain_goldens.py
 
 For the pairs of each folder's expected.json: [{"query", "passage", "words": [[start, effect]]}] with the
 place of the word's first character in the passage, in code points, and the logit less the one that BertForSequenceClassification
@@ -14,7 +14,7 @@ import torch
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertForSequenceClassification
 
-DATA = Path(__file__).parent / "data/model"
+DATA = Path(__file__).parents[1] / "data/model"
 
 
 def logit(model, e, hidden):

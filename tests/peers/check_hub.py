@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks that lanerank and Python's huggingface_hub share one cache, with a made-up hub on this machine.
 
-    pip install huggingface_hub && python tests/check_hub.py target/release/lanerank
+    pip install huggingface_hub && python tests/peers/check_hub.py target/release/lanerank
 
 The model is tests/data/model/old-names as `org/tiny`. What lanerank pulls, huggingface_hub must find
 without the network, call free of faults, and not fetch again; what huggingface_hub fetched, lanerank must
@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 COMMIT = "1234567890" * 4
-MODEL = Path(__file__).parent / "data/model/old-names"
+MODEL = Path(__file__).parents[1] / "data/model/old-names"
 FILES = {name: (MODEL / name).read_bytes() for name in ["config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"]}
 FETCH = """
 import huggingface_hub as h

