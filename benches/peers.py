@@ -12,17 +12,27 @@ out. Printed: a markdown table of median milliseconds, and one of how many times
 as the mean of our runs before and after it. Peers whose packages or programs are missing are left out,
 and named. Exit code 2 where there is nothing to compare.
 """
+
 import argparse, json, os, subprocess, sys, tempfile
 from pathlib import Path
 
-PACKAGES = {"flashrank": "flashrank", "ort": "onnxruntime", "ortopt": "onnxruntime", "ov": "openvino",
-            "ct2": "ctranslate2", "torch": "torch", "st": "sentence_transformers"}
+PACKAGES = {
+    "flashrank": "flashrank",
+    "ort": "onnxruntime",
+    "ortopt": "onnxruntime",
+    "ov": "openvino",
+    "ct2": "ctranslate2",
+    "torch": "torch",
+    "st": "sentence_transformers",
+}
 PROGRAMS = ["candle", "rten", "tract", "fastembed"]
 DEFAULT = "flashrank-int8,ort-int8,ov-bf16,ct2-int8,ort-fp32,ct2-fp32"
 
 
 def arguments():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     p.add_argument("binary", type=Path, help="lanerank's")
     p.add_argument("models", type=Path)
     p.add_argument("--shared", type=Path, default=Path("../shared/peers"))
@@ -46,10 +56,17 @@ def stop(reason):
 
 def missing(args):
     """Why each of the peers asked for cannot run; those that can are not in it."""
-    wanted = {PACKAGES[p.split("-")[0]] for p in args.peers.split(",") if p.split("-")[0] in PACKAGES}
+    wanted = {
+        PACKAGES[p.split("-")[0]] for p in args.peers.split(",") if p.split("-")[0] in PACKAGES
+    }
     probe = "import importlib.util, sys; print(*[m for m in sys.argv[1:] if not importlib.util.find_spec(m)])"
     try:
-        found = subprocess.run([args.python, "-c", probe, "tokenizers", "numpy", *wanted], capture_output=True, text=True, check=True)
+        found = subprocess.run(
+            [args.python, "-c", probe, "tokenizers", "numpy", *wanted],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     except (OSError, subprocess.CalledProcessError) as error:
         stop(f"--python: {error}")
     absent, why = set(found.stdout.split()), {}
@@ -72,19 +89,32 @@ class Runner:
         requests = json.loads((args.shared / "workload.json").read_text("utf-8"))
         unknown = [name for name in args.requests.split(",") if name not in requests]
         if unknown:
-            stop(f"no request {', '.join(unknown)} in {args.shared / 'workload.json'}: {', '.join(requests)}")
-        self.workload.write_text(json.dumps({name: requests[name] for name in args.requests.split(",")}), "utf-8")
+            stop(
+                f"no request {', '.join(unknown)} in {args.shared / 'workload.json'}: {', '.join(requests)}"
+            )
+        self.workload.write_text(
+            json.dumps({name: requests[name] for name in args.requests.split(",")}), "utf-8"
+        )
         self.cores = {int(core) for core in args.cores.split(",")}
         threads = str(len(self.cores))
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")} | {
-            "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": str(threads != "1").lower(),
-            **{f"{x}_NUM_THREADS": threads for x in ("OMP", "MKL", "RAYON", "RTEN")}}
-        libraries = Path(args.python).parent.parent.glob("lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so*")
+            "HF_HUB_OFFLINE": "1",
+            "TOKENIZERS_PARALLELISM": str(threads != "1").lower(),
+            **{f"{x}_NUM_THREADS": threads for x in ("OMP", "MKL", "RAYON", "RTEN")},
+        }
+        libraries = Path(args.python).parent.parent.glob(
+            "lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so*"
+        )
         self.env |= {"ORT_DYLIB_PATH": str(library) for library in sorted(libraries)}
 
     def run(self, *command, **env):
-        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=self.env | env,
-                              preexec_fn=lambda: os.sched_setaffinity(0, self.cores))
+        done = subprocess.run(
+            [str(part) for part in command],
+            capture_output=True,
+            text=True,
+            env=self.env | env,
+            preexec_fn=lambda: os.sched_setaffinity(0, self.cores),
+        )
         if done.returncode:
             lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
             raise RuntimeError(lines[-1][:200])
@@ -92,20 +122,40 @@ class Runner:
 
     def ours(self):
         """{request: median ms}"""
-        out = self.run(self.args.binary, "bench", "--model", self.model, "--threads", len(self.cores), "--json",
-                       "--workload", self.workload,
-                       **({"LANERANK_ISA": self.args.isa} if self.args.isa else {}))
+        out = self.run(
+            self.args.binary,
+            "bench",
+            "--model",
+            self.model,
+            "--threads",
+            len(self.cores),
+            "--json",
+            "--workload",
+            self.workload,
+            **({"LANERANK_ISA": self.args.isa} if self.args.isa else {}),
+        )
         report = json.loads(out)
         self.tier = report["kernels"]
         return {row["name"]: row["median_ms"] for row in report["requests"]}
 
     def peer(self, peer):
         engine, kind = peer.split("-", 1)
-        program = [self.args.rust_bin / engine, "--kind", kind] if engine in PROGRAMS else \
-            [self.args.python, self.args.shared / "bench.py", "--peer", peer]
+        program = (
+            [self.args.rust_bin / engine, "--kind", kind]
+            if engine in PROGRAMS
+            else [self.args.python, self.args.shared / "bench.py", "--peer", peer]
+        )
         batch = ["--batch", self.args.batch] if self.args.batch else []
-        out = self.run(*program, "--model", self.args.models / self.args.shape, "--threads", len(self.cores),
-                       "--workloads", self.args.requests, *batch)
+        out = self.run(
+            *program,
+            "--model",
+            self.args.models / self.args.shape,
+            "--threads",
+            len(self.cores),
+            "--workloads",
+            self.args.requests,
+            *batch,
+        )
         rows = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
         return {row["workload"]: row["e2e_ms"] for row in rows}
 
@@ -120,7 +170,12 @@ def table(heading, requests, rows, form):
 
 def main():
     args = arguments()
-    for what in (args.shared / "bench.py", args.shared / "workload.json", args.models / args.shape / "config.json", args.binary):
+    for what in (
+        args.shared / "bench.py",
+        args.shared / "workload.json",
+        args.models / args.shape / "config.json",
+        args.binary,
+    ):
         if not what.exists():
             stop(f"{what} is missing; see --help")
     why = missing(args)
@@ -133,7 +188,16 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         runner = Runner(args, Path(folder))
         activations = ["--activations", args.activations] if args.activations else []
-        runner.run(args.binary, "convert", args.models / args.shape, "-o", runner.model, "--dtype", args.dtype, *activations)
+        runner.run(
+            args.binary,
+            "convert",
+            args.models / args.shape,
+            "-o",
+            runner.model,
+            "--dtype",
+            args.dtype,
+            *activations,
+        )
         ours, theirs = [runner.ours()], {}
         for peer in peers:
             try:
@@ -146,11 +210,19 @@ def main():
     if not theirs:
         stop("no peer ran")
     mean = lambda runs, r: sum(run[r] for run in runs) / len(runs)
-    rows = [(f"**lanerank {args.dtype}**, {runner.tier}", {r: mean(ours, r) for r in requests}), *theirs.items()]
+    rows = [
+        (f"**lanerank {args.dtype}**, {runner.tier}", {r: mean(ours, r) for r in requests}),
+        *theirs.items(),
+    ]
     rows.sort(key=lambda row: row[1].get("rerank100", 0))
-    around = {peer: ours[i:i + 2] for i, peer in enumerate(theirs)}
-    ratios = [(peer, {r: ms[r] / mean(around[peer], r) for r in requests if r in ms}) for peer, ms in theirs.items()]
-    digits = lambda x: f"{x:.3f}" if x < 1 else f"{x:.2f}" if x < 10 else f"{x:.1f}" if x < 100 else f"{x:.0f}"
+    around = {peer: ours[i : i + 2] for i, peer in enumerate(theirs)}
+    ratios = [
+        (peer, {r: ms[r] / mean(around[peer], r) for r in requests if r in ms})
+        for peer, ms in theirs.items()
+    ]
+    digits = lambda x: (
+        f"{x:.3f}" if x < 1 else f"{x:.2f}" if x < 10 else f"{x:.1f}" if x < 100 else f"{x:.0f}"
+    )
     print(table(f"{args.shape}, median ms", requests, rows, digits))
     print()
     print(table("times as long as ours", requests, ratios, digits))

@@ -8,6 +8,7 @@ place of the word's first character in the passage, in code points, and the logi
 gives where the attention mask leaves the word's tokens out (two labels: the difference of the logits). Words as the tokenizer
 splits before WordPiece. f32, eval mode.
 """
+
 import json
 from pathlib import Path
 import torch
@@ -19,7 +20,11 @@ DATA = Path(__file__).parents[1] / "data/model"
 
 def logit(model, e, hidden):
     mask = [int(i not in hidden) for i in range(len(e.ids))]
-    z = model(input_ids=torch.tensor([e.ids]), token_type_ids=torch.tensor([e.type_ids]), attention_mask=torch.tensor([mask])).logits[0]
+    z = model(
+        input_ids=torch.tensor([e.ids]),
+        token_type_ids=torch.tensor([e.type_ids]),
+        attention_mask=torch.tensor([mask]),
+    ).logits[0]
     return float(z[0] if len(z) == 1 else z[1] - z[0])
 
 
@@ -31,7 +36,10 @@ def explain(model, tokenizer, query, passage):
         if sequence == 1:
             words.setdefault(word, []).append(i)
     whole = logit(model, e, ())
-    return [[e.offsets[tokens[0]][0], float(f"{whole - logit(model, e, tokens):.6g}")] for tokens in words.values()]
+    return [
+        [e.offsets[tokens[0]][0], float(f"{whole - logit(model, e, tokens):.6g}")]
+        for tokens in words.values()
+    ]
 
 
 @torch.no_grad()
@@ -40,7 +48,9 @@ def main():
         expected = json.loads((folder / "expected.json").read_text())
         if "query" not in expected["cases"][0]:
             continue
-        model = BertForSequenceClassification.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32).eval()
+        model = BertForSequenceClassification.from_pretrained(
+            folder, attn_implementation="eager", dtype=torch.float32
+        ).eval()
         tokenizer = BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=True)
         tokenizer.enable_truncation(expected["max_length"], strategy="longest_first")
         pairs = dict.fromkeys((case["query"], case["passage"]) for case in expected["cases"])

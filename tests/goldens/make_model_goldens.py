@@ -17,6 +17,7 @@ the first `query_tokens` of them have type 0. Figures are torch's, f32, eval mod
 as stored; f64 agrees within 2e-5. A few channels are much larger than the rest, as in trained
 models, so that quantisation has something to get wrong. Same weights on every run and machine.
 """
+
 import json, string
 from pathlib import Path
 import numpy as np
@@ -30,22 +31,34 @@ POSITIONS = 64
 WORDS = """the of and to in is a for on with as by that what how why cat dog river bank money loan water flood
 search engine score rank query passage model kernel memory safe rust compile ##s ##ed ##ing ##er ##ly ##tion
 un re ##able""".split()
-VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *string.ascii_lowercase, *(f"##{c}" for c in string.ascii_lowercase),
-         *".,?!-'", *(w for w in WORDS if len(w) > 1)]
+VOCAB = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    *string.ascii_lowercase,
+    *(f"##{c}" for c in string.ascii_lowercase),
+    *".,?!-'",
+    *(w for w in WORDS if len(w) > 1),
+]
 
 LONG = "the river bank flooded and the water ran on, the dog ran with it. "
 PAIRS = [
     ("what is a river bank", "The bank of a river is the land by the water."),
     ("what is a river bank", "A bank lends money: loans, scores and ranking."),
-    ("how does the search engine rank a passage", "The model scores the query with the passage, and the engine ranks by score."),
+    (
+        "how does the search engine rank a passage",
+        "The model scores the query with the passage, and the engine ranks by score.",
+    ),
     ("rust", "Rust is memory safe."),
     ("rust", ""),
     ("", "An empty query."),
     ("", ""),
     ("why", "b"),
-    ("what is a flood", LONG * 6),                                 # the passage is cut
-    (LONG * 6, "the dog ran"),                                     # the query is cut
-    (LONG * 4, LONG * 5),                                          # both are
+    ("what is a flood", LONG * 6),  # the passage is cut
+    (LONG * 6, "the dog ran"),  # the query is cut
+    (LONG * 4, LONG * 5),  # both are
     ("naïve café, 2024?", "Unknown: 日本語 \U0001f600, na\u0308ive; RERANKED unsearchable-ly!"),
     ("is it safe", "safe"),
     ("how to compile the kernel", "compiling kernels in rust, with memory " * 3),
@@ -72,7 +85,7 @@ def make_weights(seed, hidden, layers, inner, labels, pooler):
         w[key] = r.standard_normal(shape, dtype=np.float32) * np.float32(std)
 
     def linear(key, n, k, std):
-        mat(f"{key}.weight", (n, k), std / k ** 0.5)
+        mat(f"{key}.weight", (n, k), std / k**0.5)
         mat(f"{key}.bias", (n,), 0.05)
 
     def norm(key):
@@ -103,12 +116,17 @@ def make_weights(seed, hidden, layers, inner, labels, pooler):
 
 
 def prefixed(w):
-    return {key if key.startswith("classifier") else f"bert.{key}": value for key, value in w.items()}
+    return {
+        key if key.startswith("classifier") else f"bert.{key}": value for key, value in w.items()
+    }
 
 
 def tensors(batch):
-    return dict(input_ids=torch.tensor([batch.ids]), attention_mask=torch.tensor([batch.attention_mask]),
-                token_type_ids=torch.tensor([batch.type_ids]))
+    return dict(
+        input_ids=torch.tensor([batch.ids]),
+        attention_mask=torch.tensor([batch.attention_mask]),
+        token_type_ids=torch.tensor([batch.type_ids]),
+    )
 
 
 def figures(x):
@@ -125,31 +143,73 @@ def write_model(seed, name):
     folder = OUT / name
     folder.mkdir(parents=True, exist_ok=True)
     max_length = 48 if name == "mean-pooled" else POSITIONS
-    config = dict(architectures=["BertForSequenceClassification" if labels else "BertModel"], model_type="bert",
-                  hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=inner,
-                  hidden_act=activation, max_position_embeddings=POSITIONS, type_vocab_size=2, vocab_size=len(VOCAB),
-                  layer_norm_eps=1e-12, pad_token_id=0, position_embedding_type="absolute")
+    config = dict(
+        architectures=["BertForSequenceClassification" if labels else "BertModel"],
+        model_type="bert",
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=inner,
+        hidden_act=activation,
+        max_position_embeddings=POSITIONS,
+        type_vocab_size=2,
+        vocab_size=len(VOCAB),
+        layer_norm_eps=1e-12,
+        pad_token_id=0,
+        position_embedding_type="absolute",
+    )
     if labels:
         config["id2label"] = {str(i): f"LABEL_{i}" for i in range(labels)}
         config["label2id"] = {f"LABEL_{i}": i for i in range(labels)}
     write_json(folder / "config.json", config)
-    write_json(folder / "tokenizer_config.json", dict(
-        do_lower_case=True, tokenize_chinese_chars=True, strip_accents=None, tokenizer_class="BertTokenizer",
-        model_max_length=POSITIONS, unk_token="[UNK]", sep_token="[SEP]", pad_token="[PAD]", cls_token="[CLS]", mask_token="[MASK]"))
+    write_json(
+        folder / "tokenizer_config.json",
+        dict(
+            do_lower_case=True,
+            tokenize_chinese_chars=True,
+            strip_accents=None,
+            tokenizer_class="BertTokenizer",
+            model_max_length=POSITIONS,
+            unk_token="[UNK]",
+            sep_token="[SEP]",
+            pad_token="[PAD]",
+            cls_token="[CLS]",
+            mask_token="[MASK]",
+        ),
+    )
     (folder / "vocab.txt").write_text("\n".join(VOCAB) + "\n")
     if not labels:
-        module = lambda i, path, kind: dict(idx=i, name=str(i), path=path, type=f"sentence_transformers.models.{kind}")
+        module = lambda i, path, kind: dict(
+            idx=i, name=str(i), path=path, type=f"sentence_transformers.models.{kind}"
+        )
         mean = name == "mean-pooled"
-        write_json(folder / "modules.json", [module(0, "", "Transformer"), module(1, "1_Pooling", "Pooling")]
-                   + ([module(2, "2_Normalize", "Normalize")] if mean else []))
-        write_json(folder / "1_Pooling/config.json", dict(
-            word_embedding_dimension=hidden, pooling_mode_cls_token=not mean, pooling_mode_mean_tokens=mean,
-            pooling_mode_max_tokens=False, pooling_mode_mean_sqrt_len_tokens=False))
-        write_json(folder / "sentence_bert_config.json", dict(max_seq_length=max_length, do_lower_case=False))
+        write_json(
+            folder / "modules.json",
+            [module(0, "", "Transformer"), module(1, "1_Pooling", "Pooling")]
+            + ([module(2, "2_Normalize", "Normalize")] if mean else []),
+        )
+        write_json(
+            folder / "1_Pooling/config.json",
+            dict(
+                word_embedding_dimension=hidden,
+                pooling_mode_cls_token=not mean,
+                pooling_mode_mean_tokens=mean,
+                pooling_mode_max_tokens=False,
+                pooling_mode_mean_sqrt_len_tokens=False,
+            ),
+        )
+        write_json(
+            folder / "sentence_bert_config.json",
+            dict(max_seq_length=max_length, do_lower_case=False),
+        )
 
     tokenizer = BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=True)
     tokenizer.enable_truncation(max_length, strategy="longest_first")
-    encoded = [tokenizer.encode(*pair) for pair in PAIRS] if labels else [tokenizer.encode(text) for text in TEXTS]
+    encoded = (
+        [tokenizer.encode(*pair) for pair in PAIRS]
+        if labels
+        else [tokenizer.encode(text) for text in TEXTS]
+    )
 
     def model(w):
         kind = BertForSequenceClassification if labels else BertModel
@@ -172,7 +232,11 @@ def write_model(seed, name):
         w["classifier.bias"] = -1 - z.mean(0) * scale
     stored = {key: value.to(dtype).contiguous() for key, value in w.items()}
     m = model({key: value.float() for key, value in stored.items()})
-    forward = (lambda m, e: m(**tensors(e)).logits[0]) if labels else (lambda m, e: pool(m(**tensors(e)).last_hidden_state[0]))
+    forward = (
+        (lambda m, e: m(**tensors(e)).logits[0])
+        if labels
+        else (lambda m, e: pool(m(**tensors(e)).last_hidden_state[0]))
+    )
     results = [forward(m, e) for e in encoded]
     exact = [forward(m.double(), e) for e in encoded]
     off = max(float((a - b).abs().max()) for a, b in zip(results, exact))
@@ -181,22 +245,35 @@ def write_model(seed, name):
     if labels:
         stored = prefixed(stored)
     if name == "old-names":
-        stored = {key.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): value
-                  for key, value in stored.items()}
+        stored = {
+            key.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+                "LayerNorm.bias", "LayerNorm.beta"
+            ): value
+            for key, value in stored.items()
+        }
         stored["bert.embeddings.position_ids"] = torch.arange(POSITIONS)[None]
     if name == "mean-pooled":
         stored["embeddings.position_ids"] = torch.arange(POSITIONS)[None]
     save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
     if labels:
-        cases = [dict(query=q, passage=p, ids=e.ids, query_tokens=e.type_ids.count(0), logits=figures(z))
-                 for (q, p), e, z in zip(PAIRS, encoded, results)]
+        cases = [
+            dict(query=q, passage=p, ids=e.ids, query_tokens=e.type_ids.count(0), logits=figures(z))
+            for (q, p), e, z in zip(PAIRS, encoded, results)
+        ]
     else:
-        cases = [dict(text=t, ids=e.ids, embedding=figures(z)) for t, e, z in zip(TEXTS, encoded, results)]
+        cases = [
+            dict(text=t, ids=e.ids, embedding=figures(z))
+            for t, e, z in zip(TEXTS, encoded, results)
+        ]
     lines = ",\n".join(" " + json.dumps(case) for case in cases)
-    (folder / "expected.json").write_text(f'{{"max_length": {max_length}, "cases": [\n{lines}\n]}}\n')
+    (folder / "expected.json").write_text(
+        f'{{"max_length": {max_length}, "cases": [\n{lines}\n]}}\n'
+    )
     spread = torch.stack(results)
     size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
-    print(f"{name}: {size} bytes, f32 to f64 {off:.1e}, figures {float(spread.min()):.3f} to {float(spread.max()):.3f}")
+    print(
+        f"{name}: {size} bytes, f32 to f64 {off:.1e}, figures {float(spread.min()):.3f} to {float(spread.max()):.3f}"
+    )
 
 
 if __name__ == "__main__":

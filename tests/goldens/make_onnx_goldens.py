@@ -27,11 +27,18 @@ expected.json of each folder: {"texts": [[query, passage], ...], "files": {name:
 for the encoder the mean of the token vectors of `passage`; one run a text, without padding. Names,
 documentation and value infos are stripped: nothing may depend on them.
 """
+
 import json, os, shutil, subprocess, sys, tempfile, warnings
 from pathlib import Path
 import numpy as np
 import onnx, onnxruntime, torch
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    QuantFormat,
+    QuantType,
+    quantize_dynamic,
+    quantize_static,
+)
 from onnxruntime.transformers import optimizer
 from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.onnx_model import OnnxModel
@@ -55,12 +62,15 @@ def torch_model(folder, w, labels, attention):
 
 class TokenVectors(torch.nn.Module):
     """An encoder with the three inputs in order and one output."""
+
     def __init__(self, model):
         super().__init__()
         self.model = model
 
     def forward(self, input_ids, attention_mask, token_type_ids):
-        return self.model(input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids).last_hidden_state
+        return self.model(
+            input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids
+        ).last_hidden_state
 
 
 def sample():
@@ -76,34 +86,69 @@ def export(model, path, dynamo):
         model, outputs = TokenVectors(model), ["last_hidden_state"]
     if dynamo:
         batch, length = torch.export.Dim("batch"), torch.export.Dim("length", max=POSITIONS)
-        torch.onnx.export(model, sample(), path, input_names=NAMES, output_names=outputs, dynamo=True, external_data=False,
-                          dynamic_shapes={name: {0: batch, 1: length} for name in NAMES}, verbose=False)
+        torch.onnx.export(
+            model,
+            sample(),
+            path,
+            input_names=NAMES,
+            output_names=outputs,
+            dynamo=True,
+            external_data=False,
+            dynamic_shapes={name: {0: batch, 1: length} for name in NAMES},
+            verbose=False,
+        )
     else:
         axes = {name: {0: "batch", 1: "length"} for name in NAMES}
-        torch.onnx.export(model, sample(), path, input_names=NAMES, output_names=outputs, dynamo=False, opset_version=14,
-                          dynamic_axes=axes | {outputs[0]: {0: "batch"}})
+        torch.onnx.export(
+            model,
+            sample(),
+            path,
+            input_names=NAMES,
+            output_names=outputs,
+            dynamo=False,
+            opset_version=14,
+            dynamic_axes=axes | {outputs[0]: {0: "batch"}},
+        )
 
 
 def fuse(source, target, mha=False, tanh=False, half=False):
     options = FusionOptions("bert")
     options.use_multi_head_attention, options.enable_gelu_approximation = mha, tanh
-    model = optimizer.optimize_model(str(source), "bert", HEADS, HIDDEN, opt_level=0, optimization_options=options)
+    model = optimizer.optimize_model(
+        str(source), "bert", HEADS, HIDDEN, opt_level=0, optimization_options=options
+    )
     if half:
         model.convert_float_to_float16(keep_io_types=True)
     model.save_model_to_file(str(target))
 
 
 def dynamic(source, target, kind, channel):
-    quantize_dynamic(str(source), str(target), weight_type=kind, per_channel=channel, extra_options={"DefaultTensorType": 1})
+    quantize_dynamic(
+        str(source),
+        str(target),
+        weight_type=kind,
+        per_channel=channel,
+        extra_options={"DefaultTensorType": 1},
+    )
 
 
 def static(source, target, feeds):
     class Reader(CalibrationDataReader):
         rows = iter(feeds)
+
         def get_next(self):
             return next(self.rows, None)
-    quantize_static(str(source), str(target), Reader(), quant_format=QuantFormat.QDQ, per_channel=True,
-                    op_types_to_quantize=["MatMul", "Gemm", "Gather"], activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8)
+
+    quantize_static(
+        str(source),
+        str(target),
+        Reader(),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        op_types_to_quantize=["MatMul", "Gemm", "Gather"],
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
 
 
 def session_optimised(source, target):
@@ -126,7 +171,11 @@ def strip(path):
     for node in graph.node:
         node.doc_string, node.name = "", ""
         del node.metadata_props[:]
-        renamed |= {name: f"v{len(renamed) + i}" for i, name in enumerate(node.output) if name and name not in kept}
+        renamed |= {
+            name: f"v{len(renamed) + i}"
+            for i, name in enumerate(node.output)
+            if name and name not in kept
+        }
         node.input[:] = [renamed.get(name, name) for name in node.input]
         node.output[:] = [renamed.get(name, name) for name in node.output]
     model.producer_version = graph.doc_string = ""
@@ -136,7 +185,11 @@ def strip(path):
 def feeds(tokenizer, labels):
     for query, passage in TEXTS:
         e = tokenizer.encode(query, passage) if labels else tokenizer.encode(passage)
-        yield {"input_ids": np.array([e.ids]), "attention_mask": np.array([e.attention_mask]), "token_type_ids": np.array([e.type_ids])}
+        yield {
+            "input_ids": np.array([e.ids]),
+            "attention_mask": np.array([e.attention_mask]),
+            "token_type_ids": np.array([e.type_ids]),
+        }
 
 
 def expected(path, rows, labels):
@@ -154,16 +207,35 @@ def expected(path, rows, labels):
 def write_folder(name, seed, labels, activation):
     folder = OUT / name
     folder.mkdir(parents=True, exist_ok=True)
-    config = dict(architectures=["BertForSequenceClassification" if labels else "BertModel"], model_type="bert",
-                  hidden_size=HIDDEN, num_hidden_layers=LAYERS, num_attention_heads=HEADS, intermediate_size=INNER,
-                  hidden_act=activation, max_position_embeddings=POSITIONS, type_vocab_size=2, vocab_size=len(VOCAB),
-                  layer_norm_eps=1e-12, pad_token_id=0)
+    config = dict(
+        architectures=["BertForSequenceClassification" if labels else "BertModel"],
+        model_type="bert",
+        hidden_size=HIDDEN,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS,
+        intermediate_size=INNER,
+        hidden_act=activation,
+        max_position_embeddings=POSITIONS,
+        type_vocab_size=2,
+        vocab_size=len(VOCAB),
+        layer_norm_eps=1e-12,
+        pad_token_id=0,
+    )
     if labels:
-        config |= dict(id2label={str(i): f"LABEL_{i}" for i in range(labels)}, label2id={f"LABEL_{i}": i for i in range(labels)})
+        config |= dict(
+            id2label={str(i): f"LABEL_{i}" for i in range(labels)},
+            label2id={f"LABEL_{i}": i for i in range(labels)},
+        )
     else:
-        write_json(folder / "1_Pooling/config.json", dict(word_embedding_dimension=HIDDEN, pooling_mode_mean_tokens=True))
+        write_json(
+            folder / "1_Pooling/config.json",
+            dict(word_embedding_dimension=HIDDEN, pooling_mode_mean_tokens=True),
+        )
     write_json(folder / "config.json", config)
-    write_json(folder / "tokenizer_config.json", dict(do_lower_case=True, tokenizer_class="BertTokenizer", model_max_length=POSITIONS))
+    write_json(
+        folder / "tokenizer_config.json",
+        dict(do_lower_case=True, tokenizer_class="BertTokenizer", model_max_length=POSITIONS),
+    )
     (folder / "vocab.txt").write_text("\n".join(VOCAB) + "\n")
     tokenizer = BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=True)
     tokenizer.enable_truncation(POSITIONS, strategy="longest_first")
@@ -201,10 +273,18 @@ def write_folder(name, seed, labels, activation):
     for path in files:
         off = np.abs(np.array(results[path.stem]) - exact).max()
         ops = {node.op_type for node in onnx.load(path).graph.node}
-        print(f"{name}/{path.name}: {path.stat().st_size} bytes, {off:.1e} from torch_eager, {len(ops)} operators")
-        assert off < (1e-5 if not any(kind in path.stem for kind in (*QUANTIZED, "f16", "tanh")) else 1.0), path
-    lines = ",\n".join(f"  {json.dumps(file)}: {json.dumps(rows)}" for file, rows in results.items())
-    (folder / "expected.json").write_text(f'{{"texts": {json.dumps(TEXTS)},\n "files": {{\n{lines}\n}}}}\n')
+        print(
+            f"{name}/{path.name}: {path.stat().st_size} bytes, {off:.1e} from torch_eager, {len(ops)} operators"
+        )
+        assert off < (
+            1e-5 if not any(kind in path.stem for kind in (*QUANTIZED, "f16", "tanh")) else 1.0
+        ), path
+    lines = ",\n".join(
+        f"  {json.dumps(file)}: {json.dumps(rows)}" for file, rows in results.items()
+    )
+    (folder / "expected.json").write_text(
+        f'{{"texts": {json.dumps(TEXTS)},\n "files": {{\n{lines}\n}}}}\n'
+    )
 
 
 def optimum(model, folder, target):
@@ -225,4 +305,8 @@ if __name__ == "__main__":
         write_folder("one-label", 1, 1, "gelu")
         write_folder("two-labels", 2, 2, "gelu_new")
         write_folder("encoder", 3, 0, "gelu")
-    print(sum(f.stat().st_size for f in OUT.rglob("*") if f.is_file()), "bytes in all", file=sys.stderr)
+    print(
+        sum(f.stat().st_size for f in OUT.rglob("*") if f.is_file()),
+        "bytes in all",
+        file=sys.stderr,
+    )

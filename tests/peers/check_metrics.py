@@ -7,6 +7,7 @@ Random judgements (graded, some negative, some of documents that nobody ranked) 
 equal scores; the model is tests/data/model/old-names. nDCG@10, MRR@10, MAP and Recall@100 of the run
 and of what the binary makes of it must be trec_eval's to 1e-6.
 """
+
 import json, sys, tempfile
 from pathlib import Path
 import numpy as np
@@ -20,8 +21,12 @@ def write_collection(folder, r, documents, queries, depth):
     text = lambda: " ".join(r.choice(WORDS, int(r.integers(1, 12))))
     lines = lambda rows: "".join(json.dumps(row) + "\n" for row in rows)
     docs = [f"d{i}" for i in range(documents)]
-    (folder / "corpus.jsonl").write_text(lines({"_id": d, "title": text() if r.random() < 0.5 else "", "text": text()} for d in docs))
-    (folder / "queries.jsonl").write_text(lines({"_id": f"q{i}", "text": text()} for i in range(queries)))
+    (folder / "corpus.jsonl").write_text(
+        lines({"_id": d, "title": text() if r.random() < 0.5 else "", "text": text()} for d in docs)
+    )
+    (folder / "queries.jsonl").write_text(
+        lines({"_id": f"q{i}", "text": text()} for i in range(queries))
+    )
     qrels, run = "query-id\tcorpus-id\tscore\n", ""
     for i in range(queries):
         judged = r.choice(docs, int(r.integers(2, 30)), replace=False)
@@ -40,13 +45,17 @@ def main():
     binary, failed = sys.argv[1], False
     with tempfile.TemporaryDirectory() as tmp:
         tmp = Path(tmp)
-        model = common.convert(binary, Path(__file__).parents[1] / "data/model/old-names", tmp / "m.lane", "f32")
+        model = common.convert(
+            binary, Path(__file__).parents[1] / "data/model/old-names", tmp / "m.lane", "f32"
+        )
         for seed, shape in enumerate([(300, 20, 100), (60, 10, 40), (40, 5, 5)]):
             folder = tmp / str(seed)
             folder.mkdir()
             write_collection(folder, np.random.Generator(np.random.PCG64(seed)), *shape)
             _, _, qrels, run = common.read_dataset(folder)
-            failed |= common.compare_eval(binary, folder, model, tmp / "run.trec", f"made-up {seed}", qrels, run)[1]
+            failed |= common.compare_eval(
+                binary, folder, model, tmp / "run.trec", f"made-up {seed}", qrels, run
+            )[1]
     sys.exit(failed)
 
 

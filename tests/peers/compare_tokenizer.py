@@ -56,9 +56,10 @@ def text_sets(folder):
         yield path.name, rows + [decoded for row in rows for decoded in hex_fields(row)]
     for path in sorted((folder / "golden").glob("*.jsonl.gz")):
         rows = [json.loads(line) for line in lines(path)]
-        yield "golden/" + path.name, [
-            [r["query"], r["passage"]] if "query" in r else r["text"] for r in rows
-        ]
+        yield (
+            "golden/" + path.name,
+            [[r["query"], r["passage"]] if "query" in r else r["text"] for r in rows],
+        )
 
 
 def hex_fields(row):
@@ -149,8 +150,12 @@ def main():
     parser.add_argument("binary", help="the lanerank program")
     root = pathlib.Path(__file__).resolve().parents[2]
     parser.add_argument("--data", type=pathlib.Path, default=root.parent / "shared" / "data")
-    parser.add_argument("--only", default="", help="vocabularies and sets whose names have this in them")
-    parser.add_argument("--max-length", type=int, action="append", help="instead of 512, 128 and 16")
+    parser.add_argument(
+        "--only", default="", help="vocabularies and sets whose names have this in them"
+    )
+    parser.add_argument(
+        "--max-length", type=int, action="append", help="instead of 512, 128 and 16"
+    )
     args = parser.parse_args()
     max_lengths = args.max_length or MAX_LENGTHS
     texts = [("code points", list(code_points())), *text_sets(args.data / "text")]
@@ -168,7 +173,9 @@ def main():
                 differing += sum(counts)
                 sequences += len(inputs) * len(lengths)
                 case = "cased" if cased else "uncased"
-                print(f"{name} {case} {kind}: {len(inputs)} x {lengths}: {counts} differ", flush=True)
+                print(
+                    f"{name} {case} {kind}: {len(inputs)} x {lengths}: {counts} differ", flush=True
+                )
     print(f"{differing} of {sequences} sequences differ")
     return differing > 0
 

@@ -9,11 +9,14 @@ not. Writes OUT/<shape>-<seed>/{config.json, vocab.txt, tokenizer.json, ..., mod
 model.onnx, ort_logits.json}; the first seed is make_models.py's own. `--logits-only` writes
 ort_logits.json ({request: [logit of each passage]}) into folders that exist.
 """
+
 import argparse, importlib.util, json, sys
 from pathlib import Path
 import common
 
-ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+ap = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 ap.add_argument("folders", nargs="+", type=Path, metavar="OUT")
 ap.add_argument("--peers", type=Path, default=Path("../shared/peers"))
 ap.add_argument("--shape", action="append")
@@ -37,6 +40,7 @@ spec = importlib.util.spec_from_file_location("make_models", a.peers / "make_mod
 make_models = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(make_models)
 from safetensors.numpy import load_file
+
 for shape in a.shape or ["tinybert", "minilm12"]:
     own = make_models.SEEDS[shape]
     for seed in [own + 100 * i for i in range(a.seeds)]:
@@ -45,6 +49,8 @@ for shape in a.shape or ["tinybert", "minilm12"]:
         sys.argv = ["make_models.py", str(out), "--only", shape, "--no-onnx"]
         make_models.main()
         (out / shape).rename(folder)
-        make_models.build_onnx(load_file(folder / "model.safetensors"), shape, folder / "model.onnx")
+        make_models.build_onnx(
+            load_file(folder / "model.safetensors"), shape, folder / "model.onnx"
+        )
         write_logits(folder)
     make_models.SEEDS[shape] = own

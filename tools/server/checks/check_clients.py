@@ -9,6 +9,7 @@ reranker and the openai SDK. Each must return the order and, bit for bit as f32,
 `lanerank rerank` on the same texts, and must understand our errors. The model is the embedded one;
 vectors come from tests/data/model/mean-pooled.
 """
+
 import argparse, json, math, struct, subprocess, tempfile
 from common import ROOT, Server
 
@@ -50,6 +51,7 @@ def fails(name, error, words, call):
 
 def check_cohere(url, want):
     import cohere
+
     v1 = cohere.Client("a-token", base_url=url)
     for documents in [TEXTS, [{"text": t} for t in TEXTS]]:
         answer = v1.rerank(query=QUERY, documents=documents, model=MODEL, return_documents=True)
@@ -59,19 +61,32 @@ def check_cohere(url, want):
     v2 = cohere.ClientV2("a-token", base_url=url)
     answer = v2.rerank(query=QUERY, documents=TEXTS, model=MODEL, top_n=3)
     same("cohere v2", [(r.index, r.relevance_score) for r in answer.results], want[:3])
-    fails("cohere v2, unknown model", cohere.errors.NotFoundError, "no model",
-          lambda: v2.rerank(query=QUERY, documents=TEXTS, model="none"))
-    fails("cohere v2, no documents", cohere.errors.BadRequestError, "cannot be empty",
-          lambda: v2.rerank(query=QUERY, documents=[], model=MODEL))
+    fails(
+        "cohere v2, unknown model",
+        cohere.errors.NotFoundError,
+        "no model",
+        lambda: v2.rerank(query=QUERY, documents=TEXTS, model="none"),
+    )
+    fails(
+        "cohere v2, no documents",
+        cohere.errors.BadRequestError,
+        "cannot be empty",
+        lambda: v2.rerank(query=QUERY, documents=[], model=MODEL),
+    )
     stranger = cohere.ClientV2("wrong", base_url=url)
-    fails("cohere v2, wrong token", cohere.errors.UnauthorizedError, "bearer token",
-          lambda: stranger.rerank(query=QUERY, documents=TEXTS, model=MODEL))
+    fails(
+        "cohere v2, wrong token",
+        cohere.errors.UnauthorizedError,
+        "bearer token",
+        lambda: stranger.rerank(query=QUERY, documents=TEXTS, model=MODEL),
+    )
 
 
 def check_langchain(url, want):
     from langchain_core.documents import Document
     from langchain_community.document_compressors import jina_rerank
     from langchain_cohere import CohereRerank
+
     documents = [Document(page_content=t, metadata={"n": i}) for i, t in enumerate(TEXTS)]
     jina_rerank.JINA_API_URL = url + "/v1/rerank"
     jina = jina_rerank.JinaRerank(jina_api_key="a-token", model=MODEL, top_n=4)
@@ -80,21 +95,33 @@ def check_langchain(url, want):
         ranked = reranker.compress_documents(documents, QUERY)
         same(name, [(d.metadata["n"], d.metadata["relevance_score"]) for d in ranked], want[:4])
     stranger = jina_rerank.JinaRerank(jina_api_key="wrong", model=MODEL)
-    fails("LangChain JinaRerank, wrong token", RuntimeError, "bearer token",
-          lambda: stranger.compress_documents(documents, QUERY))
+    fails(
+        "LangChain JinaRerank, wrong token",
+        RuntimeError,
+        "bearer token",
+        lambda: stranger.compress_documents(documents, QUERY),
+    )
 
 
 def check_llama_index(url, want):
     from llama_index.core.schema import NodeWithScore, TextNode
     from llama_index.postprocessor.tei_rerank import TextEmbeddingInference
-    nodes = [NodeWithScore(node=TextNode(text=t, id_=str(i)), score=0.0) for i, t in enumerate(TEXTS)]
+
+    nodes = [
+        NodeWithScore(node=TextNode(text=t, id_=str(i)), score=0.0) for i, t in enumerate(TEXTS)
+    ]
     reranker = TextEmbeddingInference(base_url=url, top_n=3, auth_token="Bearer a-token")
     ranked = reranker.postprocess_nodes(nodes, query_str=QUERY)
-    same("LlamaIndex TextEmbeddingInference", [(int(n.node.node_id), n.score) for n in ranked], want[:3])
+    same(
+        "LlamaIndex TextEmbeddingInference",
+        [(int(n.node.node_id), n.score) for n in ranked],
+        want[:3],
+    )
 
 
 def check_openai(url, binary, encoder):
     import openai
+
     client = openai.OpenAI(base_url=url + "/v1", api_key="a-token", max_retries=0)
     lines = "".join(json.dumps(t) + "\n" for t in TEXTS)
     command = [binary, "embed", "--model", encoder]
@@ -106,8 +133,12 @@ def check_openai(url, binary, encoder):
         assert [[f32(x) for x in d.embedding] for d in answer.data] == want
     assert answer.usage.total_tokens > 20
     print(f"openai: {len(want)} vectors, the same bits")
-    fails("openai, cross-encoder", openai.UnprocessableEntityError, "cross-encoder",
-          lambda: client.embeddings.create(model=MODEL, input="a"))
+    fails(
+        "openai, cross-encoder",
+        openai.UnprocessableEntityError,
+        "cross-encoder",
+        lambda: client.embeddings.create(model=MODEL, input="a"),
+    )
     assert {m.id for m in client.models.list()} == {MODEL, "encoder"}
 
 
@@ -123,9 +154,13 @@ def check_plain(server, want):
 
 def main():
     clients = ["plain", "cohere", "langchain", "llama_index", "openai"]
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("binary")
-    parser.add_argument("--only", nargs="+", choices=clients, default=clients, help="clients to check")
+    parser.add_argument(
+        "--only", nargs="+", choices=clients, default=clients, help="clients to check"
+    )
     args = parser.parse_args()
     binary = args.binary
     with tempfile.TemporaryDirectory() as tmp:

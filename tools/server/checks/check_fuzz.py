@@ -7,17 +7,48 @@ Schemathesis makes valid and invalid requests from our /openapi.json and checks 
 it. Bodies that it does not generate follow: truncated, mutated, nested, huge, with bad bytes and
 bad HTTP. At the end the server must answer as before, with every thread alive.
 """
+
 import argparse, http.client, json, random, socket, subprocess, sys, tempfile, urllib.request
 from pathlib import Path
 from common import ROOT, Server
 
 GOOD = {
-    "/rerank": {"query": "keep bread", "texts": ["bread", "stone"], "truncate": True, "explain": True, "model": "default"},
-    "/v1/rerank": {"query": "keep bread", "documents": ["bread", {"text": "stone"}], "top_n": 1, "model": "default"},
+    "/rerank": {
+        "query": "keep bread",
+        "texts": ["bread", "stone"],
+        "truncate": True,
+        "explain": True,
+        "model": "default",
+    },
+    "/v1/rerank": {
+        "query": "keep bread",
+        "documents": ["bread", {"text": "stone"}],
+        "top_n": 1,
+        "model": "default",
+    },
     "/v2/rerank": {"query": "keep bread", "documents": ["bread", "stone"], "max_tokens_per_doc": 5},
     "/v1/embeddings": {"input": ["bread"], "model": "encoder", "encoding_format": "base64"},
 }
-VALUES = [None, True, -1, 0, 1e400, 2**63, 2**64, -2**70, 1.5, "", "\0", "x" * 70000, [], {}, [[]], [None], [1], {"a": {}}]
+VALUES = [
+    None,
+    True,
+    -1,
+    0,
+    1e400,
+    2**63,
+    2**64,
+    -(2**70),
+    1.5,
+    "",
+    "\0",
+    "x" * 70000,
+    [],
+    {},
+    [[]],
+    [None],
+    [1],
+    {"a": {}},
+]
 
 
 # A missed deadline is a legal answer, and the only status from 500 up that a request can cause.
@@ -26,12 +57,32 @@ CONFIG = '[checks.not_a_server_error]\nexpected-statuses = ["2xx", "3xx", "4xx",
 
 def schemathesis(url, examples, folder):
     (folder / "schemathesis.toml").write_text(CONFIG)
-    command = [Path(sys.executable).parent / "schemathesis", "--config-file", folder / "schemathesis.toml", "run", f"{url}/openapi.json", "--url", url,
-               "--max-examples", str(examples), "--phases", "examples,coverage,fuzzing", "--mode", "all",
-               "--checks", "not_a_server_error,status_code_conformance,content_type_conformance,"
-               "response_schema_conformance,response_headers_conformance,unsupported_method",
-               "--continue-on-failure", "--suppress-health-check", "all", "--seed", "1", "--no-color",
-               "--generation-database", "none"]
+    command = [
+        Path(sys.executable).parent / "schemathesis",
+        "--config-file",
+        folder / "schemathesis.toml",
+        "run",
+        f"{url}/openapi.json",
+        "--url",
+        url,
+        "--max-examples",
+        str(examples),
+        "--phases",
+        "examples,coverage,fuzzing",
+        "--mode",
+        "all",
+        "--checks",
+        "not_a_server_error,status_code_conformance,content_type_conformance,"
+        "response_schema_conformance,response_headers_conformance,unsupported_method",
+        "--continue-on-failure",
+        "--suppress-health-check",
+        "all",
+        "--seed",
+        "1",
+        "--no-color",
+        "--generation-database",
+        "none",
+    ]
     # Schemathesis writes a cache of crashes into its working folder.
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     print("\n".join(done.stdout.splitlines()[-25:]))
@@ -47,7 +98,16 @@ def mutated(body, random):
     elif kind == 1:
         body.pop(random.choice(list(body)))
     elif kind == 2:
-        body[random.choice(["model", "deadline_ms", "on_deadline", "top_n", "rank_fields", "dimensions"])] = random.choice(VALUES)
+        body[
+            random.choice([
+                "model",
+                "deadline_ms",
+                "on_deadline",
+                "top_n",
+                "rank_fields",
+                "dimensions",
+            ])
+        ] = random.choice(VALUES)
     text = json.dumps(body).encode()
     if kind == 3:
         text = text[: random.randrange(len(text))]
@@ -64,9 +124,15 @@ def big():
     yield b'{"query":"a","texts":[' + b'"",' * 600000 + b'""]}'
     yield b"[" * 100000
     yield b'{"query":' + b'{"a":' * 50000
-    yield b'{"query":"a","documents":[' + b'{"text":' * 200 + b'1' + b"}" * 200 + b"]}"
+    yield b'{"query":"a","documents":[' + b'{"text":' * 200 + b"1" + b"}" * 200 + b"]}"
     yield b" " * (2 << 20)
-    yield b'{"query":"a b","explain":true,"model":"default","texts":[' + b'"' + b"a " * 2000 + b'",' * 300 + b'""]}'
+    yield (
+        b'{"query":"a b","explain":true,"model":"default","texts":['
+        + b'"'
+        + b"a " * 2000
+        + b'",' * 300
+        + b'""]}'
+    )
     yield b'{"query":"a b","explain":true,"model":"default","texts":["' + b"a.b " * 400000 + b'"]}'
     yield b'{"query":"' + b"\\u0000" * 100000 + b'","texts":["' + "𝕭".encode() * 100000 + b'"]}'
 
@@ -89,7 +155,9 @@ def send(address, path, body, statuses):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("binary")
     parser.add_argument("--examples", type=int, default=400, help="schemathesis examples per route")
     args = parser.parse_args()
@@ -97,7 +165,9 @@ def main():
     with tempfile.TemporaryDirectory() as tmp:
         encoder = f"{tmp}/e.lane"
         source, default = ROOT / "tests/data/model/mean-pooled", ROOT / "src/assets/default.lane"
-        subprocess.run([args.binary, "convert", source, "-o", encoder], check=True, capture_output=True)
+        subprocess.run(
+            [args.binary, "convert", source, "-o", encoder], check=True, capture_output=True
+        )
         # An encoder ranks too, so requests without a model are valid on every route.
         models = ["--model", f"encoder={encoder}", "--model", f"default={default}", "--any-model"]
         with Server(args.binary, *models) as server:
@@ -110,7 +180,10 @@ def main():
                     send(address, path, body, statuses)
             for _ in range(200):
                 with socket.create_connection(address, 10) as raw:
-                    raw.sendall(dice.choice([b"POST /rerank HTTP/1.1\r\nhost: x\r\n", b""]) + dice.randbytes(dice.randrange(1, 500)))
+                    raw.sendall(
+                        dice.choice([b"POST /rerank HTTP/1.1\r\nhost: x\r\n", b""])
+                        + dice.randbytes(dice.randrange(1, 500))
+                    )
             print(f"{sum(statuses.values())} mutated and oversized bodies, by status: {statuses}")
             fine = schemathesis(server.url, args.examples, Path(tmp))
             assert server.post("/rerank", GOOD["/rerank"]) == before, "other scores than before"

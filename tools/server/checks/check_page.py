@@ -7,6 +7,7 @@ Follows a user through the page: paste, press, read the order, the bars, the wor
 the truncated tokens. Markup in texts must stay text, errors must show, and no other server may be
 contacted.
 """
+
 import json, subprocess, sys, tempfile
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -14,20 +15,34 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 from common import ROOT, Server
 
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
 QUERY = "how do I keep bread fresh"
 EVIL = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script><b>bold</b> bread"
-TEXTS = ["The lighthouse was built in 1847.", EVIL,
-         "The refrigerator dries bread out; a paper bag in a box keeps it longest.",
-         "long " + "bread and water " * 300 + "unseen ending"]
+TEXTS = [
+    "The lighthouse was built in 1847.",
+    EVIL,
+    "The refrigerator dries bread out; a paper bag in a box keeps it longest.",
+    "long " + "bread and water " * 300 + "unseen ending",
+]
 
 
 def rerank(driver, query, texts):
     driver.find_element(By.ID, "query").clear()
     driver.find_element(By.ID, "query").send_keys(query)
     # Set rather than typed, as pasting does.
-    driver.execute_script("document.getElementById('passages').value = arguments[0]", "\n".join(texts))
+    driver.execute_script(
+        "document.getElementById('passages').value = arguments[0]", "\n".join(texts)
+    )
     driver.find_element(By.ID, "go").click()
     status = lambda d: d.find_element(By.ID, "status").text
     WebDriverWait(driver, 30).until(lambda d: status(d) not in ("", "…"))
@@ -57,22 +72,33 @@ def check(driver, server, url, token):
         item.find_element(By.CLASS_NAME, "why").click()
         WebDriverWait(driver, 30).until(lambda _: item.find_elements(By.TAG_NAME, "mark"))
         assert item.find_element(By.CLASS_NAME, "text").get_property("textContent") == text
-        explained = server.post("/rerank", {"query": QUERY, "texts": [text], "explain": True}, headers)[0]
+        explained = server.post(
+            "/rerank", {"query": QUERY, "texts": [text], "explain": True}, headers
+        )[0]
         marks = item.find_elements(By.CSS_SELECTOR, ".text mark")
-        effects = [(p["text"], p["effect"]) for p in explained["explanation"] if p["effect"] is not None]
+        effects = [
+            (p["text"], p["effect"]) for p in explained["explanation"] if p["effect"] is not None
+        ]
         assert [m.get_property("textContent") for m in marks] == [word for word, _ in effects]
         for mark, (_, effect) in zip(marks, effects):
             assert mark.get_attribute("class") == ("less" if effect < 0 else "more")
             assert abs(float(mark.get_attribute("title")) - effect) < 1e-3
         assert item.find_element(By.CSS_SELECTOR, ".score span").text == f"{rank['score']:.4f}"
-        width = item.find_element(By.CLASS_NAME, "bar").size["width"] / item.find_element(By.CLASS_NAME, "track").size["width"]
+        width = (
+            item.find_element(By.CLASS_NAME, "bar").size["width"]
+            / item.find_element(By.CLASS_NAME, "track").size["width"]
+        )
         assert abs(width - rank["score"]) < 0.02, (width, rank["score"])
         widths.append(width)
         details = item.find_elements(By.TAG_NAME, "details")
         lost = rank["cut"]["passage_tokens"]
         assert bool(details) == (lost > 0)
         if details:
-            assert details[0].find_element(By.TAG_NAME, "summary").text.startswith(f"{lost} tokens cut")
+            assert (
+                details[0]
+                .find_element(By.TAG_NAME, "summary")
+                .text.startswith(f"{lost} tokens cut")
+            )
             details[0].find_element(By.TAG_NAME, "summary").click()
             assert details[0].find_element(By.TAG_NAME, "s").text.endswith("unseen ending")
     assert widths == sorted(widths, reverse=True)
@@ -86,9 +112,15 @@ def check(driver, server, url, token):
     assert details.find_element(By.TAG_NAME, "s").text.startswith("long bread")
     said = rerank(driver, QUERY, [])
     assert said == "`texts` cannot be empty", said
-    asked = driver.execute_script("return performance.getEntries().filter(e => e.name.includes('://')).map(e => e.name)")
+    asked = driver.execute_script(
+        "return performance.getEntries().filter(e => e.name.includes('://')).map(e => e.name)"
+    )
     assert asked and all(name.startswith(url) for name in asked), asked
-    errors = [e for e in driver.get_log("browser") if "favicon" not in e["message"] and "status of 4" not in e["message"]]
+    errors = [
+        e
+        for e in driver.get_log("browser")
+        if "favicon" not in e["message"] and "status of 4" not in e["message"]
+    ]
     assert not errors, errors
 
 

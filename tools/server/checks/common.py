@@ -1,4 +1,5 @@
 """A running `lanerank serve` for the scripts of this folder."""
+
 import json, re, subprocess, threading, urllib.request
 from pathlib import Path
 
@@ -9,11 +10,21 @@ class Server:
     """Runs the binary on a free port, or on the given one, for the length of a `with`."""
 
     def __init__(self, binary, *args, port=0, env=None, log="warn,lanerank_server=info"):
-        self.command = [binary, "serve", "--listen", f"127.0.0.1:{port}", "--log", log, *map(str, args)]
+        self.command = [
+            binary,
+            "serve",
+            "--listen",
+            f"127.0.0.1:{port}",
+            "--log",
+            log,
+            *map(str, args),
+        ]
         self.env, self.killed = env, False
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.command, stderr=subprocess.PIPE, text=True, env=self.env)
+        self.process = subprocess.Popen(
+            self.command, stderr=subprocess.PIPE, text=True, env=self.env
+        )
         for line in self.process.stderr:
             if found := re.search(r"listening on http://([\d.:]+)", line):
                 self.url = "http://" + found[1]
@@ -46,7 +57,7 @@ class Server:
         with urllib.request.urlopen(self.url + "/metrics") as page:
             for found in page.read().decode().splitlines():
                 if found.startswith(line):
-                    return float(found[len(line):])
+                    return float(found[len(line) :])
         return 0.0
 
     def rss(self):

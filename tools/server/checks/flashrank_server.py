@@ -1,7 +1,8 @@
 """FlashRank behind Python's HTTP server, one thread per connection, for `load.py`.
 
-    python tools/server/checks/flashrank_server.py PORT MODEL_NAME CACHE_DIR
+python tools/server/checks/flashrank_server.py PORT MODEL_NAME CACHE_DIR
 """
+
 import json, sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from flashrank import Ranker, RerankRequest

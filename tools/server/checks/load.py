@@ -17,6 +17,7 @@ Measured with, in a separate Python 3.11:
     pip install "infinity-emb[server,torch,optimum]==0.0.78" "optimum==1.24.*" "transformers<4.49" \\
         "datasets<4" "pyarrow<21" "numpy<2" torch==2.15.0 onnxruntime==1.32.0
 """
+
 import argparse, json, os, re, statistics, subprocess, sys, tempfile, time, urllib.request
 from pathlib import Path
 from common import Server
@@ -30,14 +31,36 @@ def wrk(url, body, connections, seconds):
     """Requests a second, p50 and p99 in milliseconds, and the number of failed answers."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         quoted = body.replace("]==]", "]==\\u005d")
-        script.write(f'wrk.method="POST"\nwrk.headers["content-type"]="application/json"\nwrk.body=[==[{quoted}]==]\n')
+        script.write(
+            f'wrk.method="POST"\nwrk.headers["content-type"]="application/json"\nwrk.body=[==[{quoted}]==]\n'
+        )
         script.flush()
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "60s", "-s", script.name, url]
+        command = [
+            "wrk",
+            "-t1",
+            f"-c{connections}",
+            f"-d{seconds}s",
+            "--latency",
+            "--timeout",
+            "60s",
+            "-s",
+            script.name,
+            url,
+        ]
         out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    milliseconds = lambda p: (lambda m: float(m[1]) * UNITS[m[2]])(re.search(rf"\b{p}%\s+([\d.]+)(us|ms|s|m)\b", out))
+    milliseconds = lambda p: (lambda m: float(m[1]) * UNITS[m[2]])(
+        re.search(rf"\b{p}%\s+([\d.]+)(us|ms|s|m)\b", out)
+    )
     errors = sum(map(int, re.findall(r"Non-2xx or 3xx responses: (\d+)", out)))
-    errors += sum(sum(map(int, re.findall(r"\d+", line))) for line in re.findall(r"Socket errors: (.*)", out))
-    return float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]), milliseconds(50), milliseconds(99), errors
+    errors += sum(
+        sum(map(int, re.findall(r"\d+", line))) for line in re.findall(r"Socket errors: (.*)", out)
+    )
+    return (
+        float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]),
+        milliseconds(50),
+        milliseconds(99),
+        errors,
+    )
 
 
 def processor_seconds(pid):
@@ -50,11 +73,19 @@ class Measured:
     """A server under load; one row per number of connections."""
 
     def __init__(self, name, url, pid, body, seconds):
-        self.name, self.url, self.pid, self.body, self.seconds = name, url, pid, json.dumps(body), seconds
+        self.name, self.url, self.pid, self.body, self.seconds = (
+            name,
+            url,
+            pid,
+            json.dumps(body),
+            seconds,
+        )
 
     def results(self):
         """Number of results in an answer of TEI's or Cohere's shape."""
-        request = urllib.request.Request(self.url, self.body.encode(), {"content-type": "application/json"})
+        request = urllib.request.Request(
+            self.url, self.body.encode(), {"content-type": "application/json"}
+        )
         with urllib.request.urlopen(request, timeout=60) as answer:
             found = json.load(answer)
         return len(found["results"] if isinstance(found, dict) else found)
@@ -78,12 +109,17 @@ def measure(servers, args):
             rps, p50, p99, cpu = (statistics.median(r[k] for r in results) for k in range(4))
             errors = sum(r[4] for r in results)
             rows[server.name].append((rps, p99))
-            print(f"| {server.name} | {connections} | {rps:.0f} | {p50:.2f} | {p99:.2f} | {cpu:.2f} | {errors} |", flush=True)
+            print(
+                f"| {server.name} | {connections} | {rps:.0f} | {p50:.2f} | {p99:.2f} | {cpu:.2f} | {errors} |",
+                flush=True,
+            )
     return rows
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("binary")
     parser.add_argument("--model", required=True)
     parser.add_argument("--workload", required=True)
@@ -100,19 +136,34 @@ def main():
     infinity, engines = args.infinity[:2], args.infinity and (args.infinity[2:] or ["optimum"])
     request = json.loads(Path(args.workload).read_text())[args.request]
     query, args.passages = request["query"], len(request["passages"])
-    tei, cohere = {"query": query, "texts": request["passages"]}, {"model": "model", "query": query, "documents": request["passages"]}
-    print(f"| server, `{args.request}` | connections | requests/s | p50 ms | p99 ms | CPU ms a request | errors |\n|---|---|---|---|---|---|---|")
+    tei, cohere = (
+        {"query": query, "texts": request["passages"]},
+        {"model": "model", "query": query, "documents": request["passages"]},
+    )
+    print(
+        f"| server, `{args.request}` | connections | requests/s | p50 ms | p99 ms | CPU ms a request | errors |\n|---|---|---|---|---|---|---|"
+    )
     peers = []
-    with Server(args.binary, "--model", args.model, log="warn,lanerank_server::server=info") as server:
-        servers = [Measured("lanerank", server.url + "/rerank", server.process.pid, tei, args.seconds)]
+    with Server(
+        args.binary, "--model", args.model, log="warn,lanerank_server::server=info"
+    ) as server:
+        servers = [
+            Measured("lanerank", server.url + "/rerank", server.process.pid, tei, args.seconds)
+        ]
         try:
             if args.flashrank:
                 peers.append(start_flashrank(args, PORT))
-                servers.append(Measured("FlashRank", f"http://127.0.0.1:{PORT}/", peers[-1].pid, tei, args.seconds))
+                servers.append(
+                    Measured(
+                        "FlashRank", f"http://127.0.0.1:{PORT}/", peers[-1].pid, tei, args.seconds
+                    )
+                )
             for port, engine in enumerate(engines, PORT + 1):
                 peers.append(start_infinity(*infinity, engine, port))
                 url = f"http://127.0.0.1:{port}/rerank"
-                servers.append(Measured(f"infinity, {engine}", url, peers[-1].pid, cohere, args.seconds))
+                servers.append(
+                    Measured(f"infinity, {engine}", url, peers[-1].pid, cohere, args.seconds)
+                )
             rows = measure(servers, args)
         finally:
             for peer in peers:
@@ -126,7 +177,12 @@ def main():
 
 
 def start_flashrank(args, port):
-    command = [args.python, Path(__file__).with_name("flashrank_server.py"), str(port), *args.flashrank]
+    command = [
+        args.python,
+        Path(__file__).with_name("flashrank_server.py"),
+        str(port),
+        *args.flashrank,
+    ]
     peer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     while "ready" not in (line := peer.stdout.readline()):
         if not line:
@@ -139,11 +195,31 @@ def start_infinity(command, folder, engine, port):
 
     These are: a separate count of tokens, caches on disk, usage statistics.
     """
-    options = ["--model-id", Path(folder).resolve(), "--served-model-name", "model", "--engine", engine, "--device", "cpu", "--host", "127.0.0.1",
-               "--port", port, "--no-lengths-via-tokenize", "--no-vector-disk-cache", "--log-level", "error"]
+    options = [
+        "--model-id",
+        Path(folder).resolve(),
+        "--served-model-name",
+        "model",
+        "--engine",
+        engine,
+        "--device",
+        "cpu",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        port,
+        "--no-lengths-via-tokenize",
+        "--no-vector-disk-cache",
+        "--log-level",
+        "error",
+    ]
     quiet = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "INFINITY_ANONYMOUS_USAGE_STATS": "0"}
-    peer = subprocess.Popen([command, "v2", *map(str, options)], env={**os.environ, **quiet},
-                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    peer = subprocess.Popen(
+        [command, "v2", *map(str, options)],
+        env={**os.environ, **quiet},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     for _ in range(START):
         time.sleep(1)
         try:

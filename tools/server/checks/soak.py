@@ -8,6 +8,7 @@ deadline, some clients disconnect, and the model file is replaced from time to t
 memory, open files and requests at intervals. Fails on a wrong or lost answer, or if memory grows in
 the second half by more than 5 % and 4 MB. Then kills the server and restarts it on the same port.
 """
+
 import argparse, http.client, json, os, random, shutil, sys, tempfile, threading, time
 from common import ROOT, Server
 
@@ -39,7 +40,11 @@ class Client(threading.Thread):
     def step(self, connection):
         kind = self.random.random()
         texts = [self.text() for _ in range(self.random.choice([1, 1, 5, 5, 20, 100]))]
-        path, field = self.random.choice([("/rerank", "texts"), ("/v1/rerank", "documents"), ("/v2/rerank", "documents")])
+        path, field = self.random.choice([
+            ("/rerank", "texts"),
+            ("/v1/rerank", "documents"),
+            ("/v2/rerank", "documents"),
+        ])
         body, good = {"query": self.text(12), field: texts}, [200]
         if kind < 0.05:
             body, good = {"query": 1}, [422]
@@ -54,13 +59,17 @@ class Client(threading.Thread):
         assert answer.status in [*good, 429], (answer.status, content)
         if answer.status == 200:
             ranks = content if path == "/rerank" else content["results"]
-            assert sorted(r["index"] for r in ranks) == list(range(len(texts))), "an answer without all texts"
+            assert sorted(r["index"] for r in ranks) == list(range(len(texts))), (
+                "an answer without all texts"
+            )
         self.counts[answer.status] = self.counts.get(answer.status, 0) + 1
         return True
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("binary")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--model", default=ROOT / "src/assets/default.lane")
@@ -71,7 +80,9 @@ def main():
         shutil.copy(args.model, model)
         begin, samples = time.time(), []
         end = begin + 60 * args.minutes
-        with Server(args.binary, "--model", model, log="error,lanerank_server::server=info") as server:
+        with Server(
+            args.binary, "--model", model, log="error,lanerank_server::server=info"
+        ) as server:
             address = server.url.removeprefix("http://").split(":")
             clients = [Client(address, seed, end) for seed in range(args.clients)]
             for client in clients:
@@ -83,10 +94,15 @@ def main():
                 rss, files = server.rss(), server.metric("process_open_fds ")
                 total = sum(sum(c.counts.values()) for c in clients)
                 samples.append(rss)
-                print(f"{time.time() - begin:7.0f} s  {rss / 1e6:7.1f} MB  {files:4.0f} files  {total} requests", flush=True)
+                print(
+                    f"{time.time() - begin:7.0f} s  {rss / 1e6:7.1f} MB  {files:4.0f} files  {total} requests",
+                    flush=True,
+                )
             for client in clients:
                 client.join(90)
-            failures = [c.failure for c in clients if c.failure] + ["still running" for c in clients if c.is_alive()]
+            failures = [c.failure for c in clients if c.failure] + [
+                "still running" for c in clients if c.is_alive()
+            ]
             assert not failures, failures
             reloads = server.metric('lanerank_reloads_total{model="m",outcome="taken"} ')
             assert server.metric("lanerank_requests_in_flight ") == 0
@@ -100,11 +116,15 @@ def main():
             killed = time.time()
             with Server(args.binary, "--model", model, port=port) as again:
                 again.post("/rerank", {"query": "bread", "texts": WORDS})
-                print(f"killed, and serving on the same port again after {1e3 * (time.time() - killed):.0f} ms")
+                print(
+                    f"killed, and serving on the same port again after {1e3 * (time.time() - killed):.0f} ms"
+                )
         half = samples[len(samples) // 2]
         growth = samples[-1] - half
-        print(f"resident memory: {half / 1e6:.1f} MB at half time, {samples[-1] / 1e6:.1f} MB at the end, "
-              f"at most {max(samples) / 1e6:.1f} MB")
+        print(
+            f"resident memory: {half / 1e6:.1f} MB at half time, {samples[-1] / 1e6:.1f} MB at the end, "
+            f"at most {max(samples) / 1e6:.1f} MB"
+        )
         sys.exit(growth > max(0.05 * half, 4e6))
 
 

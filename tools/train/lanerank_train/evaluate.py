@@ -13,8 +13,9 @@ SETS = ("scifact", "cranfield", "wikiqa", "trec-dl-2019", "se-ai", "vaswani", "c
 MORE = ("climate-fever", "negconstraint")
 
 
-def measure(binary: Path, collections: Path, models: dict[str, Path], encoder: Path | None,
-            cache: Path) -> dict:
+def measure(
+    binary: Path, collections: Path, models: dict[str, Path], encoder: Path | None, cache: Path
+) -> dict:
     """nDCG@10 of every set: BM25's, every model's alone and blended, the encoder's by cosine."""
     table = {}
     for name in (*SETS, *MORE):
@@ -28,7 +29,9 @@ def measure(binary: Path, collections: Path, models: dict[str, Path], encoder: P
             row[f"{label} blended"] = blended["after"]["ndcg@10"]
         if encoder:
             run = cosine_run(binary, folder, encoder, cache)
-            row["encoder"] = evaluate(binary, folder, "--run", run, "--first-stage-only")["before"]["ndcg@10"]
+            row["encoder"] = evaluate(binary, folder, "--run", run, "--first-stage-only")["before"][
+                "ndcg@10"
+            ]
         table[name] = row
         print(name, {label: round(value, 4) for label, value in row.items()}, flush=True)
     table["mean"] = {c: float(np.mean([table[s][c] for s in SETS])) for c in table[SETS[0]]}

@@ -10,11 +10,25 @@ import torch
 from safetensors.torch import save_file
 
 from .batches import Pool
-from .model import HEADS, HIDDEN, INNER, LAYERS, POSITIONS, VOCABULARY, CrossEncoder, state_for_hugging_face
+from .model import (
+    HEADS,
+    HIDDEN,
+    INNER,
+    LAYERS,
+    POSITIONS,
+    VOCABULARY,
+    CrossEncoder,
+    state_for_hugging_face,
+)
 from .train import held_out_lists, score_lists
 
 DEPTH = 20
-TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+TOKENIZER_FILES = (
+    "vocab.txt",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+)
 
 
 def calibrate(model: CrossEncoder, pool: Pool) -> dict[str, float]:
@@ -32,7 +46,9 @@ def calibrate(model: CrossEncoder, pool: Pool) -> dict[str, float]:
 
     def closure():
         optimizer.zero_grad()
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(scale * x + shift, y, balance(y))
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(
+            scale * x + shift, y, balance(y)
+        )
         loss.backward()
         return loss
 
@@ -49,8 +65,13 @@ def calibrate(model: CrossEncoder, pool: Pool) -> dict[str, float]:
         expected_calibration_error(torch.sigmoid(z).numpy(), y.numpy(), weights)
         for z in (x, scale * x + shift)
     )
-    return {"scale": scale, "shift": shift, "queries": len(lists), "error_before": before,
-            "error": after}
+    return {
+        "scale": scale,
+        "shift": shift,
+        "queries": len(lists),
+        "error_before": before,
+        "error": after,
+    }
 
 
 def balance(truths: torch.Tensor) -> torch.Tensor:
@@ -59,8 +80,9 @@ def balance(truths: torch.Tensor) -> torch.Tensor:
     return torch.where(truths == 1, 0.5 / share, 0.5 / (1 - share))
 
 
-def expected_calibration_error(scores: np.ndarray, truths: np.ndarray, weights: np.ndarray,
-                               bins: int = 15) -> float:
+def expected_calibration_error(
+    scores: np.ndarray, truths: np.ndarray, weights: np.ndarray, bins: int = 15
+) -> float:
     """Mean distance between score and share of truths over equal bins, by their weight (Guo et al.
     2017, https://arxiv.org/abs/1706.04599)."""
     which = np.minimum((scores * bins).astype(int), bins - 1)
@@ -77,11 +99,20 @@ def export(model: CrossEncoder, encoder: Path, folder: Path) -> None:
     """A folder as Hugging Face's transformers writes it."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {
-        "architectures": ["BertForSequenceClassification"], "model_type": "bert",
-        "vocab_size": VOCABULARY, "hidden_size": HIDDEN, "num_hidden_layers": LAYERS,
-        "num_attention_heads": HEADS, "intermediate_size": INNER, "hidden_act": "gelu",
-        "max_position_embeddings": POSITIONS, "type_vocab_size": 2, "layer_norm_eps": 1e-12,
-        "pad_token_id": 0, "id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0},
+        "architectures": ["BertForSequenceClassification"],
+        "model_type": "bert",
+        "vocab_size": VOCABULARY,
+        "hidden_size": HIDDEN,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": HEADS,
+        "intermediate_size": INNER,
+        "hidden_act": "gelu",
+        "max_position_embeddings": POSITIONS,
+        "type_vocab_size": 2,
+        "layer_norm_eps": 1e-12,
+        "pad_token_id": 0,
+        "id2label": {"0": "LABEL_0"},
+        "label2id": {"LABEL_0": 0},
     }
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     save_file(state_for_hugging_face(model), folder / "model.safetensors", {"format": "pt"})

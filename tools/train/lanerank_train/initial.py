@@ -51,7 +51,9 @@ def alone(encoder: Path, cache: Path) -> torch.Tensor:
         ids = torch.arange(VOCABULARY)[:, None]
         sequences = torch.cat([torch.full_like(ids, 101), ids, torch.full_like(ids, 102)], 1)
         with torch.inference_mode():
-            parts = [bert(input_ids=part).last_hidden_state.mean(1) for part in sequences.split(512)]
+            parts = [
+                bert(input_ids=part).last_hidden_state.mean(1) for part in sequences.split(512)
+            ]
         torch.save(torch.cat(parts), file)
     return torch.load(file)
 

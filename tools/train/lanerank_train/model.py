@@ -33,7 +33,9 @@ class Layer(nn.Module):
         batch, tokens, _ = x.shape
         weight = torch.cat([self.query.weight, self.key.weight, self.value.weight])
         biases = torch.cat([self.query.bias, self.key.bias, self.value.bias])
-        joined = F.linear(x, weight, biases).view(batch, tokens, 3, HEADS, HEAD).permute(2, 0, 3, 1, 4)
+        joined = (
+            F.linear(x, weight, biases).view(batch, tokens, 3, HEADS, HEAD).permute(2, 0, 3, 1, 4)
+        )
         attended = F.scaled_dot_product_attention(*joined, attn_mask=bias)
         return self.finish(x, attended.transpose(1, 2).reshape(batch, tokens, HIDDEN))
 

@@ -61,11 +61,15 @@ def build(pairs: Path, debian: Path, out: Path, tokenizer: Path) -> None:
     query_ids, query_starts = tokenize(tok, texts, 48)
     np.savez(
         out / "pool.npz",
-        passage_ids=passage_ids, passage_starts=passage_starts,
-        query_ids=query_ids, query_starts=query_starts,
+        passage_ids=passage_ids,
+        passage_starts=passage_starts,
+        query_ids=query_ids,
+        query_starts=query_starts,
         label=np.array([label for _, label, _, _ in queries], np.int32),
         origin=np.array([origin for *_, origin in queries], np.int8),
-        held_out=held_out, candidates=candidates, scores=scores,
+        held_out=held_out,
+        candidates=candidates,
+        scores=scores,
     )
     (out / "sources.json").write_text(json.dumps(counts, indent=1) + "\n")
 
@@ -114,8 +118,10 @@ def clause(passage: str) -> str:
 def bm25(passages: list[str], queries: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """BM25's best DEPTH passages of every query, and their scores."""
     stemmer = Stemmer.Stemmer("english")
+
     def cut(texts):
         return bm25s.tokenize(texts, stopwords="en", stemmer=stemmer, show_progress=False)
+
     engine = bm25s.BM25(k1=0.9, b=0.4, backend="numba")
     engine.index(cut(passages), show_progress=False)
     candidates = np.zeros((len(queries), DEPTH), np.int32)

@@ -25,7 +25,9 @@ def embed(binary: Path, model: Path, texts: Path, out: Path) -> None:
         run = subprocess.run(
             [binary, "embed", "--model", model, "--max-length", str(LONGEST)],
             input="\n".join(lines[start : start + 20000]) + "\n",
-            capture_output=True, text=True, check=True,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         rows = np.array([json.loads(line) for line in run.stdout.splitlines()], np.float16)
         scratch = part.with_suffix(".tmp.npy")

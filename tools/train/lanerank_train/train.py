@@ -41,7 +41,9 @@ def longest_passage(done: float) -> int:
 
 def rate(settings: Settings, step: int) -> float:
     warm = min(1.0, (step + 1) / WARM_UP)
-    return settings.rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / settings.steps)))
+    return (
+        settings.rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / settings.steps)))
+    )
 
 
 class Training:
@@ -51,7 +53,9 @@ class Training:
         initialise(self.model, encoder, cache, settings.seed, settings.words)
         self.kept.load_state_dict(self.model.state_dict())
         words = [self.model.word.weight]
-        matrices = [p for n, p in self.model.named_parameters() if p.ndim > 1 and n != "word.weight"]
+        matrices = [
+            p for n, p in self.model.named_parameters() if p.ndim > 1 and n != "word.weight"
+        ]
         vectors = [p for p in self.model.parameters() if p.ndim == 1]
         self.optimizer = torch.optim.AdamW(
             [
@@ -59,7 +63,9 @@ class Training:
                 {"params": matrices, "share": 1.0, "weight_decay": 0.01},
                 {"params": vectors, "share": 1.0, "weight_decay": 0.0},
             ],
-            lr=settings.rate, betas=(0.9, 0.98), fused=True,
+            lr=settings.rate,
+            betas=(0.9, 0.98),
+            fused=True,
         )
         self.step = 0
         self.log = []
@@ -101,16 +107,20 @@ class Training:
         groups = [choose(pool, q, GROUP, rng) for q in queries]
         pairs = [
             (pool.query(q, LONGEST_QUERY), pool.passage(p, longest))
-            for q, group in zip(queries, groups, strict=True) for p in group
+            for q, group in zip(queries, groups, strict=True)
+            for p in group
         ]
-        goal = np.stack([target(pool, q, g, self.settings.lexical)
-                         for q, g in zip(queries, groups, strict=True)])
+        goal = np.stack([
+            target(pool, q, g, self.settings.lexical) for q, g in zip(queries, groups, strict=True)
+        ])
         shifts = np.where(rng.random(len(pairs)) < 0.3, rng.integers(0, 400, len(pairs)), 0)
         logits = torch.zeros(len(pairs))
         for rows, arguments in chunks(pairs, TOKENS_A_CHUNK, shifts):
             logits = logits.index_copy(0, torch.from_numpy(rows), self.model(*arguments))
         logits = logits.view(len(queries), GROUP)
-        loss, parts = self.loss(logits, torch.from_numpy(goal), torch.from_numpy(pool.label[queries] >= 0))
+        loss, parts = self.loss(
+            logits, torch.from_numpy(goal), torch.from_numpy(pool.label[queries] >= 0)
+        )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -139,18 +149,34 @@ class Training:
         torch._foreach_lerp_(kept, new, 1 - keep)
 
     def note(self, sums: np.ndarray, seconds: float) -> None:
-        row = {"step": self.step, "taught": sums[0], "chosen": sums[1], "right": sums[2],
-               "seconds_a_step": seconds}
+        row = {
+            "step": self.step,
+            "taught": sums[0],
+            "chosen": sums[1],
+            "right": sums[2],
+            "seconds_a_step": seconds,
+        }
         if self.step % 500 == 0:
             row["held_out"] = measure(self.kept, self.pool, 400)
         self.log.append(row)
-        print(json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}), flush=True)
+        print(
+            json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}),
+            flush=True,
+        )
 
     def save(self) -> None:
         """A checkpoint that replaces the last one whole."""
         scratch = self.out / "checkpoint.tmp"
-        torch.save({"model": self.model.state_dict(), "kept": self.kept.state_dict(),
-                    "optimizer": self.optimizer.state_dict(), "step": self.step, "log": self.log}, scratch)
+        torch.save(
+            {
+                "model": self.model.state_dict(),
+                "kept": self.kept.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "step": self.step,
+                "log": self.log,
+            },
+            scratch,
+        )
         scratch.rename(self.out / "checkpoint.pt")
 
     def resume(self) -> None:

@@ -50,7 +50,9 @@ def averages(qrels, run):
 
 qrels = {f"q{i}": judgements(i) for i in range(5)}
 run = {f"q{i}": ranking(i) for i in range(5)}
-exponential = {q: {d: 2**s - 1 if s > 0 else 0 for d, s in docs.items()} for q, docs in qrels.items()}
+exponential = {
+    q: {d: 2**s - 1 if s > 0 else 0 for d, s in docs.items()} for q, docs in qrels.items()
+}
 expected = {"linear": averages(qrels, run), "exponential": averages(exponential, run)}
 
 with open("qrels.tsv", "w") as out:
