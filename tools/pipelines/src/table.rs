@@ -51,7 +51,7 @@ pub struct TableArgs {
 pub fn run(args: &TableArgs) -> Result<(), Failure> {
     let ranker = args.ranker.ranker()?;
     let encoder = match args.encoder.is_given() {
-        true => Some(args.encoder.open(args.ranker.threads)?),
+        true => Some(args.encoder.open(args.ranker.limits.threads)?),
         false => None,
     };
     if encoder.is_none() {

@@ -235,7 +235,7 @@ fn estimates_count_what_the_model_reads() {
     assert!(
         shown
             .ok()
-            .starts_with("passages       60, 0 of them to be cut\n")
+            .starts_with("passages       60, 0 of them too long\n")
     );
     let none = rerank(&model, &["-q", "bread", "--estimate"], "");
     assert!(none.ok().starts_with("passages       0,"));

@@ -1,55 +1,53 @@
 //! Kernels by operation, shape and tier, against the machine's peaks.
 
-use std::io::{self, Write};
 use std::time::Duration;
 
 use lanerank::kernels::{Isa, Kernels};
 use serde::Serialize;
 
-use super::cases::{self, Case, Work};
-use super::peaks::Peaks;
-use super::stopwatch::fastest;
-use crate::failure::Failure;
-use crate::output;
-use crate::table::Table;
+use crate::Progress;
+use crate::cases::{self, Case, Work};
+use crate::error::BenchError;
+use crate::peaks::Peaks;
+use crate::stopwatch::fastest;
 
 const BUDGET: Duration = Duration::from_millis(25);
 
-/// Peaks, and kernels against them.
+/// Kernels and the peaks they are compared with.
 #[derive(Debug, Serialize)]
 pub struct KernelReport {
-    /// One for each tier.
+    /// One per tier.
     pub peaks: Vec<Peaks>,
-    /// Operation by operation, in each shape by shape, tier by tier.
+    /// Ordered by operation, shape and tier.
     pub kernels: Vec<KernelRow>,
 }
 
-/// How fast an operation is at a shape on a tier.
+/// Speed of an operation at a shape on a tier.
 #[derive(Debug, Clone, Serialize)]
 pub struct KernelRow {
     /// The operation.
     pub op: &'static str,
-    /// The model whose shape it is.
+    /// The model that has this shape.
     pub model: &'static str,
     /// Its sizes.
     pub shape: String,
     /// The tier.
     pub kernels: String,
-    /// Microseconds a call, the fastest of many.
+    /// Microseconds per call, the fastest of many.
     pub us: f64,
-    /// Billions of operations a second: two a multiply-add; of row-wise operations about so many.
+    /// Billions of operations a second: two per multiply-add, an estimate for row-wise operations.
     pub gops: f64,
-    /// Operands and results, each once, in billions of bytes a second.
+    /// Billions of bytes of operands and results a second, each counted once.
     pub gb_per_s: f64,
-    /// Operations for each byte of those.
+    /// Operations per byte of operands and results.
     pub ops_per_byte: f64,
-    /// Whether the peak is one of arithmetic; else it is the second-level cache's bandwidth.
+    /// Whether the peak is arithmetic; otherwise it is the second-level cache's bandwidth.
     pub arithmetic: bool,
-    /// Share of the peak, where there is one to compare with.
+    /// Share of the peak, if it could be measured.
     pub percent_of_peak: Option<f64>,
 }
 
-/// The tiers to measure: that of `LANERANK_ISA`, or all that are fast.
+/// The tiers to measure: that of `LANERANK_ISA`, or all except the reference.
 ///
 /// # Errors
 /// When the variable names no tier of this machine.
@@ -62,11 +60,11 @@ pub fn tiers() -> Result<Vec<&'static Kernels>, lanerank::Error> {
     }
 }
 
-/// Measures what has `filter` in `op/shape/tier`.
+/// Measures the cases with `filter` in `op/shape/tier`.
 ///
 /// # Errors
-/// When nothing has, or `LANERANK_ISA` is wrong.
-pub fn measure(filter: &str) -> Result<KernelReport, Failure> {
+/// When there is none, or `LANERANK_ISA` is wrong.
+pub fn measure(filter: &str, progress: Progress<'_>) -> Result<KernelReport, BenchError> {
     let tiers = tiers()?;
     let mut cases = cases::all();
     cases.sort_by_key(|case| case.op);
@@ -75,13 +73,13 @@ pub fn measure(filter: &str) -> Result<KernelReport, Failure> {
     };
     cases.retain(|case| tiers.iter().any(|tier| wanted(case, tier)));
     if cases.is_empty() {
-        let reason = format!("--filter {filter:?}: no operation/shape/tier has that in its name");
-        return Err(Failure::Usage(reason));
+        let filter = filter.to_owned();
+        return Err(BenchError::NoCase { filter });
     }
-    let bar = output::progress(cases.len() as u64, "kernels");
+    progress(0, cases.len());
     let peaks: Vec<Peaks> = tiers.iter().map(|tier| Peaks::measure(tier)).collect();
     let mut kernels = Vec::new();
-    for case in &cases {
+    for (done, case) in (1..).zip(&cases) {
         let mut run = case.prepare();
         for (tier, peaks) in tiers.iter().zip(&peaks) {
             if wanted(case, tier) {
@@ -89,9 +87,8 @@ pub fn measure(filter: &str) -> Result<KernelReport, Failure> {
                 kernels.push(KernelRow::new(case, peaks, seconds));
             }
         }
-        bar.inc(1);
+        progress(done, cases.len());
     }
-    bar.finish_and_clear();
     Ok(KernelReport { peaks, kernels })
 }
 
@@ -114,49 +111,5 @@ impl KernelRow {
             arithmetic,
             percent_of_peak: floor.map(|floor| 100.0 * floor / seconds),
         }
-    }
-}
-
-impl KernelReport {
-    /// Writes both tables.
-    ///
-    /// # Errors
-    /// When `out` cannot be written.
-    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let width = output::terminal_width();
-        Peaks::table(&self.peaks).write(out, width)?;
-        writeln!(out)?;
-        let mut table = Table::new(&[
-            "kernel",
-            "shape",
-            "model",
-            "tier",
-            ">us",
-            ">GOP/s",
-            ">GB/s",
-            ">% of peak",
-        ]);
-        for row in &self.kernels {
-            let percent = match row.percent_of_peak {
-                Some(percent) => format!("{percent:.0}"),
-                None => "-".into(),
-            };
-            // What row-wise operations compute is a rough count, and not what holds them up.
-            let gops = match row.arithmetic {
-                true => format!("{:.1}", row.gops),
-                false => String::new(),
-            };
-            table.row([
-                row.op.to_owned(),
-                row.shape.clone(),
-                row.model.to_owned(),
-                row.kernels.clone(),
-                format!("{:.2}", row.us),
-                gops,
-                format!("{:.1}", row.gb_per_s),
-                percent,
-            ]);
-        }
-        table.write(out, width)
     }
 }

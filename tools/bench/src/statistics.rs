@@ -1,9 +1,8 @@
-//! How often to run a request, and the summary of its times.
+//! How often to time a request, and the summary of its times.
 
 use std::time::Duration;
 
-/// Runs of a request that takes this long: enough for a steady median, fewer where that would take
-/// minutes.
+/// Number of runs of a request that takes `once`: enough for a stable median without taking minutes.
 pub fn run_count(once: Duration) -> usize {
     match once.as_millis() {
         0..=60 => 41,
@@ -14,7 +13,7 @@ pub fn run_count(once: Duration) -> usize {
     }
 }
 
-/// Milliseconds that 10, 50 and 90 % of the runs stayed within.
+/// The 10th, 50th and 90th percentile, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Summary {
     /// 10 % of the runs were faster.
@@ -26,7 +25,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Summarises times in any order; `None` where there are none.
+    /// Summarises times in any order; `None` if there are none.
     pub fn of(times: &[Duration]) -> Option<Summary> {
         let mut ms: Vec<f64> = times.iter().map(|t| t.as_secs_f64() * 1e3).collect();
         ms.sort_by(f64::total_cmp);
@@ -38,7 +37,7 @@ impl Summary {
     }
 }
 
-/// The quantile of sorted values, between two of them where it falls there; `None` where there are none.
+/// The quantile `q` of sorted values, interpolated; `None` if there are none.
 pub fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     let position = q * last as f64;

@@ -1,4 +1,4 @@
-//! Arguments that say how to blend with the first stage's scores.
+//! Arguments that blend with the first stage's scores.
 
 use clap::{Args, ValueEnum};
 use lanerank::Fusion;
@@ -9,16 +9,16 @@ use crate::failure::Failure;
 const RRF_K: f32 = 60.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum FuseMethod {
-    /// Both scores to mean 0 and deviation 1, then the weighted sum
+enum FuseMethod {
+    /// Scale both scores to mean 0 and deviation 1, then take the weighted sum
     Zscore,
-    /// Both scores to 0..1, then the weighted sum
+    /// Scale both scores to 0..1, then take the weighted sum
     Minmax,
     /// Reciprocal rank fusion: the sum of 1 / (60 + rank)
     Rrf,
 }
 
-/// Whether and how to blend.
+/// Blend with the first stage's scores.
 #[derive(Debug, Args)]
 pub struct FusionArgs {
     /// Blend with the first stage's scores
@@ -31,10 +31,10 @@ pub struct FusionArgs {
 }
 
 impl FusionArgs {
-    /// The blend asked for.
+    /// The requested blend.
     ///
     /// # Errors
-    /// When the weight is out of range or has no meaning.
+    /// When the weight is out of range or has no effect.
     pub fn fusion(&self) -> Result<Option<Fusion>, Failure> {
         let weight = self.weight.unwrap_or(0.5);
         if !(0.0..=1.0).contains(&weight) {

@@ -1,4 +1,4 @@
-//! Pictures: SVG, with whatever font the viewer has.
+//! Pictures in SVG, with the viewer's default sans-serif font.
 
 use std::path::Path;
 
@@ -7,17 +7,17 @@ use plotters::coord::{CoordTranslate, Shift};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::kernels::{KernelReport, KernelRow};
-use super::peaks::Peaks;
-use crate::failure::Failure;
+use crate::curve::{CurvePoint, CurveReport};
+use crate::error::BenchError;
+use crate::kernels::{KernelReport, KernelRow};
+use crate::peaks::Peaks;
 
-/// What the viewer is asked for.
-pub const FONT: &str = "sans-serif";
+const FONT: &str = "sans-serif";
 const WIDTH: u32 = 960;
 /// Height of one diagram.
 const HEIGHT: u32 = 560;
-/// Colours of things that are told apart, after Okabe and Ito.
-pub const COLOURS: [RGBColor; 7] = [
+/// Distinguishable colours, after Okabe and Ito.
+const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -28,19 +28,15 @@ pub const COLOURS: [RGBColor; 7] = [
 ];
 
 /// A part of a picture.
-pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-/// What drawing can come to.
-pub type Drawn = Result<(), Box<dyn std::error::Error>>;
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-/// Draws diagrams below each other and writes the picture.
-///
-/// # Errors
-/// When the file cannot be written.
-pub fn write_svg(
+/// Draws diagrams one below the other and writes the picture.
+fn write_svg(
     path: &Path,
     diagrams: usize,
     draw: impl FnOnce(&[Area<'_>]) -> Drawn,
-) -> Result<(), Failure> {
+) -> Result<(), BenchError> {
     let mut svg = String::new();
     let drawn = || -> Drawn {
         let size = (WIDTH, HEIGHT * diagrams as u32);
@@ -49,16 +45,19 @@ pub fn write_svg(
         draw(&root.split_evenly((diagrams, 1)))?;
         Ok(root.present()?)
     };
-    drawn().map_err(|e| Failure::Failed(format!("{}: {e}", path.display())))?;
-    write_file(path, svg.as_bytes()).map_err(|e| Failure::Failed(e.to_string()))
+    drawn().map_err(|e| BenchError::Picture {
+        path: path.to_owned(),
+        reason: e.to_string(),
+    })?;
+    write_file(path, svg.as_bytes()).map_err(BenchError::Write)
 }
 
-/// A roofline diagram of each tier: what bandwidth and arithmetic allow at so many operations a byte,
-/// and where the kernels are.
+/// Draws a roofline per tier: the limits of bandwidth and arithmetic against operations per byte, and
+/// the kernels as points.
 ///
 /// # Errors
-/// When the file cannot be written, or no tier's peaks could be measured.
-pub fn rooflines(path: &Path, report: &KernelReport) -> Result<(), Failure> {
+/// When the file cannot be written, or no tier has peaks.
+pub fn rooflines(path: &Path, report: &KernelReport) -> Result<(), BenchError> {
     let has_points = |peaks: &Peaks| {
         report
             .kernels
@@ -71,8 +70,7 @@ pub fn rooflines(path: &Path, report: &KernelReport) -> Result<(), Failure> {
         .filter(|peaks| !peaks.bandwidths.is_empty() && has_points(peaks))
         .collect();
     if measured.is_empty() {
-        let reason = "--plot: no tier here has peaks to be measured, which a roofline is made of";
-        return Err(Failure::Usage(reason.into()));
+        return Err(BenchError::NoPeaks);
     }
     write_svg(path, measured.len(), |areas| {
         for (area, peaks) in areas.iter().zip(measured) {
@@ -84,7 +82,7 @@ pub fn rooflines(path: &Path, report: &KernelReport) -> Result<(), Failure> {
     })
 }
 
-/// Kinds of arithmetic and their peaks; those that have the same one together.
+/// Kinds of arithmetic and their peaks; kinds with equal peaks share an entry.
 fn ceilings(peaks: &Peaks) -> Vec<(String, f64)> {
     let mut ceilings: Vec<(String, f64)> = Vec::new();
     for (name, gops) in [
@@ -122,7 +120,7 @@ fn roofline(area: &Area<'_>, peaks: &Peaks, rows: &[&KernelRow]) -> Drawn {
     chart
         .configure_mesh()
         .light_line_style(WHITE)
-        .x_desc("operations a byte of operands and results")
+        .x_desc("operations per byte of operands and results")
         .y_desc("billions of operations a second")
         .label_style((FONT, 13))
         .draw()?;
@@ -161,11 +159,45 @@ fn roofline(area: &Area<'_>, peaks: &Peaks, rows: &[&KernelRow]) -> Drawn {
     legend(&mut chart, SeriesLabelPosition::LowerRight)
 }
 
-/// Draws the legend.
+/// Draws a curve per tier.
 ///
 /// # Errors
-/// When it cannot be drawn.
-pub fn legend<'a, C: CoordTranslate>(
+/// When the file cannot be written.
+pub fn curve(path: &Path, report: &CurveReport) -> Result<(), BenchError> {
+    write_svg(path, 1, |areas| match areas {
+        [area, ..] => draw_curve(area, report),
+        [] => Ok(()),
+    })
+}
+
+fn draw_curve(area: &Area<'_>, report: &CurveReport) -> Drawn {
+    let highest = |f: fn(&CurvePoint) -> f64| report.points.iter().map(f).fold(0.0, f64::max);
+    let (x, y) = (highest(|p| p.x as f64), highest(|p| p.ms_per_passage));
+    let mut chart = ChartBuilder::on(area)
+        .caption(report.title(), (FONT, 18))
+        .margin(14)
+        .x_label_area_size(42)
+        .y_label_area_size(70)
+        .build_cartesian_2d(0.0..1.03 * x, 0.0..1.05 * y)?;
+    chart
+        .configure_mesh()
+        .light_line_style(WHITE)
+        .x_desc(report.curve.name())
+        .y_desc("milliseconds a passage")
+        .label_style((FONT, 13))
+        .draw()?;
+    for (tier, colour) in report.tiers().into_iter().zip(COLOURS) {
+        let line = report.line(tier);
+        chart.draw_series(line.iter().map(|&at| Circle::new(at, 3, colour.filled())))?;
+        chart
+            .draw_series(LineSeries::new(line, colour.stroke_width(2)))?
+            .label(tier)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
+    }
+    legend(&mut chart, SeriesLabelPosition::UpperLeft)
+}
+
+fn legend<'a, C: CoordTranslate>(
     chart: &mut ChartContext<'a, SVGBackend<'a>, C>,
     position: SeriesLabelPosition,
 ) -> Drawn {
@@ -179,7 +211,7 @@ pub fn legend<'a, C: CoordTranslate>(
     Ok(())
 }
 
-/// What a point is shown as: its operation, the small ones together.
+/// Legend entry of an operation; small operations share one.
 fn group(op: &str) -> &'static str {
     match op {
         _ if op.starts_with("gemm_i8_a16") => "gemm_i8_a16",

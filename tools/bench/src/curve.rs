@@ -1,58 +1,61 @@
-//! How the time of a passage grows with its tokens, or with the model's layers.
+//! The time of a passage against its tokens, or against the model's layers.
 
-use std::io::{self, Write};
-use std::path::Path;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use lanerank::convert::{ActivationChoice, ConvertOptions};
 use lanerank::kernels::Kernels;
 use lanerank::model::{ModelConfig, Precision};
 use lanerank::{Model, Ranker};
-use plotters::prelude::*;
 use serde::Serialize;
 
-use super::plot::{self, Area, COLOURS, Drawn, FONT};
-use super::random_model;
-use super::stopwatch::fastest;
-use crate::failure::Failure;
-use crate::output;
-use crate::table::Table;
+use crate::error::BenchError;
+use crate::stopwatch::fastest;
+use crate::{Progress, random_model};
 
 const BUDGET: Duration = Duration::from_millis(200);
 /// Passages of a request.
 const PASSAGES: usize = 8;
-/// Tokens of a pair where layers are varied.
+/// Tokens of a pair while layers vary.
 const TOKENS: usize = 128;
 const LENGTHS: [usize; 11] = [16, 32, 48, 64, 96, 128, 192, 256, 320, 384, 512];
 const LAYERS: [usize; 7] = [1, 2, 3, 4, 6, 8, 12];
-/// Any word: what it is does not matter.
+/// Any word.
 const WORD: &str = "the ";
 
-/// What is varied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+/// The x axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Axis {
-    /// Tokens of query and passage together, up to what the model takes
+    /// Tokens of query and passage together, up to the model's maximum.
     Tokens,
-    /// Layers of the model's shape, from 1 to 12, in int8 (activations too) with random weights
+    /// 1 to 12 layers of the model's shape, with random int8 weights and 8-bit activations.
     Layers,
 }
 
-/// A curve for each tier.
+impl Axis {
+    /// `tokens` or `layers`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Axis::Tokens => "tokens",
+            Axis::Layers => "layers",
+        }
+    }
+}
+
+/// One curve per tier.
 #[derive(Debug, Serialize)]
 pub struct CurveReport {
     /// The model.
     pub model: String,
-    /// What is varied.
+    /// The x axis.
     pub curve: Axis,
     /// Width of a token's vector.
     pub hidden_size: usize,
-    /// Layers, where they are not what is varied.
+    /// Layers, unless they vary.
     pub layers: Option<usize>,
-    /// Tokens, where they are not what is varied.
+    /// Tokens, unless they vary.
     pub tokens: Option<usize>,
-    /// Threads a request may use; none for all.
+    /// Threads per request; `None` for all.
     pub threads: Option<usize>,
     /// Tier by tier.
     pub points: Vec<CurvePoint>,
@@ -65,21 +68,22 @@ pub struct CurvePoint {
     pub kernels: String,
     /// Tokens or layers.
     pub x: usize,
-    /// Milliseconds a passage, of a request of eight, the fastest of many.
+    /// Milliseconds per passage of a request of eight, the fastest of many.
     pub ms_per_passage: f64,
 }
 
-/// Measures.
+/// Measures a curve on each of `tiers`.
 ///
 /// # Errors
-/// When the model cannot be run as asked for.
+/// When the model cannot be run with these settings.
 pub fn measure(
     name: String,
     model: &Model,
     axis: Axis,
     threads: Option<usize>,
     tiers: &[&'static Kernels],
-) -> Result<CurveReport, Failure> {
+    progress: Progress<'_>,
+) -> Result<CurveReport, BenchError> {
     let config = model.config();
     let longest = config.max_position_embeddings;
     let tokens = TOKENS.min(longest);
@@ -95,7 +99,8 @@ pub fn measure(
             .map(|layers| Ok((layers, tokens, with_layers(model, layers)?)))
             .collect::<Result<_, lanerank::Error>>()?,
     };
-    let bar = output::progress((variants.len() * tiers.len()) as u64, "points");
+    let total = variants.len() * tiers.len();
+    progress(0, total);
     let mut points = Vec::new();
     for tier in tiers {
         for (x, tokens, model) in &variants {
@@ -104,10 +109,9 @@ pub fn measure(
                 x: *x,
                 ms_per_passage: ms_per_passage(model, *tokens, threads, tier)?,
             });
-            bar.inc(1);
+            progress(points.len(), total);
         }
     }
-    bar.finish_and_clear();
     Ok(CurveReport {
         model: name,
         curve: axis,
@@ -125,14 +129,14 @@ fn with_layers(model: &Model, layers: usize) -> Result<Model, lanerank::Error> {
         ..model.config().clone()
     };
     let options = ConvertOptions {
-        // By default deep models get 16 bits, which would be a step in the curve.
+        // The default gives deep models 16 bits, which would put a step into the curve.
         activations: ActivationChoice {
             all: Some(Precision::Eight),
             exceptions: Vec::new(),
         },
         ..ConvertOptions::default()
     };
-    random_model::make(&config, model.tokenizer(), &options)
+    random_model::model(&config, model.tokenizer(), &options)
 }
 
 fn ms_per_passage(
@@ -140,7 +144,7 @@ fn ms_per_passage(
     tokens: usize,
     threads: Option<usize>,
     tier: &Kernels,
-) -> Result<f64, Failure> {
+) -> Result<f64, lanerank::Error> {
     let mut builder = Ranker::builder()
         .opened(model.clone())
         .max_length(tokens)
@@ -149,20 +153,21 @@ fn ms_per_passage(
         builder = builder.threads(threads);
     }
     let ranker = builder.build()?;
-    // A word is at least a token, so that truncation leaves exactly as many as asked for.
+    // A word has at least one token, so truncation leaves exactly `tokens`.
     let passages = vec![WORD.repeat(tokens); PASSAGES];
     let query = WORD.repeat(8);
     let hits = ranker.rerank(&query, &passages)?;
     debug_assert!(hits.iter().all(|hit| hit.truncation.passage_tokens > 0));
     let seconds = fastest(BUDGET, || {
-        // It has just worked, and does the same again.
+        // The same call has just succeeded.
         let _ = std::hint::black_box(ranker.rerank(&query, &passages));
     });
     Ok(1e3 * seconds / PASSAGES as f64)
 }
 
 impl CurveReport {
-    fn title(&self) -> String {
+    /// Shape, constants and threads.
+    pub fn title(&self) -> String {
         let threads = match self.threads {
             Some(1) => "one thread".into(),
             Some(n) => format!("{n} threads"),
@@ -176,81 +181,16 @@ impl CurveReport {
         format!("width {}, {fixed}, {threads}", self.hidden_size)
     }
 
-    fn axis(&self) -> &'static str {
-        match self.curve {
-            Axis::Tokens => "tokens",
-            Axis::Layers => "layers",
-        }
-    }
-
     /// Tiers in order.
-    fn tiers(&self) -> Vec<&str> {
+    pub(crate) fn tiers(&self) -> Vec<&str> {
         let mut tiers: Vec<&str> = self.points.iter().map(|p| p.kernels.as_str()).collect();
         tiers.dedup();
         tiers
     }
 
-    fn line(&self, tier: &str) -> Vec<(f64, f64)> {
+    /// The points of a tier.
+    pub(crate) fn line(&self, tier: &str) -> Vec<(f64, f64)> {
         let points = self.points.iter().filter(|p| p.kernels == tier);
         points.map(|p| (p.x as f64, p.ms_per_passage)).collect()
-    }
-
-    /// Writes a table.
-    ///
-    /// # Errors
-    /// When `out` cannot be written.
-    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{}: {}", output::flat(&self.model), self.title())?;
-        let mut table = Table::new(&["tier", ">at", "", ">ms a passage", ">us for each"]);
-        for point in &self.points {
-            table.row([
-                point.kernels.clone(),
-                point.x.to_string(),
-                self.axis().to_owned(),
-                format!("{:.4}", point.ms_per_passage),
-                format!("{:.2}", 1e3 * point.ms_per_passage / point.x as f64),
-            ]);
-        }
-        table.write(out, output::terminal_width())
-    }
-
-    /// Draws the curves.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn plot(&self, path: &Path) -> Result<(), Failure> {
-        plot::write_svg(path, 1, |areas| match areas {
-            [area, ..] => self.draw(area),
-            [] => Ok(()),
-        })
-    }
-
-    fn draw(&self, area: &Area<'_>) -> Drawn {
-        let highest = |f: fn(&CurvePoint) -> f64| self.points.iter().map(f).fold(0.0, f64::max);
-        let (x, y) = (highest(|p| p.x as f64), highest(|p| p.ms_per_passage));
-        let mut chart = ChartBuilder::on(area)
-            .caption(self.title(), (FONT, 18))
-            .margin(14)
-            .x_label_area_size(42)
-            .y_label_area_size(70)
-            .build_cartesian_2d(0.0..1.03 * x, 0.0..1.05 * y)?;
-        chart
-            .configure_mesh()
-            .light_line_style(WHITE)
-            .x_desc(self.axis())
-            .y_desc("milliseconds a passage")
-            .label_style((FONT, 13))
-            .draw()?;
-        for (tier, colour) in self.tiers().into_iter().zip(COLOURS) {
-            let line = self.line(tier);
-            chart.draw_series(line.iter().map(|&at| Circle::new(at, 3, colour.filled())))?;
-            chart
-                .draw_series(LineSeries::new(line, colour.stroke_width(2)))?
-                .label(tier)
-                .legend(move |(x, y)| {
-                    PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2))
-                });
-        }
-        plot::legend(&mut chart, SeriesLabelPosition::UpperLeft)
     }
 }

@@ -1,28 +1,57 @@
-//! Models of any shape, with seeded random weights: time does not depend on what the weights are.
+//! Models of any shape with seeded random weights: speed does not depend on the weights.
 
 use lanerank::convert::{ConvertOptions, convert};
 use lanerank::format::source::TensorSource;
-use lanerank::model::{Head, ModelConfig};
+use lanerank::format::storage::AlignedBytes;
+use lanerank::model::{Activation, Head, ModelConfig};
 use lanerank::{Error, Model, Tokenizer};
 
-/// Makes one.
+/// A cross-encoder of BERT's proportions, as the published rerankers are.
+pub fn cross_encoder(layers: usize, hidden: usize, heads: usize) -> ModelConfig {
+    ModelConfig {
+        hidden_size: hidden,
+        num_hidden_layers: layers,
+        num_attention_heads: heads,
+        intermediate_size: 4 * hidden,
+        vocab_size: 30522,
+        max_position_embeddings: 512,
+        type_vocab_size: 2,
+        hidden_act: Activation::Gelu,
+        layer_norm_eps: 1e-12,
+        head: Head::Classifier { num_labels: 1 },
+        max_length: 512,
+    }
+}
+
+/// Makes a model.
 ///
 /// # Errors
 /// When there is no such model.
-pub fn make(
+pub fn model(
     config: &ModelConfig,
     tokenizer: &Tokenizer,
     options: &ConvertOptions,
 ) -> Result<Model, Error> {
+    Model::from_bytes(&file(config, tokenizer, options)?)
+}
+
+/// Makes a model file.
+///
+/// # Errors
+/// When there is no such model.
+pub fn file(
+    config: &ModelConfig,
+    tokenizer: &Tokenizer,
+    options: &ConvertOptions,
+) -> Result<AlignedBytes, Error> {
     let mut weights = RandomWeights(config);
-    let file = convert(config, tokenizer, &mut weights, options, &mut |_, _| {})?;
-    Model::from_bytes(&file)
+    convert(config, tokenizer, &mut weights, options, &mut |_, _| {})
 }
 
 struct RandomWeights<'a>(&'a ModelConfig);
 
 impl RandomWeights<'_> {
-    /// Outputs and inputs of a matrix or table.
+    /// Rows and columns of a matrix or table.
     fn matrix(&self, name: &str) -> Option<[usize; 2]> {
         let config = self.0;
         let (h, inner) = (config.hidden_size, config.intermediate_size);
@@ -79,7 +108,7 @@ impl TensorSource for RandomWeights<'_> {
             .bytes()
             .fold(1_u32, |h, b| h.wrapping_mul(31).wrapping_add(b.into()));
         let mut uniform = || {
-            // A linear congruential generator, of which the upper bits are good enough.
+            // A linear congruential generator; its upper bits are random enough here.
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (state >> 8) as f32 / (1 << 23) as f32 - 1.0
         };

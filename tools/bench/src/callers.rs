@@ -1,6 +1,5 @@
-//! Latencies of single requests while several threads call one ranker.
+//! Latencies of requests while several threads call one ranker.
 
-use std::io::{self, Write};
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::ScopedJoinHandle;
@@ -9,41 +8,39 @@ use std::time::{Duration, Instant};
 use lanerank::Ranker;
 use serde::Serialize;
 
-use super::statistics::quantile;
-use super::workload::Request;
-use crate::failure::Failure;
-use crate::output;
-use crate::table::Table;
+use crate::error::BenchError;
+use crate::statistics::quantile;
+use crate::workload::Request;
 
-/// Without a number of runs, a measurement ends after this time or so many requests.
+/// Limits of a measurement without a given number of runs.
 const BUDGET: Duration = Duration::from_secs(5);
 const REQUESTS: usize = 20_000;
 
-/// Most calling threads.
+/// Maximum number of calling threads.
 pub const MAX_CALLERS: u16 = 1024;
 
-/// One request under some number of callers.
+/// One request under a number of concurrent callers.
 #[derive(Debug, Serialize)]
 pub struct CallerRow {
     /// The request.
     pub name: String,
-    /// Its passages.
+    /// Number of passages.
     pub passages: usize,
-    /// Threads that call at the same time, each again as soon as it is answered.
+    /// Concurrent threads; each repeats its call as soon as it is answered.
     pub callers: u16,
-    /// Requests that were answered.
+    /// Answered requests.
     pub samples: usize,
-    /// Answers a second of all callers together.
+    /// Answers a second, all callers together.
     pub requests_per_s: f64,
-    /// Half of the requests took no longer.
+    /// Median latency.
     pub p50_ms: Option<f64>,
-    /// None where there are too few samples: less than 100.
+    /// `None` below 100 samples.
     pub p99_ms: Option<f64>,
-    /// None where there are less than 1000.
+    /// `None` below 1000 samples.
     pub p999_ms: Option<f64>,
 }
 
-/// Threads wait here until all are ready.
+/// A gate at which threads wait until all are ready.
 #[derive(Default)]
 struct Start {
     gate: RwLock<()>,
@@ -58,24 +55,24 @@ impl Start {
     }
 }
 
-/// A caller's latencies in milliseconds, and how long it called.
+/// A caller's latencies in milliseconds, and its total time.
 type Calls = Result<(Vec<f64>, Duration), lanerank::Error>;
 
-/// Measures a request; `runs` are those of each caller.
+/// Measures a request; `runs` is per caller.
 ///
 /// # Errors
-/// When a request fails, or the system does not give so many threads.
+/// When a request fails, or the system cannot start that many threads.
 pub fn measure(
     ranker: &Ranker,
     name: &str,
     request: &Request,
     callers: u16,
     runs: Option<usize>,
-) -> Result<CallerRow, Failure> {
+) -> Result<CallerRow, BenchError> {
     let most = runs.unwrap_or(REQUESTS / usize::from(callers));
     let start = Start::default();
     let call = || -> Calls {
-        // Each thread's memory is there before the clock counts.
+        // Warm up: allocates the thread's memory before the clock starts.
         let warm = ranker.rerank(&request.query, &request.passages);
         start.wait();
         drop(warm?);
@@ -110,12 +107,12 @@ pub fn measure(
     })
 }
 
-/// Runs `call` on so many threads, which begin when all are there.
+/// Runs `call` on `callers` threads, which start together.
 fn call_together(
     callers: u16,
     start: &Start,
     call: impl Fn() -> Calls + Sync,
-) -> Result<Vec<(Vec<f64>, Duration)>, Failure> {
+) -> Result<Vec<(Vec<f64>, Duration)>, BenchError> {
     let call = &call;
     std::thread::scope(|scope| {
         let closed = start.gate.write();
@@ -124,10 +121,10 @@ fn call_together(
         while threads.len() < callers.into() && refused.is_none() {
             match std::thread::Builder::new().spawn_scoped(scope, call) {
                 Ok(thread) => threads.push(thread),
-                Err(e) => refused = Some(format!("--callers {callers}: {e}")),
+                Err(source) => refused = Some(BenchError::Threads { callers, source }),
             }
         }
-        // One that ended before it was ready panicked, which its join tells.
+        // A thread that ends before it is ready has panicked; its join says so.
         let ended = |threads: &[ScopedJoinHandle<'_, Calls>]| {
             threads.iter().filter(|thread| thread.is_finished()).count()
         };
@@ -142,39 +139,8 @@ fn call_together(
         };
         let answers = threads.into_iter().map(join).collect();
         match refused {
-            Some(reason) => Err(Failure::Failed(reason)),
+            Some(error) => Err(error),
             None => answers,
         }
     })
-}
-
-/// Writes rows for people.
-///
-/// # Errors
-/// When `out` cannot be written.
-pub fn write(rows: &[CallerRow], out: &mut dyn Write) -> io::Result<()> {
-    let mut table = Table::new(&[
-        "request",
-        ">passages",
-        ">callers",
-        ">samples",
-        ">requests/s",
-        ">p50 ms",
-        ">p99 ms",
-        ">p99.9 ms",
-    ]);
-    for row in rows {
-        let ms = |x: Option<f64>| x.map_or("-".into(), |x| format!("{x:.3}"));
-        table.row([
-            row.name.clone(),
-            row.passages.to_string(),
-            row.callers.to_string(),
-            row.samples.to_string(),
-            format!("{:.1}", row.requests_per_s),
-            ms(row.p50_ms),
-            ms(row.p99_ms),
-            ms(row.p999_ms),
-        ]);
-    }
-    table.write(out, output::terminal_width())
 }

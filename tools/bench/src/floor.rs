@@ -1,11 +1,11 @@
-//! The least time that a request's arithmetic takes.
+//! The least time of a request's arithmetic.
 
 use lanerank::kernels::peak::Arithmetic;
 use lanerank::model::{Activations, Matrix, ModelConfig, Precision};
 
-use super::peaks::Peaks;
+use crate::peaks::Peaks;
 
-/// Multiply-adds of a request to a cross-encoder with int8 weights.
+/// Multiply-adds of one request to a cross-encoder with int8 weights, by kind.
 #[derive(Debug, Default, PartialEq)]
 struct Counts {
     int8: usize,
@@ -31,12 +31,12 @@ fn count(
         .sum();
     let mut counts = Counts::default();
     for layer in 1..config.num_hidden_layers {
-        // The first layer projects what all pairs begin with once.
+        // The first layer projects the common prefix once for all pairs.
         let projected = if layer == 1 { own + prefix } else { tokens };
         counts.int8 += projected * 3 * h * h * passes(Matrix::AttentionQkv)
             + tokens * h * h * passes(Matrix::AttentionOutput)
             + tokens * h * inner * (passes(Matrix::FfnIntermediate) + passes(Matrix::FfnOutput));
-        // Scores of bytes, contexts of 16 bits.
+        // Scores are products of bytes, contexts of 16 bits.
         let attended = lengths
             .iter()
             .map(|length| length * length * h)
@@ -44,14 +44,15 @@ fn count(
         counts.int8 += attended;
         counts.int16 += attended;
     }
-    // The last layer and the pooler, 16 bits a row: query, key, value, output, pooler; feed-forward.
+    // Last layer and pooler on the first token, 16 bits: query, key, value, output, pooler; then
+    // the feed-forward part.
     counts.int8 += lengths.len() * 2 * (5 * h * h + 2 * h * inner);
     counts.f32 += tokens * 2 * config.num_attention_heads * h;
     counts
 }
 
-/// Milliseconds of a request's multiply-adds at a tier's peaks: pairs of these lengths, which begin
-/// with `prefix` common tokens, on one thread.
+/// Milliseconds of a request's multiply-adds at a tier's peaks, on one thread. `lengths`: tokens of
+/// each pair; `prefix`: tokens that all pairs share. `None` if a peak is missing.
 pub fn ms(
     config: &ModelConfig,
     activations: Activations,
@@ -90,7 +91,7 @@ mod tests {
             max_length: 16,
         };
         let counts = count(&config, Activations::default(), &[5, 7], 3);
-        // Of 12 tokens 6 are the passages' own.
+        // 12 tokens, 6 of them after the prefix.
         let first = (6 + 3) * 48 + 12 * (16 + 64);
         let second = 12 * (48 + 16 + 64);
         let last = 2 * 2 * (80 + 64);

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::failure::Failure;
 use crate::input::Input;
 
-/// Scores of the judged documents by query, and the queries in the order of the file.
+/// Scores of judged documents by query, with the queries in the order of the file.
 #[derive(Debug, Default)]
 pub struct Qrels {
     queries: Vec<String>,
@@ -14,11 +14,11 @@ pub struct Qrels {
 }
 
 impl Qrels {
-    /// Reads `query document score` lines, with or without a heading, as BEIR has them, or TREC's
+    /// Reads BEIR's `query document score` lines, with or without a heading, or TREC's
     /// `query 0 document score`.
     ///
     /// # Errors
-    /// When the file cannot be read, a line is neither, or a document has two different scores.
+    /// When the file cannot be read, a line has neither form, or a document has two scores.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         Self::parse(Input::open(Some(path))?)
     }
@@ -46,13 +46,13 @@ impl Qrels {
         let judged = self.judgements.entry(query.to_owned()).or_default();
         match judged.insert(document.to_owned(), score) {
             Some(other) if other != score => Err(format!(
-                "document {document:?} was judged {other} before for query {query:?}, now {score}"
+                "document {document:?} has two judgements for query {query:?}: {other} and {score}"
             )),
             _ => Ok(()),
         }
     }
 
-    /// Every judged query, in the order of the file.
+    /// All judged queries, in the order of the file.
     pub fn queries(&self) -> &[String] {
         &self.queries
     }
@@ -63,7 +63,7 @@ impl Qrels {
     }
 }
 
-/// Columns between tabs where those make a judgement (BEIR's ids may hold blanks), else between any
+/// Splits at tabs if that gives 3 or 4 columns (BEIR's ids may contain blanks), otherwise at any
 /// blanks.
 fn columns(line: &str) -> Vec<&str> {
     let tabbed: Vec<&str> = line.split('\t').map(str::trim).collect();

@@ -1,18 +1,18 @@
-//! Kernels of a request's layer, and the same work in ways that the library does not take.
+//! The kernels of a layer, and slower ways to do the same work.
 
 use std::hint::black_box;
 
 use lanerank::kernels::{Activation, Kernels};
 
-use super::cases::{Product, ROWS, Run, floats, gemm_i8_then};
+use crate::cases::{Product, ROWS, Run, floats, gemm_i8_then};
 
-/// A call, and how many of them a layer is.
+/// A call, and the number of such calls per layer.
 pub type Calls = (Run, f64);
 
-/// Attention of floats or in integers.
+/// Attention in floats or in integers.
 pub type Attention = fn(&Kernels, &[f32], &[f32], usize, usize, &mut Vec<f32>, &mut [f32]);
 
-/// A request's sequences in a layer.
+/// The sequences of a request in a layer.
 pub struct Sequences {
     /// Width of a token's vector.
     pub hidden: usize,
@@ -29,8 +29,8 @@ impl Sequences {
         self.lengths.iter().sum::<usize>() as f64 / ROWS as f64
     }
 
-    /// The first product of the feed-forward part with a function in its epilogue, or in a pass of its
-    /// own after it.
+    /// The first product of the feed-forward part, with `act` in its epilogue and `then` in a separate
+    /// pass after it.
     pub fn intermediate(&self, act: Activation, then: Activation) -> Calls {
         let product = Product {
             m: ROWS,
@@ -41,7 +41,7 @@ impl Sequences {
         (gemm_i8_then(product, then), self.batches())
     }
 
-    /// Residual and layer norm.
+    /// Residual and layer norm in one pass.
     pub fn add_norm(&self) -> Calls {
         let k = self.hidden;
         let (mut x, delta, weight) = (floats(ROWS * k), floats(ROWS * k), floats(k));
@@ -52,7 +52,7 @@ impl Sequences {
         (Box::new(run), 2.0 * self.batches())
     }
 
-    /// The same in two passes.
+    /// Residual and layer norm in two passes.
     pub fn add_norm_apart(&self) -> Calls {
         let k = self.hidden;
         let (mut x, delta, weight) = (floats(ROWS * k), floats(ROWS * k), floats(k));

@@ -1,5 +1,4 @@
-//! The kernels to measure: operations at the shapes of three models. `benches/kernels.rs` of the
-//! library runs the same.
+//! The kernels to measure: every operation at the shapes of three models.
 
 use std::hint::black_box;
 
@@ -10,47 +9,47 @@ use lanerank::kernels::{
     pack_i8, padded_k, quantize_weights,
 };
 
-/// Rows of a product: a few passages' tokens.
+/// Rows of a product: the tokens of a few passages.
 pub const ROWS: usize = 256;
 /// Tokens of a sequence.
 const TOKENS: usize = 128;
-/// Rows of a product on first tokens only: the pairs of a batch.
+/// Rows of a product on first tokens only: one per pair of a batch.
 const PAIRS: usize = 3;
 
-/// One call of an operation on memory of its own.
+/// One call of an operation on its own memory.
 pub type Run = Box<dyn FnMut(&Kernels)>;
 
 /// What a call computes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Work {
-    /// So many multiply-adds, half of each kind.
+    /// A number of multiply-adds, half of each kind.
     MultiplyAdds(usize, [Arithmetic; 2]),
-    /// So many floats, each with about this number of floating-point operations.
+    /// A number of floats, and the approximate number of operations per float.
     Floats(usize, usize),
 }
 
 /// An operation at a shape.
 pub struct Case {
-    /// The operation, and its activation where it has one.
+    /// The operation, with its activation if it has one.
     pub op: &'static str,
-    /// Its sizes: rows x depth x channels, tokens x heads x head width, rows x width.
+    /// Its sizes: m x k x n, tokens x heads x head width, or rows x width.
     pub shape: String,
-    /// The model whose shape it is.
+    /// The model that has this shape.
     pub model: &'static str,
     /// What a call computes.
     pub work: Work,
-    /// Bytes of all operands and results, each once.
+    /// Bytes of all operands and results, each counted once.
     pub bytes: usize,
     prepare: Box<dyn Fn() -> Run>,
 }
 
 impl Case {
-    /// Makes the operands.
+    /// Allocates and fills the operands.
     pub fn prepare(&self) -> Run {
         (self.prepare)()
     }
 
-    /// Multiply-adds, or floats.
+    /// Number of multiply-adds or floats.
     pub fn elements(&self) -> usize {
         match self.work {
             Work::MultiplyAdds(count, _) | Work::Floats(count, _) => count,
@@ -83,7 +82,7 @@ const MODELS: [Shape; 3] = [
     },
 ];
 
-/// Every case, the smallest model's first.
+/// Every case, smallest model first.
 pub fn all() -> Vec<Case> {
     let mut cases = Vec::new();
     for model in &MODELS {
@@ -96,7 +95,7 @@ pub fn all() -> Vec<Case> {
     cases
 }
 
-/// Values from -1 to 1, the same each time.
+/// Values from -1 to 1; the same on every call.
 pub fn floats(len: usize) -> Vec<f32> {
     (0..len as u32)
         .map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 8_388_608.0 - 1.0)
@@ -112,7 +111,7 @@ pub struct Product {
     pub k: usize,
     /// Outputs.
     pub n: usize,
-    /// What is done to those.
+    /// Activation of the outputs.
     pub act: Activation,
 }
 
@@ -121,9 +120,9 @@ pub struct Product {
 struct Gemm {
     op: &'static str,
     arithmetic: Arithmetic,
-    /// Multiply-adds with each weight and row.
+    /// Multiply-adds per weight and row.
     passes: usize,
-    /// Bytes of an input and of a weight.
+    /// Bytes per input and per weight.
     element: (usize, usize),
     prepare: fn(Product) -> Run,
 }
@@ -234,7 +233,7 @@ fn gemm_i8(product: Product) -> Run {
     gemm_i8_then(product, Activation::None)
 }
 
-/// The same, and another function of the outputs in a pass of its own.
+/// The same, followed by a separate pass over the outputs with the activation `then`.
 pub fn gemm_i8_then(Product { m, k, n, act }: Product, then: Activation) -> Run {
     let (weights, bias, mut out) = (Weights::new(n, k), floats(n), vec![0.0; m * n]);
     let mut a = vec![0; m * padded_k(k)];
@@ -329,7 +328,7 @@ fn attention(model: &Shape, cases: &mut Vec<Case>) {
     });
 }
 
-/// Adds an operation on rows as wide as the model, which moves `bytes` a value and does `operations`.
+/// Adds an operation on rows as wide as the model; it moves `bytes` and does `operations` per value.
 fn push_rows(
     cases: &mut Vec<Case>,
     model: &Shape,
@@ -348,8 +347,8 @@ fn push_rows(
     });
 }
 
-/// Activations to integers. Operations: smallest, largest, product, rounding, zero point, clamp; or
-/// magnitude, largest, product, rounding.
+/// Quantisation of activations. Operations of u8: minimum, maximum, product, rounding, zero point,
+/// clamp. Of i16: absolute value, maximum, product, rounding.
 fn rounding(model: &Shape, cases: &mut Vec<Case>) {
     push_rows(cases, model, "quantize_u8", (5, 6), |k| {
         let (x, mut out) = (floats(ROWS * k), vec![0; ROWS * padded_k(k)]);
@@ -381,8 +380,8 @@ fn rounding(model: &Shape, cases: &mut Vec<Case>) {
     });
 }
 
-/// Operations: of layer norm two sums and the normalisation, of softmax and the activations what
-/// their polynomials have.
+/// Operations: two sums and the normalisation for layer norm; the terms of the polynomials for
+/// softmax and the activations.
 fn row_wise(model: &Shape, cases: &mut Vec<Case>) {
     push_rows(cases, model, "layer_norm", (8, 8), |k| {
         let (mut x, weight) = (floats(ROWS * k), floats(k));
@@ -411,7 +410,7 @@ fn row_wise(model: &Shape, cases: &mut Vec<Case>) {
         ("relu", 1, Activation::Relu),
         ("tanh", 20, Activation::Tanh),
     ] {
-        // Applied again and again to their own results, some would end in subnormals: a copy each time.
+        // A fresh copy each time: repeated on their own results, some would reach subnormals.
         push_rows(cases, model, op, (16, operations), move |k| {
             let (x, mut out) = (floats(ROWS * k), vec![0.0; ROWS * k]);
             Box::new(move |tier| {

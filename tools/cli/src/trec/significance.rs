@@ -1,18 +1,18 @@
-//! Whether a difference between two systems on the same queries may be chance.
+//! Significance of the difference between two systems on the same queries.
 //!
-//! Fisher's randomisation test, the one that Smucker, Allan and Carterette (CIKM 2007) recommend for
-//! retrieval: if the two systems were the same, each query's difference could as well have the other
+//! Fisher's randomisation test, which Smucker, Allan and Carterette (CIKM 2007) recommend for
+//! retrieval. If the systems were equal, each query's difference could just as well have the other
 //! sign. The p value is the share of all choices of signs whose mean is at least as far from zero as
-//! the one observed (two-sided).
+//! the observed one (two-sided).
 
-/// Up to so many queries with a difference, every choice of signs is tried.
+/// Maximum number of differing queries for which every choice of signs is tried.
 const EXACT: usize = 16;
-/// Beyond, as many random ones; the p value then has a standard error of at most 0.0016.
+/// Number of random choices beyond that; the standard error of p is then at most 0.0016.
 const SAMPLES: u64 = 100_000;
-/// Sums that are equal but for the order of their terms count as equal.
+/// Relative tolerance, for sums that differ only in the order of their terms.
 const TOLERANCE: f64 = 1e-9;
 
-/// The p value of paired differences; 1 where there are none. The random choices are the same on every
+/// The p value of paired differences; 1 if there are none. The random choices are the same on every
 /// run.
 pub fn p_value(differences: &[f64]) -> f64 {
     let nonzero: Vec<f64> = differences.iter().copied().filter(|d| *d != 0.0).collect();
@@ -25,10 +25,10 @@ pub fn p_value(differences: &[f64]) -> f64 {
     if nonzero.len() <= EXACT {
         let all = 1u32 << nonzero.len();
         let as_far = (0..all).filter(|&choice| {
-            let mut left = choice;
+            let mut remaining = choice;
             is_as_far(&mut || {
-                let sign = left & 1 == 1;
-                left >>= 1;
+                let sign = remaining & 1 == 1;
+                remaining >>= 1;
                 sign
             })
         });
@@ -39,11 +39,11 @@ pub fn p_value(differences: &[f64]) -> f64 {
         .flat_map(|word| (0..64).map(move |i| word >> i & 1 == 1));
     let mut next = || bits.next().unwrap_or_default();
     let as_far = (0..SAMPLES).filter(|_| is_as_far(&mut next)).count();
-    // The choice observed is one of them.
+    // Plus the observed choice itself.
     (as_far + 1) as f64 / (SAMPLES + 1) as f64
 }
 
-/// Sebastiano Vigna's generator: small, and good enough for signs.
+/// Sebastiano Vigna's SplitMix64: small, and random enough for signs.
 struct SplitMix64(u64);
 
 impl SplitMix64 {
@@ -55,8 +55,8 @@ impl SplitMix64 {
     }
 }
 
-/// Kendall's tau-b of two lists of scores of the same documents: 1 where both order them alike, -1
-/// where one is the other's reverse. `None` where either has no order at all.
+/// Kendall's tau-b of two lists of scores of the same documents: 1 for equal order, -1 for reversed
+/// order. `None` if either list has only ties.
 pub fn kendall_tau(a: &[f32], b: &[f32]) -> Option<f64> {
     let (mut concordant, mut in_a, mut in_b) = (0i64, 0u64, 0u64);
     for i in 1..a.len() {
@@ -75,7 +75,7 @@ pub fn kendall_tau(a: &[f32], b: &[f32]) -> Option<f64> {
 mod tests {
     use super::*;
 
-    /// What `tests/data/significance/make.py` had from scipy.
+    /// scipy's results, made by `tests/data/significance/make.py`.
     #[derive(serde::Deserialize)]
     struct Golden {
         differences: Vec<f64>,
@@ -128,9 +128,9 @@ mod tests {
         assert_eq!(p_value(&[]), 1.0);
         assert_eq!(p_value(&[0.0; 40]), 1.0);
         assert_eq!(p_value(&[0.0, 0.25]), 1.0);
-        // Both choices of one sign for all ten, of 1024.
+        // The two choices with one sign for all ten, of 1024.
         assert_eq!(p_value(&[0.1; 10]), 2.0 / 1024.0);
-        // Cancels, and so is as near to zero as can be.
+        // The differences cancel, so every choice is at least as far from zero.
         assert_eq!(p_value(&[0.1, -0.1, 0.2, -0.2]), 1.0);
     }
 }

@@ -1,12 +1,6 @@
-//! The requests that `bench` times.
+//! The requests to time.
 
-use std::path::Path;
-
-use lanerank::import::Entries;
 use serde::Deserialize;
-
-use crate::failure::Failure;
-use crate::input::{Input, MAX_WHOLE};
 
 /// A query and its candidates.
 #[derive(Debug, Clone, Deserialize)]
@@ -20,22 +14,7 @@ pub struct Request {
 /// Named requests, in order.
 pub type Workload = Vec<(String, Request)>;
 
-/// Reads `{"name": {"query": ..., "passages": [...]}, ...}`.
-///
-/// # Errors
-/// When the file cannot be read, is not of that form or asks for nothing.
-pub fn read(path: &Path) -> Result<Workload, Failure> {
-    let input = Input::open(Some(path))?;
-    let place = input.place().clone();
-    let text = input.read_whole(MAX_WHOLE)?;
-    let Entries(workload) = serde_json::from_str(&text).map_err(|e| Failure::json(&place, &e))?;
-    match workload.is_empty() {
-        true => Err(Failure::input(&place, "no request in this workload")),
-        false => Ok(workload),
-    }
-}
-
-/// A small workload for a quick look: one passage, ten short ones and a hundred of mixed length.
+/// A small workload: one passage, ten short ones and a hundred of mixed lengths.
 pub fn built_in() -> Workload {
     let request = |passages: usize, sentences: fn(usize) -> usize| Request {
         query: "how do tides depend on the moon".to_owned(),
@@ -49,8 +28,10 @@ pub fn built_in() -> Workload {
 }
 
 const SENTENCES: [&str; 8] = [
-    "The moon pulls on the oceans and raises two bulges of water, one towards it and one away from it.",
-    "Spring tides come when sun and moon stand in one line, neap tides when they stand at right angles.",
+    "The moon pulls on the oceans and raises two bulges of water, one towards it and one away from \
+     it.",
+    "Spring tides come when sun and moon stand in one line, neap tides when they stand at right \
+     angles.",
     "A harbour master reads the height of the water from a table that is printed for every port.",
     "Clay holds more water than sand, which is why gardens on heavy soil drain slowly after rain.",
     "In a narrow bay the tide can rise by more than ten metres between low water and high water.",
@@ -66,28 +47,7 @@ fn passage(start: usize, sentences: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
-
-    #[test]
-    fn a_file_keeps_its_order() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("w.json");
-        fs::write(&path, "{\"z\":{\"query\":\"q\",\"passages\":[]},\"a\":{\"query\":\"r\",\"passages\":[\"p\"]}}").unwrap();
-        let workload = read(&path).unwrap();
-        let names: Vec<_> = workload.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["z", "a"]);
-        for bad in [
-            "{}",
-            "[]",
-            "{\"a\":{\"query\":1,\"passages\":[]}}",
-            "{\"a\":1",
-        ] {
-            fs::write(&path, bad).unwrap();
-            assert_eq!(read(&path).unwrap_err().exit_code(), 2, "{bad}");
-        }
-    }
 
     #[test]
     fn the_built_in_workload_has_passages_of_several_lengths() {

@@ -1,4 +1,4 @@
-//! What this machine could do at best, measured on one thread.
+//! Peak arithmetic and bandwidth of this machine, measured on one thread.
 
 use std::time::Duration;
 
@@ -6,49 +6,48 @@ use lanerank::kernels::Kernels;
 use lanerank::kernels::peak::{self, Arithmetic};
 use serde::Serialize;
 
-use super::cases::Work;
-use super::stopwatch::fastest;
-use crate::table::Table;
+use crate::cases::Work;
+use crate::stopwatch::fastest;
 
 const BUDGET: Duration = Duration::from_millis(40);
-/// Rounds of a loop: some microseconds.
+/// Rounds of a loop: a few microseconds.
 const ROUNDS: u32 = 2000;
 
-/// Memory that is read: its name and size.
-const MEMORIES: [(&str, usize); 3] = [
+/// Memories to read: name and size.
+pub const MEMORIES: [(&str, usize); 3] = [
     ("first-level cache", 16 << 10),
     ("second-level cache", 256 << 10),
     ("memory", 128 << 20),
 ];
 
-/// The ceilings of a tier on this machine; none where the tier has no loops to measure them with.
+/// Peaks of a tier on this machine; `None` where the tier has no loop to measure them with.
 #[derive(Debug, Clone, Serialize)]
 pub struct Peaks {
     /// The tier.
     pub kernels: String,
-    /// Billions of operations a second, two a multiply-add: products of bytes, as the tier makes them.
+    /// Products of bytes, in billions of operations a second; a multiply-add is two operations.
     pub int8_gops: Option<f64>,
-    /// The same of 16 bits.
+    /// Products of 16 bits, likewise.
     pub int16_gops: Option<f64>,
-    /// The same in f32.
+    /// Products in f32, likewise.
     pub f32_gflops: Option<f64>,
-    /// Reading.
+    /// Read bandwidths.
     pub bandwidths: Vec<Bandwidth>,
 }
 
-/// How fast memory of a size is read.
+/// Read bandwidth of a block of memory.
 #[derive(Debug, Clone, Serialize)]
 pub struct Bandwidth {
-    /// Where memory of that size stays, on most machines.
+    /// Where a block of this size resides on most machines.
     pub memory: &'static str,
-    /// The size.
+    /// The size of the block.
     pub bytes: usize,
     /// Billions of bytes a second.
     pub gb_per_s: f64,
 }
 
 impl Bandwidth {
-    /// The size for people.
+    /// The size, for display.
     pub fn size(&self) -> String {
         match self.bytes >> 10 {
             kb @ 0..1024 => format!("{kb} KB"),
@@ -58,7 +57,7 @@ impl Bandwidth {
 }
 
 impl Peaks {
-    /// Measures a tier's.
+    /// Measures a tier.
     pub fn measure(tier: &Kernels) -> Peaks {
         let gops = |arithmetic| {
             let adds = peak::multiply_adds(tier, arithmetic, ROUNDS)?.multiply_adds;
@@ -76,7 +75,7 @@ impl Peaks {
         }
     }
 
-    /// The ceiling of a kind of arithmetic, billions of operations a second.
+    /// The peak of a kind of arithmetic, in billions of operations a second.
     pub fn gops(&self, arithmetic: Arithmetic) -> Option<f64> {
         match arithmetic {
             Arithmetic::Int8 => self.int8_gops,
@@ -85,8 +84,8 @@ impl Peaks {
         }
     }
 
-    /// Seconds that work takes at this ceiling: arithmetic for multiply-adds, else `bytes` out of the
-    /// second-level cache.
+    /// Least seconds of some work: multiply-adds at the arithmetic peak, other work by reading
+    /// `bytes` from the second-level cache.
     pub fn floor(&self, work: Work, bytes: usize) -> Option<f64> {
         match work {
             Work::MultiplyAdds(count, kinds) => {
@@ -96,43 +95,15 @@ impl Peaks {
             Work::Floats(..) => Some(1e-9 * bytes as f64 / self.bandwidths.get(1)?.gb_per_s),
         }
     }
-
-    /// Tiers below each other.
-    pub fn table(all: &[Peaks]) -> Table {
-        let mut table = Table::new(&[
-            "peaks",
-            ">int8 GOP/s",
-            ">int16 GOP/s",
-            ">f32 GFLOP/s",
-            ">GB/s 16 KB",
-            ">256 KB",
-            ">128 MB",
-        ]);
-        for peaks in all {
-            let number = |x: Option<f64>| x.map_or("-".into(), |x| format!("{x:.1}"));
-            let mut cells = vec![peaks.kernels.clone()];
-            cells.extend([peaks.int8_gops, peaks.int16_gops, peaks.f32_gflops].map(number));
-            let read = |i: usize| peaks.bandwidths.get(i).map(|b: &Bandwidth| b.gb_per_s);
-            cells.extend((0..MEMORIES.len()).map(|i| number(read(i))));
-            table.row(cells);
-        }
-        table
-    }
 }
 
 fn bandwidths(tier: &Kernels) -> Vec<Bandwidth> {
-    // Asked first: where there is no loop, the memory is not needed.
+    // Without a loop to measure with, do not allocate the memory.
     if peak::read(tier, &[]).is_none() {
         return Vec::new();
     }
-    let data = vec![
-        1_u8;
-        MEMORIES
-            .map(|(_, bytes)| bytes)
-            .into_iter()
-            .max()
-            .unwrap_or(0)
-    ];
+    let largest = MEMORIES.map(|(_, bytes)| bytes).into_iter().max();
+    let data = vec![1_u8; largest.unwrap_or(0)];
     let measure = |(memory, bytes): (&'static str, usize)| {
         let data = &data[..bytes];
         let seconds = fastest(BUDGET, || {

@@ -1,4 +1,4 @@
-//! Runs: what a search engine ranked, in TREC's format.
+//! Runs: the rankings of a search engine, in TREC's format.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
@@ -12,12 +12,12 @@ use crate::input::Input;
 pub struct Candidate {
     /// The document's id.
     pub document: String,
-    /// Its score, in the precision `trec_eval` sorts by.
+    /// Its score, in the precision that `trec_eval` sorts by.
     pub score: f32,
 }
 
-/// Puts candidates in the order in which `trec_eval` reads them, whatever their ranks say: score
-/// descending, then document id descending.
+/// Sorts candidates as `trec_eval` does, ignoring their ranks: score descending, then document id
+/// descending.
 pub fn sort(candidates: &mut [Candidate]) {
     candidates.sort_by(|a, b| {
         let by_score = b.score.total_cmp(&a.score);
@@ -36,7 +36,7 @@ impl Run {
     ///
     /// # Errors
     /// When the file cannot be read, a line has other columns, a score is not a finite number or a
-    /// document comes twice for a query.
+    /// query has a document twice.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         Self::parse(Input::open(Some(path))?)
     }
@@ -50,12 +50,13 @@ impl Run {
                 continue;
             }
             let parsed = parse_line(line).and_then(|(query, candidate)| {
-                match seen.insert((query.to_owned(), candidate.document.clone())) {
-                    true => Ok((query.to_owned(), candidate)),
-                    false => Err(format!(
+                if seen.insert((query.to_owned(), candidate.document.clone())) {
+                    Ok((query.to_owned(), candidate))
+                } else {
+                    Err(format!(
                         "document {:?} comes twice for query {query:?}",
                         candidate.document
-                    )),
+                    ))
                 }
             });
             let (query, candidate) = parsed.map_err(|e| Failure::input(&lines.place(), e))?;
@@ -65,7 +66,7 @@ impl Run {
         Ok(run)
     }
 
-    /// The first `depth` candidates of a query; none for a query the run does not know.
+    /// The first `depth` candidates of a query; none for an unknown query.
     pub fn top(&self, query: &str, depth: usize) -> &[Candidate] {
         let all = self.candidates.get(query).map_or(&[][..], Vec::as_slice);
         &all[..all.len().min(depth)]
@@ -77,7 +78,7 @@ fn parse_line(line: &str) -> Result<(&str, Candidate), String> {
     let [query, _, document, _, score, _] = columns[..] else {
         return Err(format!("{} columns where 6 belong", columns.len()));
     };
-    // As `trec_eval`: read as a double, kept as a float.
+    // Like `trec_eval`: read as a double, stored as a float.
     let value = score.parse::<f64>().map(|value| value as f32);
     match value {
         Ok(value) if value.is_finite() => Ok((
@@ -92,8 +93,8 @@ fn parse_line(line: &str) -> Result<(&str, Candidate), String> {
     }
 }
 
-/// Appends a query's candidates, best first, in TREC's format. Scores have as many digits as it
-/// takes to read the same float back.
+/// Appends a query's candidates, best first, in TREC's format. Scores have enough digits to read the
+/// same float back.
 pub fn append_trec(out: &mut String, query: &str, candidates: &[Candidate], tag: &str) {
     for (rank, candidate) in (1..).zip(candidates) {
         let Candidate { document, score } = candidate;
@@ -122,7 +123,8 @@ mod tests {
 
     #[test]
     fn order_is_by_score_then_by_document_both_descending() {
-        let text = "q Q0 d1 1 1.0 t\nq Q0 d2 2 3 t\nq Q0 d10 3 1e0 t\nr Q0 d1 1 0 t\nq Q0 d3 9 1.00000001 t\n";
+        let text = "q Q0 d1 1 1.0 t\nq Q0 d2 2 3 t\nq Q0 d10 3 1e0 t\nr Q0 d1 1 0 t\n\
+                    q Q0 d3 9 1.00000001 t\n";
         let run = parse(text).unwrap();
         assert_eq!(documents(&run, "q", 9), ["d2", "d3", "d10", "d1"]);
         assert_eq!(documents(&run, "q", 2), ["d2", "d3"]);

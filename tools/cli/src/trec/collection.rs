@@ -1,4 +1,5 @@
-//! Test collections in BEIR's layout (JSON lines) or that of TREC's passage tracks (an id, a tab, a text).
+//! Test collections in the layout of BEIR (JSON lines) or of TREC's passage tracks (tab-separated id
+//! and text).
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -9,21 +10,21 @@ use super::{Qrels, Run};
 use crate::failure::{Failure, Place};
 use crate::input::{Input, find_in};
 
-/// What a folder's judgements may be called.
+/// Possible file names of a folder's judgements.
 pub const QRELS_NAMES: [&str; 4] = ["qrels.tsv", "qrels/test.tsv", "qrels.trec", "qrels.txt"];
 
-/// Where the parts of a collection lie.
+/// Paths of a collection's parts.
 #[derive(Debug, Default)]
 pub struct Paths {
     /// The collection's folder.
     pub folder: PathBuf,
-    /// A run other than the folder's own.
+    /// A run to use instead of the folder's.
     pub run: Option<PathBuf>,
-    /// Judgements other than the folder's own.
+    /// Judgements to use instead of the folder's.
     pub qrels: Option<PathBuf>,
 }
 
-/// Judged queries, the first stage's candidates and the texts of those candidates.
+/// Judged queries, the first stage's candidates and their texts.
 #[derive(Debug)]
 pub struct Collection {
     /// Judged queries with their texts, in the order of the judgements.
@@ -38,10 +39,10 @@ pub struct Collection {
 /// A query or a document.
 #[derive(Debug, Deserialize)]
 pub struct Text {
-    /// What judgements and runs know it by.
+    /// Its id in judgements and runs.
     #[serde(rename = "_id")]
     pub id: String,
-    /// Perhaps empty.
+    /// May be empty.
     #[serde(default)]
     pub title: String,
     /// The text below the title.
@@ -49,18 +50,19 @@ pub struct Text {
 }
 
 impl Text {
-    /// What is scored: the text, its title in front.
+    /// The text to score: title and text.
     pub fn with_title(self) -> String {
-        match self.title.is_empty() {
-            true => self.text,
-            false => format!("{} {}", self.title, self.text),
+        if self.title.is_empty() {
+            self.text
+        } else {
+            format!("{} {}", self.title, self.text)
         }
     }
 }
 
 impl Collection {
-    /// Reads judgements, run and queries, but of the corpus only the first `depth` candidates of
-    /// the first `limit` queries.
+    /// Reads judgements, run and queries; from the corpus, only the first `depth` candidates of the
+    /// first `limit` queries.
     ///
     /// # Errors
     /// When a part is missing or wrong, a judged query has no text or a candidate is not in the
@@ -74,7 +76,7 @@ impl Collection {
         let mut queries = read_queries(folder, &qrels)?;
         queries.truncate(limit.unwrap_or(usize::MAX));
         if queries.is_empty() {
-            let reason = "not a single judged query";
+            let reason = "no judged query";
             return Err(Failure::input(&Place::file(&qrels_path), reason));
         }
         let documents = read_documents(folder, &candidates(&queries, &run, depth))?;
@@ -86,7 +88,7 @@ impl Collection {
         })
     }
 
-    /// A candidate's text, its title in front.
+    /// A candidate's title and text.
     pub fn text(&self, document: &str) -> &str {
         self.documents.get(document).map_or("", String::as_str)
     }
@@ -97,7 +99,7 @@ fn candidates<'a>(queries: &[(String, String)], run: &'a Run, depth: usize) -> H
     top.map(|candidate| candidate.document.as_str()).collect()
 }
 
-/// The path given, or else the first of `names` that the folder has, perhaps gzipped.
+/// The given path, or the first of `names` in the folder, gzipped or not.
 ///
 /// # Errors
 /// When the folder has none.
@@ -112,7 +114,7 @@ pub fn part(folder: &Path, given: Option<&Path>, names: &[&str]) -> Result<PathB
     })
 }
 
-/// The texts of the judged queries, in the order of the judgements: id and text.
+/// Ids and texts of the judged queries, in the order of the judgements.
 ///
 /// # Errors
 /// When the folder has no queries, a line is wrong or a judged query has no text.
@@ -154,7 +156,7 @@ fn read_documents(
     }
 }
 
-/// Gives every document of a folder's corpus to `each`, in the order of the file, whose path comes back.
+/// Calls `each` on every document of a folder's corpus, in the order of the file; returns its path.
 ///
 /// # Errors
 /// When the folder has no corpus, or a line is wrong.
@@ -173,12 +175,11 @@ fn for_each_text(path: &Path, mut each: impl FnMut(Text)) -> Result<(), Failure>
         if line.trim().is_empty() {
             continue;
         }
-        let text = match is_json {
-            true => serde_json::from_str(line).map_err(|e| Failure::json(&lines.place(), &e))?,
-            false => {
-                let text = tab_separated(line);
-                text.ok_or_else(|| Failure::input(&lines.place(), "not an id, a tab and a text"))?
-            }
+        let text = if is_json {
+            serde_json::from_str(line).map_err(|e| Failure::json(&lines.place(), &e))?
+        } else {
+            let text = tab_separated(line);
+            text.ok_or_else(|| Failure::input(&lines.place(), "not an id, a tab and a text"))?
         };
         each(text);
     }

@@ -1,38 +1,35 @@
-//! Whole requests: text in to sorted scores out.
+//! Whole requests, from text to sorted scores.
 
-use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use lanerank::Ranker;
 use serde::Serialize;
 
-use super::statistics::{Summary, run_count};
-use super::workload::Request;
-use crate::failure::Failure;
-use crate::output;
-use crate::table::Table;
+use crate::error::BenchError;
+use crate::statistics::{Summary, run_count};
+use crate::workload::Request;
 
-/// Runs before the clock counts.
+/// Runs before the clock starts.
 const WARM_UP: usize = 2;
 
-/// How long a request takes.
+/// Time of a request.
 #[derive(Debug, Serialize)]
 pub struct RequestRow {
     /// The request.
     pub name: String,
-    /// Its passages.
+    /// Number of passages.
     pub passages: usize,
-    /// Times it was timed.
+    /// Number of timed runs.
     pub runs: usize,
-    /// 10 % of the runs were faster. None where there was no run.
+    /// 10 % of the runs were faster. `None` without runs.
     pub p10_ms: Option<f64>,
-    /// Half of the runs were faster.
+    /// Median.
     pub median_ms: Option<f64>,
     /// 90 % of the runs were faster.
     pub p90_ms: Option<f64>,
 }
 
-/// Times a request, `runs` times or as often as its length asks for.
+/// Times a request: `runs` times, or a number of times that depends on its length.
 ///
 /// # Errors
 /// When the request fails.
@@ -41,8 +38,8 @@ pub fn measure(
     name: &str,
     request: &Request,
     runs: Option<usize>,
-) -> Result<RequestRow, Failure> {
-    let once = || -> Result<Duration, Failure> {
+) -> Result<RequestRow, BenchError> {
+    let once = || -> Result<Duration, lanerank::Error> {
         let start = Instant::now();
         let hits = ranker.rerank(&request.query, &request.passages)?;
         let elapsed = start.elapsed();
@@ -64,31 +61,4 @@ pub fn measure(
         median_ms: summary.map(|summary| summary.median),
         p90_ms: summary.map(|summary| summary.p90),
     })
-}
-
-/// Writes rows for people.
-///
-/// # Errors
-/// When `out` cannot be written.
-pub fn write(rows: &[RequestRow], out: &mut dyn Write) -> io::Result<()> {
-    let mut table = Table::new(&[
-        "request",
-        ">passages",
-        ">runs",
-        ">p10 ms",
-        ">median ms",
-        ">p90 ms",
-    ]);
-    for row in rows {
-        let ms = |x: Option<f64>| x.map_or("-".into(), |x| format!("{x:.3}"));
-        table.row([
-            row.name.clone(),
-            row.passages.to_string(),
-            row.runs.to_string(),
-            ms(row.p10_ms),
-            ms(row.median_ms),
-            ms(row.p90_ms),
-        ]);
-    }
-    table.write(out, output::terminal_width())
 }

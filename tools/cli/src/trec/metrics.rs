@@ -1,7 +1,7 @@
 //! nDCG, MRR, MAP and recall as `trec_eval` computes them.
 //!
-//! A document's relevance is its judgement's score: 1 or more is relevant, 0 and less is not, and
-//! what nobody judged counts as not relevant.
+//! A document is relevant if its judgement is 1 or more. Documents without a judgement count as not
+//! relevant.
 
 use std::collections::HashMap;
 
@@ -10,18 +10,18 @@ use serde::Serialize;
 
 use super::significance::p_value;
 
-/// What a relevant document is worth to nDCG.
+/// The gain of a relevant document in nDCG.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Gain {
-    /// The score itself, as `trec_eval` has it
+    /// The score itself, as in `trec_eval`
     Linear,
     /// 2^score - 1
     Exponential,
 }
 
 impl Gain {
-    /// For people.
+    /// The formula, for display.
     pub fn formula(self) -> &'static str {
         match self {
             Gain::Linear => "the score",
@@ -49,13 +49,13 @@ pub struct Metrics {
     pub mrr_at_10: f64,
     /// Average precision over the whole ranking.
     pub map: f64,
-    /// Share of the relevant documents that are among the first 100.
+    /// Share of the relevant documents among the first 100.
     #[serde(rename = "recall@100")]
     pub recall_at_100: f64,
 }
 
 impl Metrics {
-    /// The four measures with their names, in the order they are shown in.
+    /// The four measures with their names, in display order.
     pub fn named(&self) -> [(&'static str, f64); 4] {
         [
             ("nDCG@10", self.ndcg_at_10),
@@ -65,7 +65,7 @@ impl Metrics {
         ]
     }
 
-    /// The mean; all zero where there is nothing to average.
+    /// The mean; all zeros if there is nothing to average.
     pub fn mean(all: &[Metrics]) -> Metrics {
         let count = all.len().max(1) as f64;
         let mean = |value: fn(&Metrics) -> f64| all.iter().map(value).sum::<f64>() / count;
@@ -79,7 +79,7 @@ impl Metrics {
 }
 
 impl Metrics {
-    /// The p value of each measure's difference between two systems, query by query.
+    /// The p value of each measure's paired difference between two systems.
     pub fn p_values(before: &[Metrics], after: &[Metrics]) -> Metrics {
         let p = |value: fn(&Metrics) -> f64| {
             let pairs = before.iter().zip(after);
@@ -95,7 +95,7 @@ impl Metrics {
     }
 }
 
-/// Measures a ranking of document ids, best first, against one query's judgements.
+/// Measures a ranking of document ids, best first, against a query's judgements.
 pub fn measure<'a>(
     ranking: impl IntoIterator<Item = &'a str>,
     judgements: &HashMap<String, i32>,
@@ -117,9 +117,10 @@ pub fn measure<'a>(
 /// nDCG of the first `k`; `judged` holds all judgements, highest first.
 fn ndcg(ranked: &[i32], judged: &[i32], k: usize, gain: Gain) -> f64 {
     let ideal = dcg(judged, k, gain);
-    match ideal > 0.0 {
-        true => dcg(ranked, k, gain) / ideal,
-        false => 0.0,
+    if ideal > 0.0 {
+        dcg(ranked, k, gain) / ideal
+    } else {
+        0.0
     }
 }
 
@@ -133,7 +134,7 @@ fn reciprocal_rank(ranked: &[i32], k: usize) -> f64 {
     first.map_or(0.0, |i| 1.0 / (i + 1) as f64)
 }
 
-/// Mean over all relevant documents of the precision at their rank, 0 for those not ranked.
+/// Mean over all relevant documents of the precision at their rank; 0 for those not ranked.
 fn average_precision(ranked: &[i32], relevant: usize) -> f64 {
     let ranks = ranked.iter().enumerate().filter(|&(_, &r)| r > 0);
     let precisions = (1..)

@@ -1,4 +1,4 @@
-//! Judging rankings: test collections, runs and the field's measures.
+//! Test collections, runs and quality measures, as TREC and `trec_eval` define them.
 
 pub mod collection;
 pub mod metrics;

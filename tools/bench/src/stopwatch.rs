@@ -1,14 +1,14 @@
-//! Timing short work on a machine that may have other work to do.
+//! Times short work on a machine that may be busy.
 
 use std::time::{Duration, Instant};
 
-/// A sample takes at least this long, so that reading the clock does not count.
+/// Least length of a sample, to make the cost of reading the clock negligible.
 const SAMPLE: Duration = Duration::from_micros(50);
 
-/// Samples at least, however long they take.
+/// Least number of samples, however long they take.
 const SAMPLES: usize = 4;
 
-/// Seconds of the fastest of many short runs: what is left when others interrupt some of them.
+/// Seconds of the fastest of many short runs, which excludes interruptions.
 /// Runs `work` for about `budget`, and at least a few times.
 pub fn fastest(budget: Duration, mut work: impl FnMut()) -> f64 {
     work();

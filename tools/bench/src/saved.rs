@@ -1,11 +1,10 @@
-//! What work that is not done, or done at once, saves on a request: each piece measured with and
-//! without it.
+//! What each optimisation saves on a request: its time with and without it.
 //!
-//! End to end where the library can be made to do the work after all: longer texts, other heads (an
-//! encoder's texts share no query, a mean needs all of the last layer), other dtypes. Else by the
-//! kernels' times, times the number of calls. Weights are random, in the shape of the model.
+//! Measured end to end where the library can be made to do the extra work: by longer texts, by other
+//! heads (the texts of an encoder share no query, and a mean needs the whole last layer), by other
+//! dtypes. Otherwise estimated from the kernels: time per call times the number of calls. The
+//! weights are random, in the shape of the model.
 
-use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use lanerank::convert::{ActivationChoice, ConvertOptions, WeightDtype};
@@ -14,74 +13,78 @@ use lanerank::model::{Head, Matrix, ModelConfig, Pooling, Precision};
 use lanerank::{Encoder, Error, Model, Ranker};
 use serde::Serialize;
 
-use super::floor;
-use super::peaks::Peaks;
-use super::random_model;
-use super::saved_kernels::{Calls, Sequences};
-use super::stopwatch::fastest;
-use super::workload::Request;
-use crate::failure::Failure;
-use crate::output;
-use crate::table::Table;
+use crate::error::BenchError;
+use crate::peaks::Peaks;
+use crate::saved_kernels::{Calls, Sequences};
+use crate::stopwatch::fastest;
+use crate::workload::{Request, Workload};
+use crate::{floor, random_model};
 
-/// How often the variants of a request take turns, or how long, but at least three times; and how
-/// long a kernel runs.
+/// Rounds over the variants of a request: at most.
 const TURNS: usize = 40;
+/// Time after which no further round starts, once there have been three.
 const BUDGET: Duration = Duration::from_secs(12);
+/// Time per kernel.
 const KERNEL_BUDGET: Duration = Duration::from_millis(150);
 
 const END_TO_END: &str = "end to end";
 const KERNELS: &str = "kernels";
 
-/// A request, and what its time would be otherwise.
+/// A request's time, and what each optimisation saves of it.
 #[derive(Debug, Serialize)]
 pub struct SavedReport {
-    /// The model whose shape it is.
+    /// The model whose shape is used.
     pub model: String,
     /// The tier.
     pub kernels: String,
     /// The request.
     pub request: String,
-    /// Its passages.
+    /// Number of passages.
     pub passages: usize,
     /// Tokens of all pairs.
     pub tokens: usize,
-    /// Tokens of the longest.
+    /// Tokens of the longest pair.
     pub longest: usize,
-    /// The fastest run.
+    /// Milliseconds of the fastest run.
     pub ms: f64,
-    /// The request's multiply-adds at the tier's measured peaks.
+    /// Milliseconds of its multiply-adds at the tier's measured peaks.
     pub floor_ms: Option<f64>,
-    /// Piece by piece.
+    /// One row per optimisation.
     pub saved: Vec<SavedRow>,
 }
 
-/// A piece of work.
+/// An optimisation.
 #[derive(Debug, Serialize)]
 pub struct SavedRow {
-    /// What is left out or done at once.
+    /// Its name.
     pub what: &'static str,
-    /// `end to end`, or `kernels` where the rest of the request is not in the times.
+    /// `end to end`, or `kernels` if the times exclude the rest of the request.
     pub measured: &'static str,
-    /// Milliseconds as it is.
+    /// Milliseconds with it.
     pub ms: f64,
-    /// Milliseconds otherwise.
+    /// Milliseconds without it.
     pub without_ms: f64,
 }
 
 /// One way to answer the request.
 type Variant = Box<dyn Fn() -> Result<(), Error>>;
 
-/// Measures a request on one thread.
+/// Measures the request with the most passages, on one thread.
 ///
 /// # Errors
-/// When there can be no cross-encoder of the model's shape.
+/// When no request has passages, or no cross-encoder can have the model's shape.
 pub fn measure(
     name: String,
     model: &Model,
-    (label, request): &(String, Request),
+    workload: &Workload,
     tier: &'static Kernels,
-) -> Result<SavedReport, Failure> {
+) -> Result<SavedReport, BenchError> {
+    let longest = workload
+        .iter()
+        .max_by_key(|(_, request)| request.passages.len());
+    let Some((label, request)) = longest.filter(|(_, request)| !request.passages.is_empty()) else {
+        return Err(BenchError::NoPassages);
+    };
     let shape = Shape::new(model, request, tier);
     let times = take_turns(&shape.variants()?)?;
     let [ours, padded, apart, whole, a8, a16, f16, f32] = times;
@@ -115,8 +118,8 @@ pub fn measure(
     })
 }
 
-/// Runs the variants in turn, so that a slow minute slows all of them; milliseconds of each one's
-/// fastest run.
+/// Milliseconds of each variant's fastest run. The variants take turns, so a slow minute affects all
+/// of them.
 fn take_turns<const N: usize>(variants: &[Variant; N]) -> Result<[f64; N], Error> {
     let mut best = [f64::INFINITY; N];
     let start = Instant::now();
@@ -125,7 +128,7 @@ fn take_turns<const N: usize>(variants: &[Variant; N]) -> Result<[f64; N], Error
             let begun = Instant::now();
             variant()?;
             let ms = begun.elapsed().as_secs_f64() * 1e3;
-            // The first round only warms up.
+            // The first round warms up.
             if round > 0 {
                 *best = best.min(ms);
             }
@@ -145,7 +148,7 @@ struct Shape<'a> {
     tier: &'static Kernels,
     /// Tokens of each pair.
     lengths: Vec<usize>,
-    /// Tokens that all pairs begin with.
+    /// Tokens that all pairs share at their start.
     prefix: usize,
 }
 
@@ -174,7 +177,7 @@ impl<'a> Shape<'a> {
         self.lengths.iter().copied().max().unwrap_or(0)
     }
 
-    /// The model's choice.
+    /// The model's own choice.
     fn activations(&self) -> ActivationChoice {
         let chosen = self.model.activations();
         let sixteen = |&matrix: &Matrix| chosen.of(matrix) == Precision::Sixteen;
@@ -214,8 +217,8 @@ impl<'a> Shape<'a> {
         ])
     }
 
-    /// The request with so many words more at each passage's end; with enough of them, truncation
-    /// leaves every pair `max_length` tokens.
+    /// The request with `words` appended to each passage. With enough of them, truncation leaves every
+    /// pair `max_length` tokens.
     fn pairs(
         &self,
         options: &ConvertOptions,
@@ -224,7 +227,7 @@ impl<'a> Shape<'a> {
     ) -> Result<Variant, Error> {
         let tokenizer = self.model.tokenizer();
         let ranker = Ranker::builder()
-            .opened(random_model::make(&self.config, tokenizer, options)?)
+            .opened(random_model::model(&self.config, tokenizer, options)?)
             .max_length(max_length)
             .threads(1)
             .isa(self.tier.isa())
@@ -238,7 +241,7 @@ impl<'a> Shape<'a> {
         }))
     }
 
-    /// The same tokens as single texts of a sentence encoder, which have nothing in common.
+    /// The same tokens as single texts of a sentence encoder, which share no prefix.
     fn texts(&self, options: &ConvertOptions, pooling: Pooling) -> Result<Variant, Error> {
         let tokenizer = self.model.tokenizer();
         let config = ModelConfig {
@@ -249,7 +252,7 @@ impl<'a> Shape<'a> {
             ..self.config.clone()
         };
         let encoder = Encoder::builder()
-            .opened(random_model::make(&config, tokenizer, options)?)
+            .opened(random_model::model(&config, tokenizer, options)?)
             .threads(1)
             .isa(self.tier.isa())
             .build()?;
@@ -262,8 +265,8 @@ impl<'a> Shape<'a> {
         }))
     }
 
-    /// Pieces that cannot be left out of the library: their kernels, as often as the request calls
-    /// them.
+    /// Optimisations that the library cannot turn off: times of their kernels, times the number of
+    /// calls.
     fn kernels(&self) -> Vec<SavedRow> {
         let layers = self.config.num_hidden_layers - 1;
         if layers == 0 {
@@ -302,51 +305,5 @@ impl<'a> Shape<'a> {
                 attention(Kernels::attention),
             ),
         ]
-    }
-}
-
-impl SavedReport {
-    /// Writes a table.
-    ///
-    /// # Errors
-    /// When `out` cannot be written.
-    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let heading = format!(
-            "{} on {}, one thread: {} ({} passages, {} tokens, the longest {}): {:.2} ms",
-            self.model,
-            self.kernels,
-            self.request,
-            self.passages,
-            self.tokens,
-            self.longest,
-            self.ms
-        );
-        writeln!(out, "{}", output::flat(&heading))?;
-        if let Some(floor) = self.floor_ms {
-            let share = 100.0 * floor / self.ms;
-            writeln!(
-                out,
-                "its multiply-adds at the measured peaks: {floor:.2} ms, {share:.0} % of that"
-            )?;
-        }
-        let mut table = Table::new(&[
-            "saved by",
-            "measured",
-            ">ms",
-            ">otherwise",
-            ">saves",
-            ">factor",
-        ]);
-        for row in &self.saved {
-            table.row([
-                row.what.to_owned(),
-                row.measured.to_owned(),
-                format!("{:.3}", row.ms),
-                format!("{:.3}", row.without_ms),
-                format!("{:.3}", row.without_ms - row.ms),
-                format!("{:.2}", row.without_ms / row.ms),
-            ]);
-        }
-        table.write(out, output::terminal_width())
     }
 }

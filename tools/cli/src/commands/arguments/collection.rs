@@ -1,18 +1,18 @@
-//! Arguments that name a test collection and say how much of it counts.
+//! Arguments that name a test collection and the part of it to use.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::eval::collection::Paths;
-use crate::eval::{Collection, Gain};
 use crate::failure::Failure;
+use crate::trec::collection::Paths;
+use crate::trec::{Collection, Gain};
 
 /// A test collection.
 #[derive(Debug, Args)]
 pub struct CollectionArgs {
-    /// Folder with corpus.jsonl, queries.jsonl, qrels.tsv (or qrels/test.tsv) and run.bm25.trec, or with
-    /// collection.tsv, queries.tsv, qrels.trec and run.trec, each perhaps gzipped
+    /// Folder with corpus.jsonl, queries.jsonl, qrels.tsv (or qrels/test.tsv) and run.bm25.trec; or
+    /// with collection.tsv, queries.tsv, qrels.trec and run.trec. Files may be gzipped
     #[arg(long, value_name = "DIR", alias = "on")]
     pub dataset: PathBuf,
 
@@ -24,7 +24,7 @@ pub struct CollectionArgs {
     #[arg(long, value_name = "QRELS")]
     qrels: Option<PathBuf>,
 
-    /// Candidates a query
+    /// Candidates per query
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub depth: usize,
 
@@ -41,7 +41,7 @@ impl CollectionArgs {
     /// Reads it.
     ///
     /// # Errors
-    /// What is missing or wrong.
+    /// When a part is missing or wrong.
     pub fn open(&self) -> Result<Collection, Failure> {
         let paths = Paths {
             folder: self.dataset.clone(),
@@ -51,15 +51,16 @@ impl CollectionArgs {
         Collection::open(&paths, self.depth, self.limit)
     }
 
-    /// What a relevant document is worth.
+    /// The gain of a relevant document.
     pub fn gain(&self) -> Gain {
-        match self.exponential_gain {
-            true => Gain::Exponential,
-            false => Gain::Linear,
+        if self.exponential_gain {
+            Gain::Exponential
+        } else {
+            Gain::Linear
         }
     }
 
-    /// Which queries means are over, for people.
+    /// Description of the queries that means are taken over.
     pub fn averaged_over(&self) -> &'static str {
         match self.limit {
             None => "all judged queries, as trec_eval -c",
