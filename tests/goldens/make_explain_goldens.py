@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Writes tests/data/model/*/explained.json: what words of a passage add to a cross-encoder's logit, by transformers.
+"""Writes tests/data/model/*/explained.json: the effect of each word on the logit, by transformers.
 
     pip install -r tests/peers/requirements.txt && python tests/goldens/make_explain_goldens.py
 
-For the pairs of each folder's expected.json: [{"query", "passage", "words": [[start, effect]]}] with the
-place of the word's first character in the passage, in code points, and the logit less the one that BertForSequenceClassification
-gives where the attention mask leaves the word's tokens out (two labels: the difference of the logits). Words as the tokenizer
-splits before WordPiece. f32, eval mode.
+For each pair of a cross-encoder's expected.json:
+[{"query", "passage", "words": [[start, effect]]}]. `start` is the word's first character in the
+passage, in code points. `effect` is the logit minus the logit of BertForSequenceClassification with
+the word's tokens masked out (for two labels, the difference of the logits). Words are those before
+WordPiece. f32, eval mode.
 """
 
 import json
@@ -30,7 +31,7 @@ def logit(model, e, hidden):
 
 def explain(model, tokenizer, query, passage):
     e = tokenizer.encode(query, passage)
-    # `word_ids` counts in each text anew.
+    # `word_ids` restarts in each text.
     words = {}
     for i, (word, sequence) in enumerate(zip(e.word_ids, e.sequence_ids)):
         if sequence == 1:

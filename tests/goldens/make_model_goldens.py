@@ -1,21 +1,23 @@
 #!/usr/bin/env python3
-"""Writes tests/data/model/: tiny random models in Hugging Face's layout and what transformers makes of them.
+"""Writes tests/data/model/: tiny random models in Hugging Face's layout, with transformers' results.
 
     pip install -r tests/peers/requirements.txt && python tests/goldens/make_model_goldens.py
 
-    old-names    classifier, 1 label, 2 heads of 32, 2 layers, erf GELU, f32, LayerNorm.gamma/beta, `bert.` prefix
+    old-names    classifier, 1 label, 2 heads of 32, 2 layers, erf GELU, f32, LayerNorm.gamma/beta,
+                 `bert.` prefix
     two-labels   classifier, 2 labels, 3 heads of 16, 3 layers, tanh GELU, f16
-    odd-heads    classifier, 1 label, 2 heads of 26, 1 layer, ReLU, widths that no vector divides, f16
-    mean-pooled  encoder, mean over tokens, unit length, max_length 48, unused pooler, no prefix, f16
-    cls-pooled   encoder, first token, not normalised, 2 heads of 12, bf16, no prefix
+    odd-heads    classifier, 1 label, 2 heads of 26, 1 layer, ReLU, f16; widths that are no multiple
+                 of a vector
+    mean-pooled  encoder, mean over tokens, unit length, max_length 48, unused pooler, f16; no prefix
+    cls-pooled   encoder, first token, not normalised, 2 heads of 12, bf16; no prefix
 
-Each folder: config.json, model.safetensors, vocab.txt, tokenizer_config.json, for the encoders
-modules.json, 1_Pooling/config.json and sentence_bert_config.json, and expected.json:
+Each folder has config.json, model.safetensors, vocab.txt and tokenizer_config.json; encoders also
+have modules.json, 1_Pooling/config.json and sentence_bert_config.json. expected.json is
 {"max_length", "cases": [{"query", "passage", "ids", "query_tokens", "logits"}]} or
-{"max_length", "cases": [{"text", "ids", "embedding"}]}. `ids` are after truncation (longest first);
-the first `query_tokens` of them have type 0. Figures are torch's, f32, eval mode, from the weights
-as stored; f64 agrees within 2e-5. A few channels are much larger than the rest, as in trained
-models, so that quantisation has something to get wrong. Same weights on every run and machine.
+{"max_length", "cases": [{"text", "ids", "embedding"}]}. `ids` are truncated (longest first); the
+first `query_tokens` of them have type 0. Results are by torch in f32, eval mode, from the stored
+weights; f64 agrees within 2e-5. A few channels are much larger than the rest, as in trained models,
+to make quantisation hard. The weights are the same on every run and machine.
 """
 
 import json, string
@@ -28,9 +30,9 @@ from transformers import BertConfig, BertForSequenceClassification, BertModel
 
 OUT = Path(__file__).parents[1] / "data/model"
 POSITIONS = 64
-WORDS = """the of and to in is a for on with as by that what how why cat dog river bank money loan water flood
-search engine score rank query passage model kernel memory safe rust compile ##s ##ed ##ing ##er ##ly ##tion
-un re ##able""".split()
+WORDS = """the of and to in is a for on with as by that what how why cat dog river bank money loan
+water flood search engine score rank query passage model kernel memory safe rust compile ##s ##ed
+##ing ##er ##ly ##tion un re ##able""".split()
 VOCAB = [
     "[PAD]",
     "[UNK]",
@@ -272,7 +274,8 @@ def write_model(seed, name):
     spread = torch.stack(results)
     size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
     print(
-        f"{name}: {size} bytes, f32 to f64 {off:.1e}, figures {float(spread.min()):.3f} to {float(spread.max()):.3f}"
+        f"{name}: {size} bytes, f32 to f64 {off:.1e}, "
+        f"figures {float(spread.min()):.3f} to {float(spread.max()):.3f}"
     )
 
 

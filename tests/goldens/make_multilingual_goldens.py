@@ -4,8 +4,8 @@
     pip install -r tests/peers/requirements.txt
     python tests/goldens/make_multilingual_goldens.py [--data ../shared/data]
 
-A seeded model of 2 layers of 32 over the vocabulary of bert-base-multilingual-uncased, reduced to the
-pieces that its texts need: the beginnings of the Universal Declaration of Human Rights
+A seeded model of 2 layers of 32. The vocabulary is that of bert-base-multilingual-uncased, reduced
+to the pieces of its texts: the beginnings of the Universal Declaration of Human Rights
 (tests/data/tokenizer/udhr_multilingual.txt). `tests/peers/check_multilingual.py` checks the same
 model with the whole vocabulary.
 """

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Writes tests/data/onnx/: tiny models as exporters, optimisers and quantisers leave them, and what
-ONNX Runtime makes of each.
+"""Writes tests/data/onnx/: tiny models by several exporters, optimisers and quantisers.
 
     pip install -r tests/peers/requirements.txt && python tests/goldens/make_onnx_goldens.py
     [OPTIMUM=/path/to/python of an environment with optimum-onnx 0.1, transformers 4.57]
 
     one-label/   classifier with GELU: config.json, vocab.txt, tokenizer_config.json, and
-                 torch_eager, torch_sdpa    torch.onnx.export as it was until 2.8 (TorchScript)
+                 torch_eager, torch_sdpa    torch.onnx.export up to 2.8 (TorchScript)
                  dynamo_eager, dynamo_sdpa  torch.onnx.export(dynamo=True)
                  optimum                    optimum's main_export (only where OPTIMUM is set)
                  f16                        onnxconverter_common's float16 of torch_eager
-                 fused, fused_f16           onnxruntime's transformer optimiser: EmbedLayerNormalization,
-                                            Attention, SkipLayerNormalization, BiasGelu
+                 fused, fused_f16           onnxruntime's transformer optimiser:
+                                            EmbedLayerNormalization, Attention,
+                                            SkipLayerNormalization, BiasGelu
                  fused_mha                  the same with MultiHeadAttention
                  fused_tanh                 the same with FastGelu in place of GELU
                  int8_tensor, int8_channel, uint8_tensor, uint8_channel
@@ -23,9 +23,10 @@ ONNX Runtime makes of each.
     two-labels/  classifier with two labels and tanh GELU: torch_eager, dynamo_sdpa, fused
     encoder/     BertModel: torch_eager, dynamo_sdpa, fused
 
-expected.json of each folder: {"texts": [[query, passage], ...], "files": {name: [[logit, ...], ...]}},
-for the encoder the mean of the token vectors of `passage`; one run a text, without padding. Names,
-documentation and value infos are stripped: nothing may depend on them.
+expected.json has ONNX Runtime's results:
+{"texts": [[query, passage], ...], "files": {name: [[logit, ...], ...]}}, for the encoder the mean of
+the token vectors of `passage`. One run per text, without padding. Names, documentation and value
+infos are stripped, so that no reader can depend on them.
 """
 
 import json, os, shutil, subprocess, sys, tempfile, warnings
@@ -61,7 +62,7 @@ def torch_model(folder, w, labels, attention):
 
 
 class TokenVectors(torch.nn.Module):
-    """An encoder with the three inputs in order and one output."""
+    """An encoder with the three inputs in order and a single output."""
 
     def __init__(self, model):
         super().__init__()
@@ -159,7 +160,7 @@ def session_optimised(source, target):
 
 
 def strip(path):
-    """Only what is computed: no documentation, no names of nodes, numbers for weights and values."""
+    """Removes documentation and node names; weights and values get numbers for names."""
     model = onnx.load(path)
     graph = model.graph
     del graph.value_info[:]
@@ -274,7 +275,8 @@ def write_folder(name, seed, labels, activation):
         off = np.abs(np.array(results[path.stem]) - exact).max()
         ops = {node.op_type for node in onnx.load(path).graph.node}
         print(
-            f"{name}/{path.name}: {path.stat().st_size} bytes, {off:.1e} from torch_eager, {len(ops)} operators"
+            f"{name}/{path.name}: {path.stat().st_size} bytes, {off:.1e} from torch_eager, "
+            f"{len(ops)} operators"
         )
         assert off < (
             1e-5 if not any(kind in path.stem for kind in (*QUANTIZED, "f16", "tanh")) else 1.0
@@ -293,7 +295,10 @@ def optimum(model, folder, target):
         model.save_pretrained(source)
         for file in ("config.json", "vocab.txt", "tokenizer_config.json"):
             shutil.copy(folder / file, source)
-        code = "import sys; from optimum.exporters.onnx import main_export; main_export(sys.argv[1], sys.argv[2], task='text-classification')"
+        code = (
+            "import sys; from optimum.exporters.onnx import main_export; "
+            "main_export(sys.argv[1], sys.argv[2], task='text-classification')"
+        )
         subprocess.run([os.environ["OPTIMUM"], "-c", code, source, out], check=True)
         shutil.copy(out / "model.onnx", target)
 

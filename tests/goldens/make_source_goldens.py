@@ -1,25 +1,25 @@
 #!/usr/bin/env python3
-"""Writes tests/data/sources/: one tiny model in every layout that `lanerank convert` reads, and what
-transformers makes of it.
+"""Writes tests/data/sources/: one tiny model in every layout that `lanerank convert` reads.
 
     pip install -r tests/peers/requirements.txt && python tests/goldens/make_source_goldens.py
 
-Every weight is a power of two times an integer of 8 bits, and every 32 of a matrix's row hold one of
-+-127: f32, f16, bf16 and Q8_0 hold the same numbers, so that each layout must become the same model
-file, byte for byte, and one expected.json holds for all.
+Every weight is a power of two times an 8-bit integer, and every 32 weights of a matrix row include
++-127. So f32, f16, bf16 and Q8_0 hold the same numbers, every layout must convert to the same model
+file, byte for byte, and one expected.json, by transformers, is valid for all.
 
     model/         a Hugging Face folder, model.safetensors in f32, with vocab.txt, tokenizer.json,
                    special_tokens_map.json, and expected.json
     sharded/       model-0000x-of-00002.safetensors with index, f16
     zip-bf16.bin   torch.save of a state_dict with _metadata, bf16
-    strided.bin    the same in f16: Parameters, all of them views of one storage, matrices transposed
-    legacy.bin     as PyTorch before 1.6 saved it, f16
-    q8_0.gguf      with pooler, matrices in Q8_0; f16.gguf with matrices in f16, pieces written as
-                   early releases of llama.cpp's converter wrote them
+    strided.bin    the same in f16: Parameters that are views of one storage, matrices transposed
+    legacy.bin     saved like PyTorch before 1.6, f16
+    q8_0.gguf      with pooler, matrices in Q8_0
+    f16.gguf       with pooler, matrices in f16; pieces spelled like early releases of llama.cpp's
+                   converter
     encoder.gguf   without pooler and classifier, mean pooling
-    no-pooler.gguf with a classifier and no pooler, as llama.cpp's converter makes it: to be refused
+    no-pooler.gguf with classifier, without pooler, like llama.cpp's converter: to be refused
 
-The state_dict's names are those of transformers. Same files on every run.
+The state_dict has transformers' names. The files are the same on every run.
 """
 
 import json, string
@@ -33,7 +33,8 @@ from transformers import BertConfig, BertForSequenceClassification, BertModel
 
 OUT = Path(__file__).parents[1] / "data/sources"
 HIDDEN, HEADS, LAYERS, INNER, POSITIONS = 32, 2, 1, 32, 32
-WORDS = "the of and to in is a river bank money water search query passage model how what why cat dog ##ed ##ing".split()
+WORDS = """the of and to in is a river bank money water search query passage model how what why cat
+dog ##ed ##ing""".split()
 VOCAB = [
     "[PAD]",
     "[unused0]",
@@ -57,10 +58,10 @@ PAIRS = [
 
 
 def quantized(r, rows, width, exponent):
-    """2**exponent times integers; each 32 of a row have a largest magnitude of 127."""
+    """2**exponent times integers; every 32 in a row have a largest magnitude of 127."""
     q = np.clip(np.round(r.standard_normal((rows, width)) * 50), -127, 127)
     q[:, ::32] = np.where(q[:, ::32] < 0, -127, 127)
-    q += 0.0  # no -0: integers have none
+    q += 0.0  # integers have no -0
     return torch.from_numpy(q.astype(np.float32) * np.float32(2.0**exponent))
 
 

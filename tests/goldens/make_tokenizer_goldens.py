@@ -4,11 +4,11 @@
     pip install tokenizers==0.23.3
     python tests/goldens/make_tokenizer_goldens.py [--data ../shared/data]
 
-`vocab.txt` is bert-base-uncased's, `multilingual.txt` the first 12,000 lines of
-bert-base-multilingual-uncased's (both by Google, Apache-2.0), `letters.txt` spells every character of
-the cases, so that no difference in normalisation hides in an unknown token. In `cases.jsonl`, `steps`
-has the first letters of the normaliser's steps that are on. `udhr_*.txt`, for the benchmark, are the
-Universal Declaration of Human Rights in English, and the beginnings of it in twenty languages.
+`vocab.txt` is that of bert-base-uncased, `multilingual.txt` the first 12,000 lines of that of
+bert-base-multilingual-uncased (both by Google, Apache-2.0). `letters.txt` has every character of the
+cases, so that no difference in normalisation hides in an unknown token. In `cases.jsonl`, `steps` is
+the first letters of the enabled steps of the normaliser. `udhr_*.txt`, for the benchmark, are the
+Universal Declaration of Human Rights in English, and its beginnings in twenty languages.
 """
 
 import argparse
@@ -22,7 +22,8 @@ from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers, proce
 from tokenizers.models import WordPiece
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-LANGUAGES = "deu_1996 fra spa rus ell_monotonic arb heb hin ben tam tha kat amh kor jpn cmn_hans vie tur pol swh".split()
+LANGUAGES = """deu_1996 fra spa rus ell_monotonic arb heb hin ben tam tha kat amh kor jpn cmn_hans
+vie tur pol swh""".split()
 STEPS = ("clean_text", "handle_chinese_chars", "strip_accents", "lowercase")
 
 HARD = [
@@ -41,8 +42,10 @@ HARD = [
     "Ⅷ ⓐ Ⓐ 𐐀 𐐨 𞤀 Ა ა Ꭰ ꭰ Ᏸ",
     "e\u0301 é \u0301 \u0301\u0301a a\u0323\u0307 a\u0307\u0323 q\u0307\u0323",
     # marks that accent stripping keeps, out of order, with dropped starters between
-    "a\u302e\u0334\U0001d165 \U0001d166\u302e\u302f \u302e\U0001d16d\u034f\u302e \U0001d15e\u302e\U0001d161\u302e",
-    "\u1bab\u1b44\u08d4\u1bab \U0001e000\U0001e01b\u1b44 \U0001e94a\U0001e944 \U000111c0\u0301\u1b44 x\U0001d165\u0c48\u1b44",
+    "a\u302e\u0334\U0001d165 \U0001d166\u302e\u302f \u302e\U0001d16d\u034f\u302e "
+    "\U0001d15e\u302e\U0001d161\u302e",
+    "\u1bab\u1b44\u08d4\u1bab \U0001e000\U0001e01b\u1b44 \U0001e94a\U0001e944 "
+    "\U000111c0\u0301\u1b44 x\U0001d165\u0c48\u1b44",
     "\u0344 \u0340\u0341 \u0f73\u0f75\u0f81 \u0c48 \u0b48 \u0d4a \u1025\u102e",
     "한국어 각 가 힣 ᄒ\u1161\u11ab \ua960\ud7b0",
     "中文测试 漢字かな交じり文 ﾊﾝｶｸ が か\u3099 㐀㐁 𠀀 豈 丽 𫠠 𫢸 〇 々",

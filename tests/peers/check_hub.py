@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Checks that lanerank and Python's huggingface_hub share one cache, with a made-up hub on this machine.
+"""Checks that lanerank and Python's huggingface_hub share one cache, using a local fake hub.
 
     pip install huggingface_hub && python tests/peers/check_hub.py target/release/lanerank
 
-The model is tests/data/model/old-names as `org/tiny`. What lanerank pulls, huggingface_hub must find
-without the network, call free of faults, and not fetch again; what huggingface_hub fetched, lanerank must
-use without the network, ending in the same model file; and each must complete what the other left half done.
+The model is tests/data/model/old-names as `org/tiny`. huggingface_hub must find what lanerank pulled
+without the network, find no fault with it and not fetch it again. lanerank must use what
+huggingface_hub fetched without the network and produce the same model file. Each must resume a
+partial download of the other.
 """
 
 import hashlib, json, os, subprocess, sys, tempfile, threading
@@ -44,7 +45,7 @@ def etag(name):
 
 
 class Hub(BaseHTTPRequestHandler):
-    """The API, and addresses that redirect large files to the store."""
+    """The API, and file addresses; large files redirect to the store."""
 
     asked, store = [], None
 
@@ -103,7 +104,7 @@ class Hub(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def count(self, name):
-        """Contents are counted where they are sent: huggingface_hub goes to the store directly."""
+        """Counts contents where they are sent: huggingface_hub goes to the store directly."""
         if self.command == "GET":
             self.asked.append(name)
 
@@ -131,7 +132,7 @@ def serve(handler):
 
 
 def run(args, home, offline=False):
-    """Standard output, and the contents that were asked of the hub."""
+    """Standard output, and the files that the hub sent."""
     Hub.asked.clear()
     keep = {
         name: value for name, value in os.environ.items() if not name.startswith(("HF_", "XDG_"))
@@ -173,7 +174,7 @@ def main():
             [bytes.fromhex(line) for line in text.split()] == [FILES[n] for n in everything],
         )
         _, asked = run([*python, FETCH % (everything, False)], ours)
-        check("and fetches nothing of it again", asked == [])
+        check("and does not fetch it again", asked == [])
 
         run([*python, FETCH % (everything, False)], theirs)
         layout = lambda home: sorted(
@@ -183,19 +184,19 @@ def main():
         )
         check("both fill the same layout", layout(ours) == layout(theirs))
         locks = lambda home: sorted(p.name for p in (home / "hf/hub/.locks").rglob("*.lock"))
-        check("and lock under the same names", not locks(theirs) or locks(ours) == locks(theirs))
+        check("and both use the same lock names", not locks(theirs) or locks(ours) == locks(theirs))
         path, asked = run([binary, "models", "path", "org/tiny"], theirs, offline=True)
         check("lanerank uses what huggingface_hub fetched, without the network", asked == [])
         same = (
             Path(path).name == Path(lane).name
             and Path(path).read_bytes() == Path(lane).read_bytes()
         )
-        check("and makes the same model file of it", same)
+        check("and makes the same model file from it", same)
 
         run([*python, FETCH % (["config.json", "vocab.txt"], False)], half)
         _, asked = run([binary, "models", "pull", "org/tiny"], half)
         check(
-            "lanerank completes what huggingface_hub left half done",
+            "lanerank completes a partial download of huggingface_hub",
             asked == ["model.safetensors", "tokenizer_config.json"],
         )
         run([binary, "models", "pull", "org/tiny"], whole)
@@ -204,7 +205,7 @@ def main():
         (whole / "hf/hub/models--org--tiny/snapshots" / COMMIT / "model.safetensors").unlink()
         _, asked = run([*python, FETCH % (everything, False)], whole)
         check(
-            "huggingface_hub completes what lanerank left half done",
+            "huggingface_hub completes a partial download of lanerank",
             asked == ["model.safetensors"] and blob.is_file(),
         )
 

@@ -4,13 +4,13 @@
     python tests/peers/make_seeds.py target/models --peers ../shared/peers          # once
     python tests/peers/check_logits.py target/release/lanerank target/models
 
-MODELS_DIR is searched for folders with config.json, tokenizer.json, model.safetensors and model.onnx.
-Each is converted to f32, f16 and int8 and scores the four requests of the workload. Printed: the
-largest difference for each dtype and request (f32 at most 1e-4, f16 3e-2, of the maker's own seeds) and, over the folders
-named <shape>-<seed>, the mean Kendall tau between int8 and f32 on rerank100: with the converter's
-default at least .95 (tinybert) and .96 (minilm12), with --activations a8 .945 and .925 (random
-weights are harder than trained ones). Exit code 1 when a bound is missed.
-ONNX Runtime's logits are kept as ort_logits.json beside the model.
+Finds the folders under target/models with config.json, tokenizer.json, model.safetensors and
+model.onnx, converts each to f32, f16 and int8 and scores the four requests of the workload. Prints
+the largest difference for each dtype and request: at most 1e-4 for f32 and 3e-2 for f16 on folders
+without a seed in their name. Over folders named <shape>-<seed>, prints the mean Kendall tau between
+int8 and f32 on rerank100: at least .95 (tinybert) and .96 (minilm12) with the converter's default,
+.945 and .925 with --activations a8 (random weights are harder than trained ones). Exit code 1 when
+a bound is missed. Stores ONNX Runtime's logits as ort_logits.json next to the model.
 """
 
 import argparse, json, re, sys, tempfile
@@ -28,7 +28,7 @@ FORMATS = {"f32": [], "f16": [], "int8": [], "int8-a8": ["--activations", "a8"]}
 
 
 def reference(folder, workload):
-    """ONNX Runtime's logits, made where they are missing or older than the model."""
+    """ONNX Runtime's logits, computed if they are missing or older than the model."""
     kept, model = folder / "ort_logits.json", folder / "model.onnx"
     if not kept.exists() or kept.stat().st_mtime < model.stat().st_mtime:
         kept.write_text(json.dumps(common.ort_logits(folder, workload)))
@@ -87,9 +87,9 @@ def main():
             off = {request: float(np.abs(z - ort[request]).max()) for request, z in got.items()}
             tau = common.kendall_tau(got["rerank100"], ort["rerank100"])
             seed = re.fullmatch(r"(.+)-(\d+)", folder.name)
-            # `not <=`, so that NaN fails too. Further seeds are there for the mean: some of them amplify
-            # rounding so much that f16 weights in PyTorch, or ONNX Runtime itself beside float64, are
-            # as far off.
+            # `not <=`, so that NaN fails too. Further seeds are only for the mean: some amplify
+            # rounding so much that PyTorch with f16 weights, or ONNX Runtime compared with
+            # float64, is as far off.
             bad = not seed and not max(off.values()) <= BOUNDS.get(dtype, np.inf)
             failed |= bad
             print(

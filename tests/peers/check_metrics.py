@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Checks `eval`'s figures against trec_eval's on made-up collections, with nothing but this repository.
+"""Checks the measures of `eval` against trec_eval on random collections.
 
-    pip install numpy pytrec-eval-terrier && python tests/peers/check_metrics.py target/release/lanerank
+    pip install numpy pytrec-eval-terrier
+    python tests/peers/check_metrics.py target/release/lanerank
 
-Random judgements (graded, some negative, some of documents that nobody ranked) and random runs full of
-equal scores; the model is tests/data/model/old-names. nDCG@10, MRR@10, MAP and Recall@100 of the run
-and of what the binary makes of it must be trec_eval's to 1e-6.
+The judgements are random: graded, some negative, some of documents that are not in the run. The
+runs are random, with many ties. The model is tests/data/model/old-names. nDCG@10, MRR@10, MAP and
+Recall@100 of the run before and after reranking must equal trec_eval's to 1e-6.
 """
 
 import json, sys, tempfile
@@ -13,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import common
 
-WORDS = "the river bank flooded and water ran on a dog lends money loans score rank query model safe rust".split()
+WORDS = """the river bank flooded and water ran on a dog lends money loans score rank query model
+safe rust""".split()
 
 
 def write_collection(folder, r, documents, queries, depth):

@@ -5,10 +5,10 @@
         [--queries 40] [--candidates 8]
 
 The model is seeded: 2 layers of 32, two logits, and the 105,879 uncased pieces of
-bert-base-multilingual-uncased. For each of xquad-* and jaquad-dev, the first candidates of the first
-queries are tokenised and scored. Required: equal ids, f32 logits (second minus first) within 1e-4,
-f16 within 3e-2, and scores equal to the second entry of the softmax. Also printed: the largest
-difference of int8 and its mean Kendall tau.
+bert-base-multilingual-uncased. Tokenises and scores the first candidates of the first queries of
+xquad-* and jaquad-dev. Requires equal ids, f32 logits (second minus first) within 1e-4, f16 within
+3e-2, and scores equal to the second entry of the softmax. Also prints the largest difference of int8
+and its mean Kendall tau.
 """
 
 import argparse, json, sys, tempfile
@@ -69,7 +69,8 @@ def check(binary, data, full, queries, candidates):
             failed |= bool(bad)
             figures = " ".join(f"{d} {x:.1e}" for d, x in off.items())
             print(
-                f"{folder.name:<11} {pairs} pairs, {differing} with other ids; largest difference {figures}, of scores "
+                f"{folder.name:<11} {pairs} pairs, {differing} with other ids; "
+                f"largest difference {figures}, of scores "
                 f"{worst_score:.1e}; int8 tau {np.mean(taus):.3f}{'  MISSED' if bad else ''}",
                 flush=True,
             )

@@ -1,5 +1,5 @@
-"""What the scripts of this folder share: test collections, tokenisation as Hugging Face does it,
-the binary under test, Kendall's tau."""
+"""Shared by the scripts of this folder: test collections, Hugging Face's tokenisation, the binary
+under test, Kendall's tau."""
 
 import gzip, json, subprocess
 from pathlib import Path
@@ -51,7 +51,7 @@ METRICS = {
 
 
 def trec_eval(qrels, run):
-    """Means over every query of the qrels. MRR@10: recip_rank of the ten documents trec_eval ranks first."""
+    """Means over every query of the qrels. MRR@10 is recip_rank of trec_eval's first ten documents."""
     import pytrec_eval
 
     first = {
@@ -77,9 +77,9 @@ def hf_tokenizer(folder, max_length=512):
 
 
 def ort_logits(folder, workload, threads=1):
-    """ONNX Runtime's f32 logits: {request: [logit of each passage]}; every passage alone, unpadded.
+    """ONNX Runtime's f32 logits: {request: [logit of each passage]}, one passage at a time, unpadded.
 
-    Two labels become one figure, z1 - z0: its sigmoid is the softmax's second entry."""
+    Two labels give one figure, z1 - z0; its sigmoid is the softmax's second entry."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
@@ -112,7 +112,7 @@ def kendall_tau(a, b):
 
 
 def run(binary, *args, stdin=None):
-    """What the binary prints; its own message on failure."""
+    """The binary's standard output; exits with its message on failure."""
     done = subprocess.run(
         [str(binary), *map(str, args)], input=stdin, capture_output=True, encoding="utf-8"
     )
@@ -130,7 +130,7 @@ def convert(binary, folder, out, dtype, *options):
 
 
 def compare_eval(binary, dataset, model, written, name, qrels, first_stage):
-    """Runs `eval` and compares its figures with trec_eval's; (its report, whether any differs)."""
+    """Runs `eval` and compares its measures with trec_eval's: (report, whether any differs)."""
     report = json.loads(
         run(
             binary, "eval", "--dataset", dataset, "--model", model, "--json", "--write-run", written
@@ -146,7 +146,8 @@ def compare_eval(binary, dataset, model, written, name, qrels, first_stage):
             bad = not abs(report[when][metric] - value) <= 1e-6
             failed |= bad
             print(
-                f"{name:<14} {when:<6} {metric:<10} {report[when][metric]:.6f} trec_eval {value:.6f}"
+                f"{name:<14} {when:<6} {metric:<10} {report[when][metric]:.6f} "
+                f"trec_eval {value:.6f}"
                 + ("  DIFFERS" if bad else ""),
                 flush=True,
             )
