@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""lanerank beside other engines, in alternation: ours, a peer, ours, the next peer, ..., ours.
+"""Compares lanerank with other engines in alternation: ours, a peer, ours, the next peer, .., ours.
 
-    python3 -m venv V && V/bin/pip install numpy tokenizers onnxruntime flashrank openvino ctranslate2
+    python3 -m venv V
+    V/bin/pip install numpy tokenizers onnxruntime flashrank openvino ctranslate2
     cargo build --release
     benches/peers.py target/release/lanerank MODELS --shared ../shared/peers --python V/bin/python
 
-SHARED/peers has the peers' programs (bench.py; rust/, built, by --rust-bin) and the requests
-(workload.json); its make_models.py writes the folders in MODELS: tinybert, minilm12, multibert. Ours is
-converted from the same folder. All run pinned to --cores, one thread a core, text in to sorted scores
-out. Printed: a markdown table of median milliseconds, and one of how many times as long the peer takes
-as the mean of our runs before and after it. Peers whose packages or programs are missing are left out,
-and named. Exit code 2 where there is nothing to compare.
+SHARED has the peers' programs (bench.py; those of --rust-bin, built) and the requests
+(workload.json); its make_models.py writes the folders of MODELS: tinybert, minilm12, multibert.
+lanerank's model is converted from the same folder. All run pinned to --cores with one thread per
+core, from text to sorted scores. Prints Markdown tables of the median milliseconds, and of the
+peer's time as a multiple of the mean of our runs before and after it. Names and skips peers whose
+packages or programs are missing. Exit code 2 when there is nothing to compare.
 """
 
 import argparse, json, os, subprocess, sys, tempfile
@@ -33,19 +34,21 @@ def arguments():
     p = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    p.add_argument("binary", type=Path, help="lanerank's")
+    p.add_argument("binary", type=Path, help="the lanerank program")
     p.add_argument("models", type=Path)
     p.add_argument("--shared", type=Path, default=Path("../shared/peers"))
-    p.add_argument("--python", default=sys.executable, help="with the peers' packages")
-    p.add_argument("--rust-bin", type=Path, help="folder of the Rust peers' programs")
+    p.add_argument(
+        "--python", default=sys.executable, help="an interpreter with the peers' packages"
+    )
+    p.add_argument("--rust-bin", type=Path, help="folder with the programs of the Rust peers")
     p.add_argument("--shape", default="tinybert")
-    p.add_argument("--peers", default=DEFAULT, help=f"[{DEFAULT}]")
+    p.add_argument("--peers", default=DEFAULT, help=f"[default: {DEFAULT}]")
     p.add_argument("--requests", default="seed,rerank100,long,single")
-    p.add_argument("--dtype", default="int8", help="of our model file")
-    p.add_argument("--activations", help="as of `lanerank convert`")
-    p.add_argument("--isa", help="our tier [the best]")
+    p.add_argument("--dtype", default="int8", help="dtype of our model file")
+    p.add_argument("--activations", help="as for `lanerank convert`")
+    p.add_argument("--isa", help="our tier [default: the best]")
     p.add_argument("--cores", default=str(max(os.sched_getaffinity(0))), help="such as 1, or 0,1")
-    p.add_argument("--batch", help="the peers' batch size [each at its best]")
+    p.add_argument("--batch", help="the peers' batch size [default: each at its best]")
     return p.parse_args()
 
 
@@ -55,11 +58,14 @@ def stop(reason):
 
 
 def missing(args):
-    """Why each of the peers asked for cannot run; those that can are not in it."""
+    """{peer: reason} for each requested peer that cannot run."""
     wanted = {
         PACKAGES[p.split("-")[0]] for p in args.peers.split(",") if p.split("-")[0] in PACKAGES
     }
-    probe = "import importlib.util, sys; print(*[m for m in sys.argv[1:] if not importlib.util.find_spec(m)])"
+    probe = (
+        "import importlib.util, sys; "
+        "print(*[m for m in sys.argv[1:] if not importlib.util.find_spec(m)])"
+    )
     try:
         found = subprocess.run(
             [args.python, "-c", probe, "tokenizers", "numpy", *wanted],
@@ -90,7 +96,8 @@ class Runner:
         unknown = [name for name in args.requests.split(",") if name not in requests]
         if unknown:
             stop(
-                f"no request {', '.join(unknown)} in {args.shared / 'workload.json'}: {', '.join(requests)}"
+                f"no request {', '.join(unknown)} in {args.shared / 'workload.json'}: "
+                f"{', '.join(requests)}"
             )
         self.workload.write_text(
             json.dumps({name: requests[name] for name in args.requests.split(",")}), "utf-8"
@@ -180,7 +187,7 @@ def main():
             stop(f"{what} is missing; see --help")
     why = missing(args)
     for peer, reason in why.items():
-        print(f"{peer}: left out, {reason}", file=sys.stderr)
+        print(f"{peer}: skipped, {reason}", file=sys.stderr)
     peers = [peer for peer in args.peers.split(",") if peer not in why]
     if not peers:
         stop("no peer can run")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/data/model/: tiny random models in Hugging Face's layout, with transformers' results.
+"""Writes tests/data/model/: tiny random models in Hugging Face's layout, and their results.
 
     pip install -r tests/peers/requirements.txt && python tests/goldens/make_model_goldens.py
 
@@ -8,14 +8,15 @@
     two-labels   classifier, 2 labels, 3 heads of 16, 3 layers, tanh GELU, f16
     odd-heads    classifier, 1 label, 2 heads of 26, 1 layer, ReLU, f16; widths that are no multiple
                  of a vector
-    mean-pooled  encoder, mean over tokens, unit length, max_length 48, unused pooler, f16; no prefix
+    mean-pooled  encoder, mean over tokens, unit length, max_length 48, unused pooler, f16;
+                 no prefix
     cls-pooled   encoder, first token, not normalised, 2 heads of 12, bf16; no prefix
 
 Each folder has config.json, model.safetensors, vocab.txt and tokenizer_config.json; encoders also
 have modules.json, 1_Pooling/config.json and sentence_bert_config.json. expected.json is
 {"max_length", "cases": [{"query", "passage", "ids", "query_tokens", "logits"}]} or
 {"max_length", "cases": [{"text", "ids", "embedding"}]}. `ids` are truncated (longest first); the
-first `query_tokens` of them have type 0. Results are by torch in f32, eval mode, from the stored
+first `query_tokens` of them have type 0. Results are by transformers in f32, eval mode, from the stored
 weights; f64 agrees within 2e-5. A few channels are much larger than the rest, as in trained models,
 to make quantisation hard. The weights are the same on every run and machine.
 """

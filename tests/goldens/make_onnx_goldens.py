@@ -23,10 +23,10 @@
     two-labels/  classifier with two labels and tanh GELU: torch_eager, dynamo_sdpa, fused
     encoder/     BertModel: torch_eager, dynamo_sdpa, fused
 
-expected.json has ONNX Runtime's results:
-{"texts": [[query, passage], ...], "files": {name: [[logit, ...], ...]}}, for the encoder the mean of
-the token vectors of `passage`. One run per text, without padding. Names, documentation and value
-infos are stripped, so that no reader can depend on them.
+expected.json has ONNX Runtime's results: {"texts": [[query, passage], ...], "files": {name:
+[[logit, ...], ...]}}, for the encoder the mean of the token vectors of `passage`. One run per text,
+without padding. Names, documentation and value infos are stripped, so that no reader can depend on
+them.
 """
 
 import json, os, shutil, subprocess, sys, tempfile, warnings

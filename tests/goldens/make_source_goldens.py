@@ -175,7 +175,8 @@ def write_model(w):
         texts.append(dict(text=text, ids=e.ids, embedding=[float(f"{v:.6g}") for v in vector]))
     rows = lambda cases: ",\n".join(" " + json.dumps(case) for case in cases)
     (folder / "expected.json").write_text(
-        f'{{"max_length": {POSITIONS}, "cases": [\n{rows(cases)}\n], "texts": [\n{rows(texts)}\n]}}\n'
+        f'{{"max_length": {POSITIONS}, "cases": [\n{rows(cases)}\n], '
+        f'"texts": [\n{rows(texts)}\n]}}\n'
     )
 
 

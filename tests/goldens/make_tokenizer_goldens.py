@@ -5,10 +5,11 @@
     python tests/goldens/make_tokenizer_goldens.py [--data ../shared/data]
 
 `vocab.txt` is that of bert-base-uncased, `multilingual.txt` the first 12,000 lines of that of
-bert-base-multilingual-uncased (both by Google, Apache-2.0). `letters.txt` has every character of the
-cases, so that no difference in normalisation hides in an unknown token. In `cases.jsonl`, `steps` is
-the first letters of the enabled steps of the normaliser. `udhr_*.txt`, for the benchmark, are the
-Universal Declaration of Human Rights in English, and its beginnings in twenty languages.
+bert-base-multilingual-uncased (both by Google, Apache-2.0). `letters.txt` has every character of
+the cases, so that no difference in normalisation hides in an unknown token. In `cases.jsonl`,
+`steps` is the first letters of the enabled steps of the normaliser. `udhr_*.txt`, for the
+benchmark, are the Universal Declaration of Human Rights in English, and its beginnings in twenty
+languages.
 """
 
 import argparse

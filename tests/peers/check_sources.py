@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""Converts every kind of source in every shape, and compares with ONNX Runtime on the f32 original.
+"""Checks every kind of source in every shape against ONNX Runtime on the f32 original.
 
     python ../shared/peers/make_models.py target/models                       # once
-    python tests/peers/check_sources.py target/release/lanerank target/models [--only tinybert] [--markdown]
+    python tests/peers/check_sources.py target/release/lanerank target/models
+        [--only tinybert] [--markdown]
 
-MODELS is searched for folders with config.json, tokenizer.json, model.safetensors and model.onnx. From
-each are made: shards, pytorch_model.bin as PyTorch saves it now, with shared storages and in bf16, and
-as it was saved before 1.6, FlashRank's zip, GGUF files in f32, f16 and Q8_0 with the pooler, and one
-without it. Each is converted to f32 and scores the requests of the workload; printed is the largest
-difference of a logit, which may be 1e-4 where the source holds the f32 weights. The smaller ones are
-compared with ONNX Runtime on the original all the same: what they lose is the source's own loss. The
-file without pooler must be refused. Exit code 1 where one is missed.
+Finds the folders under target/models with config.json, tokenizer.json, model.safetensors and
+model.onnx. From each it makes shards; pytorch_model.bin (of today, with shared storages, in bf16,
+and from before PyTorch 1.6); FlashRank's zip; GGUF files in f32, f16 and Q8_0 with the pooler, and
+one without. Converts each to f32, scores the requests of the workload and prints the largest
+difference of a logit: at most 1e-4 if the source has the f32 weights. Smaller sources are compared
+with the f32 original too, but without a bound: their error is the source's own. The file without
+pooler must be refused. Exit code 1 when a bound is missed.
 """
 
 import argparse, json, subprocess, sys, tempfile, zipfile
@@ -38,7 +39,7 @@ EXACT = {
 
 
 def make_gguf(path, folder, w, kind, pooler=True):
-    """A GGUF file as llama.cpp's converter lays it out, with the pooler that it leaves out."""
+    """A GGUF file like llama.cpp's converter, plus the pooler that it omits."""
     import gguf
 
     config = json.loads((folder / "config.json").read_text())
@@ -91,7 +92,7 @@ def make_gguf(path, folder, w, kind, pooler=True):
 
 
 def sources(folder, tmp):
-    """Yields (kind, what to give to `convert`, what it must be refused with)."""
+    """Yields (kind, source to convert, words of the expected refusal or None)."""
     import torch
     from safetensors.torch import load_file, save_file
 

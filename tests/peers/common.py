@@ -51,7 +51,7 @@ METRICS = {
 
 
 def trec_eval(qrels, run):
-    """Means over every query of the qrels. MRR@10 is recip_rank of trec_eval's first ten documents."""
+    """Means over the queries of the qrels. MRR@10 is recip_rank of trec_eval's first ten documents."""
     import pytrec_eval
 
     first = {
@@ -77,7 +77,7 @@ def hf_tokenizer(folder, max_length=512):
 
 
 def ort_logits(folder, workload, threads=1):
-    """ONNX Runtime's f32 logits: {request: [logit of each passage]}, one passage at a time, unpadded.
+    """ONNX Runtime's f32 logits: {request: [logit of each passage]}; single passages, unpadded.
 
     Two labels give one figure, z1 - z0; its sigmoid is the softmax's second entry."""
     import onnxruntime as ort
@@ -147,8 +147,7 @@ def compare_eval(binary, dataset, model, written, name, qrels, first_stage):
             failed |= bad
             print(
                 f"{name:<14} {when:<6} {metric:<10} {report[when][metric]:.6f} "
-                f"trec_eval {value:.6f}"
-                + ("  DIFFERS" if bad else ""),
+                f"trec_eval {value:.6f}" + ("  DIFFERS" if bad else ""),
                 flush=True,
             )
     return report, failed

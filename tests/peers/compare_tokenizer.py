@@ -2,12 +2,13 @@
 """Compares `lanerank tokenize` with the Hugging Face `tokenizers` package, sequence by sequence.
 
     pip install tokenizers==0.23.3
-    python tests/peers/compare_tokenizer.py target/release/lanerank [--data ../shared/data] [--only NAME]
+    python tests/peers/compare_tokenizer.py target/release/lanerank
+        [--data ../shared/data] [--only NAME]
 
-Over every code point, all texts under `text`, and all queries and passages under `eval`, singly and
-as pairs, uncased and cased, at three lengths, with each vocabulary under `vocab`, and the texts also
-with one that spells every code point, so that nothing hides in an unknown token. Prints how many
-sequences differ for each, and exits 1 if any does.
+Covers every code point, all texts under `text`, and all queries and passages under `eval`: singly
+and as pairs, uncased and cased, at three lengths, with each vocabulary under `vocab`. The texts
+also run with a vocabulary of every code point, so that no difference hides in an unknown token.
+Prints how many sequences of each differ, and exits 1 if any does.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from tokenizers.models import WordPiece
 MAX_LENGTHS = (512, 128, 16)
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 SHOWN = 3
-BATCH = 100  # what truncation cuts off is kept too, at some hundred bytes a token
+BATCH = 100  # `tokenizers` keeps truncated tokens too, at some hundred bytes each
 
 
 def lines(path):
@@ -63,7 +64,7 @@ def text_sets(folder):
 
 
 def hex_fields(row):
-    """The strings that the Unicode test files spell as hexadecimal code points."""
+    """Strings that the Unicode test files write as hexadecimal code points."""
     for field in row.split("#")[0].replace("÷", " ").replace("×", " ").split(";"):
         try:
             points = [int(x, 16) for x in field.split()]
@@ -74,7 +75,7 @@ def hex_fields(row):
 
 
 def eval_sets(folder):
-    """Queries, passages and pairs of each collection: three candidates a query, a query a passage."""
+    """Texts and pairs of each collection: three candidates per query, one query per passage."""
     for path in sorted(p for p in folder.iterdir() if p.is_dir()):
         corpus = {}
         for row in map(json.loads, lines(path / "corpus.jsonl.gz")):
@@ -93,7 +94,7 @@ def eval_sets(folder):
 
 
 def spelling_vocab(file):
-    """Each code point of the first three planes, as a word and as the rest of one."""
+    """Each code point of the first three planes, as a word and as a continuation."""
     file.write("\n".join(SPECIAL) + "\n")
     for c in range(0x30000):
         if not 0xD800 <= c <= 0xDFFF and not chr(c).isspace():
@@ -125,7 +126,7 @@ def ours(binary, vocab, cased, max_length, path):
 
 
 def compare(binary, vocab, cased, max_length, inputs):
-    """How many sequences differ; shows the first few."""
+    """Number of differing sequences; shows the first few."""
     tokenizer = reference(vocab, cased)
     tokenizer.enable_truncation(max_length, strategy="longest_first")
     differing = seen = 0

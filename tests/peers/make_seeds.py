@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Random models of one shape under several seeds, with ONNX Runtime's logits beside each.
+"""Makes random models of a shape with several seeds, and ONNX Runtime's logits of each.
 
-    python tests/peers/make_seeds.py OUT [--peers ../shared/peers] [--shape tinybert --shape minilm12] [--seeds 5]
+    python tests/peers/make_seeds.py OUT [--peers ../shared/peers]
+        [--shape tinybert --shape minilm12] [--seeds 5]
     python tests/peers/make_seeds.py --logits-only FOLDER...
 
-One random model's Kendall tau between int8 and f32 varies by a few points; its mean over five does
-not. Writes OUT/<shape>-<seed>/{config.json, vocab.txt, tokenizer.json, ..., model.safetensors,
-model.onnx, ort_logits.json}; the first seed is make_models.py's own. `--logits-only` writes
-ort_logits.json ({request: [logit of each passage]}) into folders that exist.
+The Kendall tau between int8 and f32 of one random model varies by a few points; the mean over five
+is stable. Writes OUT/<shape>-<seed>/{config.json, vocab.txt, tokenizer.json, ...,
+model.safetensors, model.onnx, ort_logits.json}; the first seed is that of make_models.py.
+`--logits-only` writes ort_logits.json ({request: [logit of each passage]}) into existing folders.
 """
 
 import argparse, importlib.util, json, sys

@@ -3,11 +3,12 @@
 
     python tests/peers/read_lane.py FILE.lane ...
 
-Checks every rule of that page, looks every piece of the vocabulary and 10,000 texts that are none up
-through `tokenizer.lookup`, unpacks the weights and computes the self-test's rows from them in float64
-(where the `tokenizers` package is installed). Bounds on the difference: 1e-4 when no weight is int8;
-else 0.25 for a logit and 0.02 for a cosine, because the file's numbers were computed with quantised
-activations and these were not. One line a file; exit code 1 when any file breaks a rule or a bound.
+Checks every rule of that page, looks up every piece of the vocabulary and 10,000 other texts
+through `tokenizer.lookup`, unpacks the weights and computes the self-test from them in float64 (if
+the `tokenizers` package is installed). Bounds on the difference: 1e-4 without int8 weights;
+otherwise 0.25 for a logit and 0.02 for a cosine, because the file's results have quantised
+activations and these have not. Prints one line per file; exit code 1 when a file breaks a rule or a
+bound.
 """
 
 import math, random, re, struct, sys
@@ -21,7 +22,8 @@ ROWS, PANELS = 0, 1
 NONE, M64 = 2**32 - 1, 2**64 - 1
 CONFIG = (
     "architecture hidden_size num_hidden_layers num_attention_heads intermediate_size vocab_size "
-    "max_position_embeddings type_vocab_size hidden_act eps head num_labels normalize max_length activations r1"
+    "max_position_embeddings type_vocab_size hidden_act eps head num_labels normalize max_length "
+    "activations r1"
 ).split()
 
 
@@ -72,7 +74,7 @@ class Section:
         self.data = file[self.offset : self.end]
 
     def array(self):
-        """The elements in the shape of the directory, the layout undone."""
+        """The elements in the shape of the directory, unpacked."""
         a = np.frombuffer(self.data, DTYPES[self.dtype]).reshape(self.stored)
         need(
             (a > -128).all() if self.dtype == INT8 else np.isfinite(a).all(),
@@ -81,9 +83,8 @@ class Section:
         if self.layout == ROWS:
             return a
         *s, n, k = self.shape
-        a = (
-            a.swapaxes(-3, -2) if self.dtype == INT8 else a.swapaxes(-2, -1)
-        )  # outputs before inputs
+        # Outputs before inputs.
+        a = a.swapaxes(-3, -2) if self.dtype == INT8 else a.swapaxes(-2, -1)
         a = a.reshape(*s, -(-n // 16) * 16, -(-k // 64) * 64 if self.dtype == INT8 else k)
         need(
             not a[..., n:, :].any() and not a[..., k:].any(), f"{self.name}: padding of the panels"
@@ -117,10 +118,8 @@ def read_sections(file):
 
 class Model:
     def __init__(self, file):
-        self.sections, self.cursors = (
-            read_sections(file),
-            [],
-        )  # a section is taken out when it is read
+        # Reading a section removes it.
+        self.sections, self.cursors = read_sections(file), []
         for read in self.small_sections, self.tokenizer_config, self.vocabulary, self.weights:
             read()
         need(not self.sections, f"sections too many: {list(self.sections)}")
@@ -235,7 +234,7 @@ class Model:
             "tokenizer.lookup: a piece is not found",
         )
         rng, known, tried = random.Random(1), list(last), 0
-        while tried < 10000:  # joined, cut and altered pieces, and noise
+        while tried < 10000:  # joined, truncated and altered pieces, and noise
             p, q = rng.choices(known, k=2)
             word = rng.choice([p + q, p[:-1], p[:-1] + q[-1:], p.swapcase(), rng.randbytes(len(p))])
             need(word in last or self.lookup(word) is None, f"tokenizer.lookup: {word} is found")

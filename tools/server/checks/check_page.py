@@ -27,7 +27,10 @@ FLAGS = [
     "--disable-dev-shm-usage",
 ]
 QUERY = "how do I keep bread fresh"
-EVIL = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script><b>bold</b> bread"
+EVIL = (
+    "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
+    "<b>bold</b> bread"
+)
 TEXTS = [
     "The lighthouse was built in 1847.",
     EVIL,

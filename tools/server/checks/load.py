@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Throughput and latency of `lanerank serve` under load, compared with other servers.
 
-    python tools/server/checks/load.py target/release/lanerank --model tinybert.lane --workload workload.json \\
-        [--flashrank NAME CACHE_DIR] [--python PYTHON] [--infinity COMMAND FOLDER [ENGINE ...]]
+    python tools/server/checks/load.py target/release/lanerank \\
+        --model tinybert.lane --workload workload.json [--flashrank NAME CACHE_DIR]
+        [--python PYTHON] [--infinity COMMAND FOLDER [ENGINE ...]]
         [--request seed] [--connections 1 2 4 8 16]
 
 `wrk` (Debian: wrk) on the same machine repeats one request of the workload over a number of
@@ -14,8 +15,8 @@ COMMAND is its `infinity_emb`, FOLDER a model folder with model.safetensors for 
 or ONNX files for `optimum`, which prefers the int8 file and writes an optimised copy next to it.
 Measured with, in a separate Python 3.11:
 
-    pip install "infinity-emb[server,torch,optimum]==0.0.78" "optimum==1.24.*" "transformers<4.49" \\
-        "datasets<4" "pyarrow<21" "numpy<2" torch==2.15.0 onnxruntime==1.32.0
+    pip install "infinity-emb[server,torch,optimum]==0.0.78" "optimum==1.24.*" \\
+        "transformers<4.49" "datasets<4" "pyarrow<21" "numpy<2" torch==2.15.0 onnxruntime==1.32.0
 """
 
 import argparse, json, os, re, statistics, subprocess, sys, tempfile, time, urllib.request
@@ -32,7 +33,8 @@ def wrk(url, body, connections, seconds):
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         quoted = body.replace("]==]", "]==\\u005d")
         script.write(
-            f'wrk.method="POST"\nwrk.headers["content-type"]="application/json"\nwrk.body=[==[{quoted}]==]\n'
+            f'wrk.method="POST"\nwrk.headers["content-type"]="application/json"\n'
+            f"wrk.body=[==[{quoted}]==]\n"
         )
         script.flush()
         command = [
@@ -110,7 +112,8 @@ def measure(servers, args):
             errors = sum(r[4] for r in results)
             rows[server.name].append((rps, p99))
             print(
-                f"| {server.name} | {connections} | {rps:.0f} | {p50:.2f} | {p99:.2f} | {cpu:.2f} | {errors} |",
+                f"| {server.name} | {connections} | {rps:.0f} | {p50:.2f} | {p99:.2f} | {cpu:.2f} "
+                f"| {errors} |",
                 flush=True,
             )
     return rows
@@ -141,7 +144,8 @@ def main():
         {"model": "model", "query": query, "documents": request["passages"]},
     )
     print(
-        f"| server, `{args.request}` | connections | requests/s | p50 ms | p99 ms | CPU ms a request | errors |\n|---|---|---|---|---|---|---|"
+        f"| server, `{args.request}` | connections | requests/s | p50 ms | p99 ms "
+        "| CPU ms per request | errors |\n|---|---|---|---|---|---|---|"
     )
     peers = []
     with Server(

@@ -12,7 +12,8 @@ the second half by more than 5 % and 4 MB. Then kills the server and restarts it
 import argparse, http.client, json, os, random, shutil, sys, tempfile, threading, time
 from common import ROOT, Server
 
-WORDS = "bread keeps fresh in a paper bag the lighthouse was built of stone water runs on rust never sleeps".split()
+WORDS = """bread keeps fresh in a paper bag the lighthouse was built of stone water runs on rust
+never sleeps""".split()
 
 
 class Client(threading.Thread):
@@ -95,7 +96,8 @@ def main():
                 total = sum(sum(c.counts.values()) for c in clients)
                 samples.append(rss)
                 print(
-                    f"{time.time() - begin:7.0f} s  {rss / 1e6:7.1f} MB  {files:4.0f} files  {total} requests",
+                    f"{time.time() - begin:7.0f} s  {rss / 1e6:7.1f} MB  {files:4.0f} files  "
+                    f"{total} requests",
                     flush=True,
                 )
             for client in clients:
@@ -117,12 +119,14 @@ def main():
             with Server(args.binary, "--model", model, port=port) as again:
                 again.post("/rerank", {"query": "bread", "texts": WORDS})
                 print(
-                    f"killed, and serving on the same port again after {1e3 * (time.time() - killed):.0f} ms"
+                    "killed, and serving on the same port again after "
+                    f"{1e3 * (time.time() - killed):.0f} ms"
                 )
         half = samples[len(samples) // 2]
         growth = samples[-1] - half
         print(
-            f"resident memory: {half / 1e6:.1f} MB at half time, {samples[-1] / 1e6:.1f} MB at the end, "
+            f"resident memory: {half / 1e6:.1f} MB at half time, "
+            f"{samples[-1] / 1e6:.1f} MB at the end, "
             f"at most {max(samples) / 1e6:.1f} MB"
         )
         sys.exit(growth > max(0.05 * half, 4e6))

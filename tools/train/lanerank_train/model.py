@@ -1,7 +1,7 @@
 """BERT's cross-encoder of the TinyBERT shape, with the last layer run for [CLS] only.
 
-The same function as Hugging Face's BertForSequenceClassification (erf GELU, tanh pooler, epsilon 1e-12),
-whose layout `state_for_hugging_face` writes; tests/ compares the two.
+The same function as Hugging Face's BertForSequenceClassification (erf GELU, tanh pooler, epsilon
+1e-12), whose layout `state_for_hugging_face` writes; tests/ compares the two.
 """
 
 import math

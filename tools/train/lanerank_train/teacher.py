@@ -1,7 +1,7 @@
 """The teachers' opinion of every (query, candidate): a sentence encoder's cosine, and BM25.
 
-The encoder is all-MiniLM-L6-v2 (Apache-2.0), run by lanerank itself from an int8 file: its vectors are
-within .998 of PyTorch's and come many times sooner.
+The encoder is all-MiniLM-L6-v2 (Apache-2.0), run by lanerank itself from an int8 file: its vectors
+are within .998 of PyTorch's and come many times sooner.
 """
 
 import json
