@@ -1,8 +1,8 @@
 //! Kernels by operation, shape and tier: `cargo bench --bench kernels -- kernel/gemm_i8/`.
 //!
 //! Throughput is in elements: multiply-adds for products and attention (two products with 16-bit
-//! activations), values otherwise. The reference tier runs only the smallest shape of each operation.
-//! `lanerank bench --kernels` shows the same as a table, with the machine's peaks.
+//! activations), values otherwise. The reference tier runs only the smallest shape of each
+//! operation. `lanerank bench --kernels` shows the same as a table, with the machine's peaks.
 
 use std::collections::HashSet;
 

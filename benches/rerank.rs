@@ -1,5 +1,6 @@
-//! Whole requests, from strings to sorted hits: `rerank/{model}/{dtype}/{tier}/{threads}/{request}`.
-//! The models are the embedded one and random weights in the shapes of published models.
+//! Whole requests, from strings to sorted hits:
+//! `rerank/{model}/{dtype}/{tier}/{threads}/{request}`. The models are the embedded one and random
+//! weights in the shapes of published models.
 //!
 //!     cargo bench --bench rerank
 //!     LANERANK_BENCH_WORKLOAD=../shared/peers/workload.json cargo bench --bench rerank

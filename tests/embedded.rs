@@ -1,4 +1,4 @@
-//! The model inside the crate: that it opens, computes what its self-test says, and ranks sensibly.
+//! The embedded model opens, passes its self-test and ranks sensibly.
 #![cfg(feature = "embedded-model")]
 
 use lanerank::format::directory::Dtype;
@@ -6,8 +6,7 @@ use lanerank::kernels::{Isa, Kernels};
 use lanerank::model::Head;
 use lanerank::{Encoder, Error, Model, Ranker};
 
-/// Everyday questions, each with a passage that answers it. To every question the other passages
-/// are irrelevant.
+/// Everyday questions, each with its answer. The other answers are irrelevant to it.
 const ANSWERED: [(&str, &str); 8] = [
     (
         "how do I keep bread fresh",

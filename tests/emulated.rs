@@ -1,5 +1,5 @@
-//! Whole models on the tiers that this CPU may lack (`kernels/emulator`): the same bits as
-//! everywhere. A program of its own, so that the other tests do not choose an emulated tier.
+//! Whole models on emulated tiers (`kernels/emulator`) give the same bits as on other tiers. A
+//! separate program, so that other tests do not select an emulated tier.
 
 mod common;
 
@@ -24,7 +24,7 @@ fn bits(model: &Model, isa: Isa, threads: usize, passages: &[String]) -> Vec<u32
     scores.into_iter().map(f32::to_bits).collect()
 }
 
-/// The new tiers, by the CPU or by emulation.
+/// The tiers that may need emulation.
 fn tiers() -> impl Iterator<Item = Isa> {
     emulate_missing_tiers();
     let tiers = Kernels::available().map(Kernels::isa);

@@ -1,4 +1,4 @@
-//! Which words a score comes from. What the effects are is held against torch in the command line's tests.
+//! Effects of words on a score. The command line's tests compare their values with torch.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Model files that are damaged or made to harm: each must be refused with words, or open and work.
+//! Damaged and hostile model files: each must be refused with a message, or open and work.
 
 mod common;
 
@@ -19,7 +19,7 @@ fn small() -> Vec<u8> {
     file(&classifier(1), WeightDtype::Int8, 7)
 }
 
-/// Recomputes the checksums of directory and header, so that what is wrong elsewhere is reached.
+/// Recomputes the checksums of directory and header, so that errors elsewhere are reached.
 fn reseal(file: &mut [u8]) {
     let count = u32::from_le_bytes(file[12..16].try_into().unwrap()) as usize;
     if let Some(directory) = file.get(HEADER_LEN..HEADER_LEN.saturating_add(count * ENTRY_LEN)) {
@@ -52,7 +52,7 @@ fn reseal_all(file: &mut [u8]) {
     reseal(file);
 }
 
-/// Opens with and without checksums; where it opens, uses everything. Returns the first error.
+/// Opens with and without checksums and uses everything. Returns the first error.
 fn exercise(file: &[u8]) -> Option<String> {
     let attempt = catch_unwind(AssertUnwindSafe(|| {
         let mut error = None;
@@ -295,7 +295,7 @@ fn damaged_content_does_no_harm() {
         if random.below(4) > 0 {
             reseal_all(&mut bytes);
         }
-        // Whether it is refused depends on the byte; that nothing panics is the test.
+        // The byte decides whether it is refused; the test is that nothing panics.
         let _ = exercise(&bytes);
     }
 }
@@ -333,7 +333,7 @@ fn checksums_are_verified() {
 fn a_vocabulary_that_lost_a_piece_is_found() {
     let whole = small();
     let lookup = section(&whole, "tokenizer.lookup");
-    // The slots stand at the end of the section, three bytes each, and one spare byte.
+    // The slots end the section, three bytes each, followed by one spare byte.
     for slot in (lookup.end - 61..lookup.end - 1).step_by(3) {
         let mut bytes = whole.clone();
         if bytes[slot..slot + 3] == [0xff; 3] {

@@ -14,9 +14,9 @@
 
 Each folder has config.json, model.safetensors, vocab.txt and tokenizer_config.json; encoders also
 have modules.json, 1_Pooling/config.json and sentence_bert_config.json. expected.json is
-{"max_length", "cases": [{"query", "passage", "ids", "query_tokens", "logits"}]} or
-{"max_length", "cases": [{"text", "ids", "embedding"}]}. `ids` are truncated (longest first); the
-first `query_tokens` of them have type 0. Results are by transformers in f32, eval mode, from the stored
+{"max_length", "cases": [{"query", "passage", "ids", "query_tokens", "logits"}]} or {"max_length",
+"cases": [{"text", "ids", "embedding"}]}. `ids` are truncated (longest first); the first
+`query_tokens` of them have type 0. Results are by transformers in f32, eval mode, from the stored
 weights; f64 agrees within 2e-5. A few channels are much larger than the rest, as in trained models,
 to make quantisation hard. The weights are the same on every run and machine.
 """

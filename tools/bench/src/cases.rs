@@ -328,7 +328,8 @@ fn attention(model: &Shape, cases: &mut Vec<Case>) {
     });
 }
 
-/// Adds an operation on rows as wide as the model; it moves `bytes` and does `operations` per value.
+/// Adds an operation on rows as wide as the model; it moves `bytes` and does `operations` per
+/// value.
 fn push_rows(
     cases: &mut Vec<Case>,
     model: &Shape,

@@ -52,8 +52,8 @@ fn write_svg(
     write_file(path, svg.as_bytes()).map_err(BenchError::Write)
 }
 
-/// Draws a roofline per tier: the limits of bandwidth and arithmetic against operations per byte, and
-/// the kernels as points.
+/// Draws a roofline per tier: the limits of bandwidth and arithmetic against operations per byte,
+/// and the kernels as points.
 ///
 /// # Errors
 /// When the file cannot be written, or no tier has peaks.

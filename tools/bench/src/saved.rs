@@ -1,8 +1,8 @@
 //! What each optimisation saves on a request: its time with and without it.
 //!
-//! Measured end to end where the library can be made to do the extra work: by longer texts, by other
-//! heads (the texts of an encoder share no query, and a mean needs the whole last layer), by other
-//! dtypes. Otherwise estimated from the kernels: time per call times the number of calls. The
+//! Measured end to end where the library can be made to do the extra work: by longer texts, by
+//! other heads (the texts of an encoder share no query, and a mean needs the whole last layer), by
+//! other dtypes. Otherwise estimated from the kernels: time per call times the number of calls. The
 //! weights are random, in the shape of the model.
 
 use std::time::{Duration, Instant};
@@ -118,8 +118,8 @@ pub fn measure(
     })
 }
 
-/// Milliseconds of each variant's fastest run. The variants take turns, so a slow minute affects all
-/// of them.
+/// Milliseconds of each variant's fastest run. The variants take turns, so a slow minute affects
+/// all of them.
 fn take_turns<const N: usize>(variants: &[Variant; N]) -> Result<[f64; N], Error> {
     let mut best = [f64::INFINITY; N];
     let start = Instant::now();
@@ -217,8 +217,8 @@ impl<'a> Shape<'a> {
         ])
     }
 
-    /// The request with `words` appended to each passage. With enough of them, truncation leaves every
-    /// pair `max_length` tokens.
+    /// The request with `words` appended to each passage. With enough of them, truncation leaves
+    /// every pair `max_length` tokens.
     fn pairs(
         &self,
         options: &ConvertOptions,

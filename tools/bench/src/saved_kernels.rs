@@ -29,8 +29,8 @@ impl Sequences {
         self.lengths.iter().sum::<usize>() as f64 / ROWS as f64
     }
 
-    /// The first product of the feed-forward part, with `act` in its epilogue and `then` in a separate
-    /// pass after it.
+    /// The first product of the feed-forward part, with `act` in its epilogue and `then` in a
+    /// separate pass after it.
     pub fn intermediate(&self, act: Activation, then: Activation) -> Calls {
         let product = Product {
             m: ROWS,

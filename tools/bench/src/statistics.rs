@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Number of runs of a request that takes `once`: enough for a stable median without taking minutes.
+/// Number of runs of a request that takes `once`: enough for a stable median without taking
+/// minutes.
 pub fn run_count(once: Duration) -> usize {
     match once.as_millis() {
         0..=60 => 41,

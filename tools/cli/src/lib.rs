@@ -1,5 +1,5 @@
-//! The command line of lanerank as a library. The binary is one call of [`main`]; tests, fuzzers and
-//! other tools use the parsers.
+//! The command line of lanerank as a library. The binary is one call of [`main`]; tests, fuzzers
+//! and other tools use the parsers.
 
 pub mod commands;
 pub mod failure;

@@ -1,4 +1,4 @@
-"""From a checkpoint to a model file: calibration, Hugging Face's layout, conversion."""
+"""Makes a model file from a checkpoint: calibration, Hugging Face's layout, conversion."""
 
 import json
 import shutil
@@ -32,10 +32,11 @@ TOKENIZER_FILES = (
 
 
 def calibrate(model: CrossEncoder, pool: Pool) -> dict[str, float]:
-    """Scales and shifts the logit, so that its sigmoid is the share of labels among held-out
-    candidates with that score, were labels as frequent as the rest: logistic regression (Platt) on
-    one half of the held-out queries, the expected calibration error (15 equal bins) on the other.
-    Rankings stay as they are."""
+    """Scales and shifts the logit by logistic regression (Platt), which keeps the ranking.
+
+    Afterwards the logit's sigmoid is the share of labels among held-out candidates with that score,
+    if labels were as frequent as other candidates. Fits on one half of the held-out queries and
+    measures the expected calibration error (15 equal bins) on the other half."""
     lists = held_out_lists(pool, 2000, DEPTH)
     logits = [torch.from_numpy(s).double() for s in score_lists(model, pool, lists, longest=200)]
     truths = [torch.from_numpy(c == pool.label[q]).double() for q, c in lists]
@@ -55,7 +56,7 @@ def calibrate(model: CrossEncoder, pool: Pool) -> dict[str, float]:
     optimizer.step(closure)
     scale, shift = scale.item(), shift.item()
     if scale <= 0:
-        raise ValueError("calibration turned the ranking round: the model has learned nothing")
+        raise ValueError("calibration reversed the ranking: the model has learned nothing")
     with torch.no_grad():
         model.classifier.weight.mul_(scale)
         model.classifier.bias.mul_(scale).add_(shift)
@@ -75,7 +76,7 @@ def calibrate(model: CrossEncoder, pool: Pool) -> dict[str, float]:
 
 
 def balance(truths: torch.Tensor) -> torch.Tensor:
-    """Weights that give both kinds the same mass."""
+    """Weights that give labels and other candidates the same total."""
     share = truths.mean()
     return torch.where(truths == 1, 0.5 / share, 0.5 / (1 - share))
 
@@ -83,8 +84,8 @@ def balance(truths: torch.Tensor) -> torch.Tensor:
 def expected_calibration_error(
     scores: np.ndarray, truths: np.ndarray, weights: np.ndarray, bins: int = 15
 ) -> float:
-    """Mean distance between score and share of truths over equal bins, by their weight (Guo et al.
-    2017, https://arxiv.org/abs/1706.04599)."""
+    """Weighted mean distance between score and share of truths over equal bins (Guo et al. 2017,
+    https://arxiv.org/abs/1706.04599)."""
     which = np.minimum((scores * bins).astype(int), bins - 1)
     error = 0.0
     for bin_ in range(bins):
@@ -96,7 +97,7 @@ def expected_calibration_error(
 
 
 def export(model: CrossEncoder, encoder: Path, folder: Path) -> None:
-    """A folder as Hugging Face's transformers writes it."""
+    """Writes a folder in the layout of Hugging Face's transformers."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {
         "architectures": ["BertForSequenceClassification"],

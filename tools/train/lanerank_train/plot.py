@@ -1,4 +1,4 @@
-"""The log of a training run as a picture."""
+"""Draws the log of a training run."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Training: lists of candidates, and the teachers' and the labels' order of them."""
+"""Training on lists of candidates, ordered by the teachers and the labels."""
 
 import json
 import math
@@ -25,17 +25,17 @@ class Settings:
     steps: int
     seed: int = 0
     rate: float = 1.5e-3
-    words: str = "halves"  # or "input": what word embeddings begin as
+    words: str = "halves"  # initial word embeddings, or "input"
     words_rate: float = 0.3  # of `rate`
     lexical: float = 6.0  # weight of BM25 in the teachers' score
-    labels: float = 0.3  # weight of the labels beside the teachers
-    pointwise: float = 0.05  # weight of the loss that makes a sigmoid of the logit mean something
-    average: float = 0.998  # of the moving average of weights that is measured and kept
-    definitions: float = 0.5  # how often a definition's turn comes, against 1 for the others
+    labels: float = 0.3  # weight of the labels' loss
+    pointwise: float = 0.05  # weight of the loss that gives the logit a scale
+    average: float = 0.998  # decay of the moving average of the weights, which is measured and kept
+    definitions: float = 0.5  # relative frequency of definitions
 
 
 def longest_passage(done: float) -> int:
-    """Short passages first: twice the pairs in the same time."""
+    """Short passages first, for twice the pairs in the same time."""
     return 64 if done < 0.5 else 128 if done < 0.85 else 256
 
 
@@ -72,7 +72,7 @@ class Training:
         out.mkdir(parents=True, exist_ok=True)
 
     def order(self) -> np.ndarray:
-        """Which queries come when: the same whenever it is asked."""
+        """The order of the queries; the same on every call."""
         rng = np.random.default_rng(self.settings.seed)
         queries = np.flatnonzero(~self.pool.held_out)
         definition = self.pool.origin[queries] == self.pool.definitions
@@ -129,8 +129,8 @@ class Training:
         return parts
 
     def loss(self, logits, goal, labelled):
-        """The label is the first of its group. Returns the loss, and (loss of the teachers, loss of
-        the labels, share of labels ranked first) for the log."""
+        """Returns the loss, and (teachers' loss, labels' loss, share of labels ranked first) for the
+        log. The label is the first of its group."""
         taught = F.kl_div(logits.log_softmax(-1), goal.softmax(-1), reduction="batchmean")
         first = torch.zeros(int(labelled.sum()), dtype=torch.long)
         chosen = F.cross_entropy(logits[labelled], first)
@@ -165,7 +165,7 @@ class Training:
         )
 
     def save(self) -> None:
-        """A checkpoint that replaces the last one whole."""
+        """Replaces the last checkpoint atomically."""
         scratch = self.out / "checkpoint.tmp"
         torch.save(
             {
@@ -191,7 +191,7 @@ class Training:
 
 
 def held_out_lists(pool: Pool, count: int, depth: int = 20):
-    """Held-out queries with a label among the search engine's first `depth`: (query, candidates)."""
+    """(query, candidates) of held-out queries whose label is among the first `depth`."""
     chosen = np.flatnonzero(pool.held_out & (pool.label >= 0))
     chosen = np.random.default_rng(1).permutation(chosen)
     lists = ((q, pool.candidates[q][:depth]) for q in chosen)

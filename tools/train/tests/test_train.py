@@ -1,4 +1,4 @@
-"""The parts of training that can be wrong without anybody seeing it."""
+"""Parts of training whose errors would go unnoticed."""
 
 import subprocess
 import sys
@@ -97,7 +97,7 @@ def test_calibration_error():
     even = np.ones(800)
     assert expected_calibration_error(scores, truths, even) < 1e-9
     assert expected_calibration_error(scores, 1 - truths, even) == pytest.approx(0.5)
-    # Of the upper half alone, whose scores are all .75, the truths weigh as much as the rest.
+    # In the upper half, with scores of .75, labels weigh as much as the rest.
     weights = balance(torch.from_numpy(truths[400:])).numpy()
     error = expected_calibration_error(scores[400:], truths[400:], weights)
     assert error == pytest.approx(0.25)

@@ -21,8 +21,8 @@ use crate::trec::{Collection, Metrics};
 /// Number of pairs whose activations are compared.
 const PAIRS: usize = 32;
 
-/// Compare two models on a test collection: order, logits, nDCG, activations of each layer, size and
-/// speed. A is the reference (the f32 file, for instance), B the model under test
+/// Compare two models on a test collection: order, logits, nDCG, activations of each layer, size
+/// and speed. A is the reference (the f32 file, for instance), B the model under test
 #[derive(Debug, Args)]
 pub struct CompareArgs {
     /// The reference: a model file or a name, as for --model

@@ -52,8 +52,8 @@ pub fn write<'a>(
     Ok(())
 }
 
-/// Colours words that raise the score green and words that lower it red; strong ones bold, weak ones
-/// plain.
+/// Colours words that raise the score green and words that lower it red; strong ones bold, weak
+/// ones plain.
 fn write_coloured(out: &mut dyn Write, piece: &Piece, largest: f32) -> io::Result<()> {
     let text = style(flat(piece.text));
     let share = piece.effect.unwrap_or(0.0) / largest.max(f32::MIN_POSITIVE);

@@ -53,8 +53,8 @@ pub struct RerankArgs {
     #[arg(long)]
     explain_truncation: bool,
 
-    /// Show how much each word adds to the score of its passage: the logit minus the logit without the
-    /// word. Scores every shown passage once per word
+    /// Show how much each word adds to the score of its passage: the logit minus the logit without
+    /// the word. Scores every shown passage once per word
     #[arg(long)]
     explain: bool,
 

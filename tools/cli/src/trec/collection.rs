@@ -1,5 +1,5 @@
-//! Test collections in the layout of BEIR (JSON lines) or of TREC's passage tracks (tab-separated id
-//! and text).
+//! Test collections in the layout of BEIR (JSON lines) or of TREC's passage tracks (tab-separated
+//! id and text).
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};

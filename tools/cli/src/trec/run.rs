@@ -93,8 +93,8 @@ fn parse_line(line: &str) -> Result<(&str, Candidate), String> {
     }
 }
 
-/// Appends a query's candidates, best first, in TREC's format. Scores have enough digits to read the
-/// same float back.
+/// Appends a query's candidates, best first, in TREC's format. Scores have enough digits to read
+/// the same float back.
 pub fn append_trec(out: &mut String, query: &str, candidates: &[Candidate], tag: &str) {
     for (rank, candidate) in (1..).zip(candidates) {
         let Candidate { document, score } = candidate;

@@ -2,8 +2,8 @@
 //!
 //! Fisher's randomisation test, which Smucker, Allan and Carterette (CIKM 2007) recommend for
 //! retrieval. If the systems were equal, each query's difference could just as well have the other
-//! sign. The p value is the share of all choices of signs whose mean is at least as far from zero as
-//! the observed one (two-sided).
+//! sign. The p value is the share of all choices of signs whose mean is at least as far from zero
+//! as the observed one (two-sided).
 
 /// Maximum number of differing queries for which every choice of signs is tried.
 const EXACT: usize = 16;

@@ -1,4 +1,4 @@
-//! The binary as its users see it: arguments, standard input, output and exit codes.
+//! The binary's interface: arguments, standard input, output and exit codes.
 
 mod bench;
 mod compare;

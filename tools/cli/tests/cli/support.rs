@@ -1,4 +1,4 @@
-//! Running the binary, and a tiny model to run it on.
+//! Runs the binary, and makes a tiny model for it.
 
 use std::fs;
 use std::io::Write;
@@ -15,7 +15,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Asserts exit code 2 and the one line that says why.
+    /// Asserts exit code 2 and a one-line reason.
     pub fn refused(&self, words: &str) {
         assert_eq!(self.code, 2, "{}", self.stderr);
         assert_eq!(self.stderr.lines().count(), 1, "{}", self.stderr);
@@ -56,7 +56,7 @@ pub fn lanerank_with(args: &[&str], input: &str) -> Outcome {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // A command that refuses its arguments does not read.
+    // A command that refuses its arguments does not read its input.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     Outcome {
@@ -66,7 +66,7 @@ pub fn lanerank_with(args: &[&str], input: &str) -> Outcome {
     }
 }
 
-/// A folder with a BERT of two layers, 32 wide, and its parts to change.
+/// A folder with a BERT of two layers of 32, and its parts to change.
 pub struct Tiny {
     pub folder: TempDir,
 }
@@ -153,7 +153,7 @@ pub fn tensors() -> Vec<(String, Vec<usize>)> {
     all
 }
 
-/// A safetensors file with these tensors, their values from a small generator.
+/// A safetensors file with these tensors and seeded values.
 pub fn safetensors(tensors: &[(String, Vec<usize>)]) -> Vec<u8> {
     let mut header = serde_json::Map::new();
     let (mut data, mut state) = (Vec::new(), 1u32);

@@ -36,8 +36,8 @@ pub struct ModelArgs {
     )]
     pub model: Option<PathBuf>,
 
-    /// Trust the model file's weights: skip the checksums, which read the whole file. Its structure is
-    /// still verified
+    /// Trust the model file's weights: skip the checksums, which read the whole file. Its structure
+    /// is still verified
     #[arg(long)]
     pub no_checksums: bool,
 }

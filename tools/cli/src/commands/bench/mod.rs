@@ -30,7 +30,8 @@ pub struct BenchArgs {
     #[command(flatten)]
     ranker: RankerArgs,
 
-    /// Requests to time: {"name": {"query": ..., "passages": [...]}} [default: a small built-in set]
+    /// Requests to time: {"name": {"query": ..., "passages": [...]}} [default: a small built-in
+    /// set]
     #[arg(long, value_name = "FILE.json")]
     workload: Option<PathBuf>,
 
@@ -71,7 +72,8 @@ pub struct BenchArgs {
     #[arg(long, conflicts_with_all = ["runs", "callers", "kernels", "curve", "filter", "plot"])]
     saved: bool,
 
-    /// Draw the curve; without --curve a roofline of the kernels: peaks, bandwidths, and each kernel
+    /// Draw the curve; without --curve a roofline of the kernels: peaks, bandwidths, and each
+    /// kernel
     #[arg(long, value_name = "OUT.svg", conflicts_with_all = ["workload", "runs"])]
     plot: Option<PathBuf>,
 
