@@ -15,13 +15,13 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use lanerank::convert::{ConvertOptions, WeightDtype};
 use lanerank::kernels::{Isa, Kernels};
 use lanerank::model::ModelConfig;
 use lanerank::tokenizer::TokenizerConfig;
 use lanerank::{Model, Ranker, Tokenizer};
 use lanerank_bench::random_model::{self, cross_encoder};
 use lanerank_bench::workload::Request;
+use lanerank_convert::convert::{ConvertOptions, WeightDtype};
 
 fn requests() -> BTreeMap<String, Request> {
     if let Ok(path) = std::env::var("LANERANK_BENCH_WORKLOAD") {

@@ -30,20 +30,10 @@ pub enum Error {
     },
     /// Something valid that lanerank does not do.
     Unsupported(String),
-    /// A source model lacks a tensor, or has one of the wrong shape or with values that cannot be used.
-    Tensor {
-        /// The tensor's name.
-        name: String,
-        /// What is wrong with it.
-        reason: String,
-    },
     /// The tokenizer's vocabulary or rules cannot be used.
     Tokenizer(TokenizerError),
     /// The kernel tier asked for is unknown, or this CPU lacks it.
     Isa(lanerank_kernels::IsaError),
-    /// A model could not be had by its name.
-    #[cfg(feature = "hub")]
-    Hub(Box<crate::hub::HubError>),
     /// An argument is out of range.
     Argument(String),
     /// The model computed a score that is not a number.
@@ -62,11 +52,8 @@ impl fmt::Display for Error {
                 write!(f, "model file: section {section}: checksum does not match")
             }
             Error::Unsupported(what) => write!(f, "not supported: {what}"),
-            Error::Tensor { name, reason } => write!(f, "tensor {name}: {reason}"),
             Error::Tokenizer(e) => write!(f, "tokenizer: {e}"),
             Error::Isa(e) => write!(f, "{e}"),
-            #[cfg(feature = "hub")]
-            Error::Hub(e) => write!(f, "{e}"),
             Error::Argument(what) => write!(f, "{what}"),
             Error::NotANumber { index } => {
                 write!(f, "the score of passage {index} is not a number")
@@ -81,8 +68,6 @@ impl std::error::Error for Error {
             Error::Io { source, .. } => Some(source),
             Error::Tokenizer(e) => Some(e),
             Error::Isa(e) => Some(e),
-            #[cfg(feature = "hub")]
-            Error::Hub(e) => Some(e),
             _ => None,
         }
     }
@@ -97,15 +82,5 @@ impl From<TokenizerError> for Error {
 impl From<lanerank_kernels::IsaError> for Error {
     fn from(e: lanerank_kernels::IsaError) -> Self {
         Error::Isa(e)
-    }
-}
-
-#[cfg(feature = "hub")]
-impl From<crate::hub::HubError> for Error {
-    fn from(e: crate::hub::HubError) -> Self {
-        match e {
-            crate::hub::HubError::Library(e) => *e,
-            other => Error::Hub(Box::new(other)),
-        }
     }
 }

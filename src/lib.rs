@@ -50,19 +50,17 @@
 //!
 //! # Making a model file
 //!
-//! `lanerank convert` (crate `lanerank-cli`) reads models as others keep them, and so does a program
-//! of your own with feature `import`; or it gives tensors to [`convert::convert`]. The bytes of the file are described in [`mod@format`].
+//! The crate `lanerank-convert` (`lanerank convert` on the command line) reads models in other
+//! formats, finds them by name on the Hugging Face hub, and writes model files. The bytes of the file
+//! are described in [`mod@format`].
 //!
 //! # Features
 //!
-//! The first two are on by default.
+//! Both are on by default.
 //!
 //! - `embedded-model`: the [`default_model`] inside the program, at most 5 MB of it. Without it
 //!   [`Ranker::new`] and [`Model::embedded`] give an error that names the feature.
 //! - `rayon`: a persistent thread pool, so that one request can use several cores.
-//! - `import`: readers of models as others keep them, for [`convert`].
-//! - `hub` (with `import`): models by name, from the Hugging Face hub and its cache
-//!   (`Ranker::from_pretrained`). Without it there is no network code in the library.
 //!
 //! # Safety and hostile input
 //!
@@ -72,7 +70,6 @@
 
 mod batch;
 mod builder;
-pub mod convert;
 pub mod default_model;
 mod encoder;
 mod error;
@@ -80,10 +77,6 @@ mod estimate;
 mod explain;
 pub mod format;
 mod fuse;
-#[cfg(feature = "hub")]
-pub mod hub;
-#[cfg(feature = "import")]
-pub mod import;
 mod layers;
 pub mod model;
 mod ranker;

@@ -10,12 +10,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{Random, classifier, file, model, passages};
-use lanerank::convert::WeightDtype;
 use lanerank::format::checksum::xxh64;
 use lanerank::format::directory::ENTRY_LEN;
 use lanerank::format::header::HEADER_LEN;
 use lanerank::format::storage::Blob;
 use lanerank::{Model, Ranker, Verify};
+use lanerank_convert::convert::WeightDtype;
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);

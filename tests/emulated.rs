@@ -4,10 +4,10 @@
 mod common;
 
 use common::{classifier, encoder, model, passages};
-use lanerank::convert::WeightDtype;
 use lanerank::kernels::{Isa, Kernels};
 use lanerank::model::{ModelConfig, Pooling};
 use lanerank::{Model, Ranker};
+use lanerank_convert::convert::WeightDtype;
 use lanerank_emulator::emulate_missing_tiers;
 
 const QUERY: &str = "how do i keep the bread fresh ?";

@@ -5,9 +5,9 @@ mod common;
 use std::time::Instant;
 
 use common::{classifier, encoder, model};
-use lanerank::convert::WeightDtype;
 use lanerank::model::{Head, ModelConfig, Pooling};
 use lanerank::{Error, Ranker, RerankOptions, TruncationSide};
+use lanerank_convert::convert::WeightDtype;
 
 const QUERY: &str = "how do i keep the bread fresh ?";
 

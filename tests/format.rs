@@ -5,7 +5,6 @@ mod common;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use common::{Random, classifier, encoder, file, source, tokenizer};
-use lanerank::convert::{ConvertOptions, WeightDtype, convert};
 use lanerank::format::checksum::xxh64;
 use lanerank::format::directory::{ENTRY_LEN, section_len};
 use lanerank::format::header::HEADER_LEN;
@@ -14,6 +13,7 @@ use lanerank::format::write::write_file;
 use lanerank::kernels::{Isa, Kernels};
 use lanerank::model::{ModelConfig, Pooling};
 use lanerank::{Error, Model, Ranker, Verify};
+use lanerank_convert::convert::{ConvertOptions, WeightDtype, convert};
 
 fn small() -> Vec<u8> {
     file(&classifier(1), WeightDtype::Int8, 7)

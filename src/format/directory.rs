@@ -14,6 +14,8 @@ use crate::Error;
 pub const ENTRY_LEN: usize = 128;
 /// Longest section name in bytes.
 pub const MAX_NAME: usize = 56;
+/// Neighbouring values of an int8 table's row that share a scale, where a row has several scales.
+pub const GROUP: usize = 32;
 
 /// Type of a section's elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,22 +16,6 @@ pub struct SelfTestRow {
     pub logit: f32,
 }
 
-/// Texts of the rows that the converter writes.
-pub const TEXTS: [(&str, &str); 3] = [
-    (
-        "how do I keep bread fresh",
-        "Bread keeps longest in a paper bag inside a closed box; the refrigerator dries it.",
-    ),
-    (
-        "how do I keep bread fresh",
-        "The lighthouse was built in 1847, and its lamp could be seen twenty miles out.",
-    ),
-    (
-        "¿Dónde está la estación?",
-        "車站在橋的北邊, Ελλάδα — naïve café.",
-    ),
-];
-
 /// The section's bytes: a count, then per row both lengths, both texts and the logit.
 pub fn to_bytes(rows: &[SelfTestRow]) -> Vec<u8> {
     let mut bytes = (rows.len() as u32).to_le_bytes().to_vec();

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::checksum::xxh64;
 use super::directory::{
-    Dtype, ENTRY_LEN, Layout, MAX_NAME, Section, align_up, data_start, entry_bytes, section_len,
+    self, Dtype, ENTRY_LEN, Layout, MAX_NAME, Section, align_up, data_start, entry_bytes,
+    section_len,
 };
 use super::header::{HEADER_LEN, Header, MAX_SECTIONS};
 use super::storage::AlignedBytes;
@@ -80,6 +81,16 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// Reopens a sealed file to change the bytes of its sections: the converter computes the
+    /// self-test's logits with the file and then stores them in it.
+    ///
+    /// # Errors
+    /// When the header or the directory is wrong.
+    pub fn reopen(bytes: AlignedBytes) -> Result<Draft, Error> {
+        let sections = directory::parse(&bytes, &Header::parse(&bytes)?)?;
+        Ok(Draft { bytes, sections })
+    }
+
     /// The bytes of a planned section.
     ///
     /// # Errors
@@ -128,11 +139,6 @@ impl Draft {
             directory_checksum: xxh64(&self.bytes[directory]),
         };
         self.bytes.as_mut_slice()[..HEADER_LEN].copy_from_slice(&header.to_bytes());
-    }
-
-    /// Takes a sealed file up again to change sections of it.
-    pub(crate) fn reopen(bytes: AlignedBytes, sections: Vec<Section>) -> Draft {
-        Draft { bytes, sections }
     }
 }
 

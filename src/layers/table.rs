@@ -4,7 +4,7 @@ use half::f16;
 use lanerank_kernels::Kernels;
 
 use crate::Error;
-use crate::format::directory::{Dtype, Layout};
+use crate::format::directory::{Dtype, GROUP, Layout};
 use crate::format::header::field;
 use crate::format::sections::Sections;
 use crate::format::storage::View;
@@ -21,9 +21,6 @@ enum Scales {
     /// `[rows, ceil(width / GROUP)]`
     Groups(View<f16>),
 }
-
-/// Neighbouring values of a row that share a scale where a row has several.
-pub const GROUP: usize = 32;
 
 /// A row-major table `[rows, width]`; int8 tables have a scale a row, or one a [`GROUP`].
 pub struct Table {

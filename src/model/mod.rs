@@ -8,5 +8,4 @@ mod open;
 
 pub use activations::{Activations, Matrix, Precision};
 pub use config::{Activation, Head, ModelConfig, Pooling};
-pub(crate) use open::parse_metadata;
 pub use open::{CheckReport, Model, Verify};

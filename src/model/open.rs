@@ -17,7 +17,7 @@ use crate::format::header::{Header, field};
 use crate::format::sections::Sections;
 use crate::format::self_test::{self, SelfTestRow};
 use crate::format::storage::{AlignedBytes, Blob};
-use crate::format::{checksum, config, mapped};
+use crate::format::{checksum, config, mapped, metadata};
 use crate::ranker::score_pair;
 use crate::scratch::Scratch;
 use crate::tokenizer::{Tokenizer, TokenizerSections};
@@ -142,7 +142,7 @@ impl Model {
         }
         let mut left = Sections::new(&file, &sections);
         let (config, activations) = config::parse(&left.bytes("config")?)?;
-        let metadata = parse_metadata(&left.bytes("metadata")?)?;
+        let metadata = metadata::parse(&left.bytes("metadata")?)?;
         let self_test = self_test::parse(&left.bytes("self_test")?)?;
         let tokenizer = load_tokenizer(&mut left, &config)?;
         let bert = Bert::load(&mut left, &config, activations)?;
@@ -157,12 +157,6 @@ impl Model {
             tokenizer,
             bert,
         })))
-    }
-
-    /// Gives the file's bytes back, where nothing else uses them.
-    pub(crate) fn into_bytes(self) -> Option<(AlignedBytes, Vec<Section>)> {
-        let Inner { file, sections, .. } = Arc::into_inner(self.0)?;
-        Some((file.into_aligned()?, sections))
     }
 
     /// Shape and rules of the model.
@@ -229,8 +223,12 @@ impl Model {
         })
     }
 
-    /// The self-test's rows computed anew.
-    pub(crate) fn self_test_logits(&self, kernels: &Kernels) -> Result<Vec<f32>, Error> {
+    /// Computes the logits of the self-test's rows, in their order. The stored ones are not read:
+    /// the converter stores these.
+    ///
+    /// # Errors
+    /// Names the row whose logit is not a number.
+    pub fn self_test_logits(&self, kernels: &Kernels) -> Result<Vec<f32>, Error> {
         let mut scratch = Scratch::default();
         let rows = self.0.self_test.iter().enumerate();
         rows.map(|(i, row)| {
@@ -297,18 +295,6 @@ fn verify_finite(file: &Blob, section: &Section) -> Result<(), Error> {
             "holds NaN or infinity",
         )),
     }
-}
-
-/// The `metadata` section's lines.
-pub(crate) fn parse_metadata(bytes: &[u8]) -> Result<Vec<(String, String)>, Error> {
-    let broken = || field("metadata", "not lines of key=value in UTF-8");
-    let text = std::str::from_utf8(bytes).map_err(|_| broken())?;
-    text.lines()
-        .map(|line| {
-            let (key, value) = line.split_once('=').ok_or_else(broken)?;
-            Ok((key.to_owned(), value.to_owned()))
-        })
-        .collect()
 }
 
 fn load_tokenizer(left: &mut Sections<'_>, config: &ModelConfig) -> Result<Tokenizer, Error> {

@@ -1,11 +1,11 @@
 //! Small seeded models, made in memory.
 #![allow(dead_code)]
 
-use lanerank::convert::{ConvertOptions, WeightDtype, convert};
-use lanerank::format::source::TensorSource;
 use lanerank::model::{Activation, Head, ModelConfig, Pooling};
 use lanerank::tokenizer::TokenizerConfig;
-use lanerank::{Error, Model, Tokenizer};
+use lanerank::{Model, Tokenizer};
+use lanerank_convert::TensorSource;
+use lanerank_convert::convert::{ConvertOptions, WeightDtype, convert};
 
 /// xorshift64*, as in Vigna, "An experimental exploration of Marsaglia's xorshift generators".
 pub struct Random(u64);
@@ -48,7 +48,7 @@ impl TensorSource for RandomSource {
         found.map(|(_, shape)| shape.clone())
     }
 
-    fn read(&mut self, name: &str) -> Result<Vec<f32>, Error> {
+    fn read(&mut self, name: &str) -> Result<Vec<f32>, lanerank_convert::Error> {
         let shape = self.shape(name).expect("only asked for what exists");
         let hash = name
             .bytes()

@@ -9,8 +9,8 @@ use std::fs::File;
 use std::io::{Cursor, Read, Write};
 use std::path::Path;
 
-use lanerank::convert::WeightDtype;
 use lanerank::model::{ModelConfig, Pooling};
+use lanerank_convert::convert::WeightDtype;
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
 

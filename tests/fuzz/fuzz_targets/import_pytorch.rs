@@ -9,7 +9,7 @@ mod common;
 use std::io::{Cursor, Write};
 use std::sync::LazyLock;
 
-use lanerank::import::Kind;
+use lanerank_convert::import::Kind;
 use libfuzzer_sys::fuzz_target;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};

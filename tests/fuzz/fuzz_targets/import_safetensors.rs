@@ -6,7 +6,7 @@ mod common;
 
 use std::sync::LazyLock;
 
-use lanerank::import::Kind;
+use lanerank_convert::import::Kind;
 use libfuzzer_sys::fuzz_target;
 
 static PLACE: LazyLock<common::Place> = LazyLock::new(common::Place::new);

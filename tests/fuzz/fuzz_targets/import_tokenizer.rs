@@ -7,7 +7,7 @@ mod common;
 
 use std::sync::LazyLock;
 
-use lanerank::import;
+use lanerank_convert::import;
 use libfuzzer_sys::fuzz_target;
 
 static PLACE: LazyLock<common::Place> = LazyLock::new(common::Place::new);

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use lanerank::convert::{ActivationChoice, ConvertOptions};
 use lanerank::kernels::Kernels;
 use lanerank::model::{ModelConfig, Precision};
 use lanerank::{Model, Ranker};
+use lanerank_convert::convert::{ActivationChoice, ConvertOptions};
 use serde::Serialize;
 
 use crate::error::BenchError;
@@ -97,7 +97,7 @@ pub fn measure(
         Axis::Layers => LAYERS
             .into_iter()
             .map(|layers| Ok((layers, tokens, with_layers(model, layers)?)))
-            .collect::<Result<_, lanerank::Error>>()?,
+            .collect::<Result<_, lanerank_convert::Error>>()?,
     };
     let total = variants.len() * tiers.len();
     progress(0, total);
@@ -123,7 +123,7 @@ pub fn measure(
     })
 }
 
-fn with_layers(model: &Model, layers: usize) -> Result<Model, lanerank::Error> {
+fn with_layers(model: &Model, layers: usize) -> Result<Model, lanerank_convert::Error> {
     let config = ModelConfig {
         num_hidden_layers: layers,
         ..model.config().clone()

@@ -1,10 +1,10 @@
 //! Models of any shape with seeded random weights: speed does not depend on the weights.
 
-use lanerank::convert::{ConvertOptions, convert};
-use lanerank::format::source::TensorSource;
 use lanerank::format::storage::AlignedBytes;
 use lanerank::model::{Activation, Head, ModelConfig};
-use lanerank::{Error, Model, Tokenizer};
+use lanerank::{Model, Tokenizer};
+use lanerank_convert::convert::{ConvertOptions, convert};
+use lanerank_convert::{Error, TensorSource};
 
 /// A cross-encoder of BERT's proportions, as the published rerankers are.
 pub fn cross_encoder(layers: usize, hidden: usize, heads: usize) -> ModelConfig {

@@ -7,10 +7,11 @@
 
 use std::time::{Duration, Instant};
 
-use lanerank::convert::{ActivationChoice, ConvertOptions, WeightDtype};
 use lanerank::kernels::{Activation, Kernels};
 use lanerank::model::{Head, Matrix, ModelConfig, Pooling, Precision};
-use lanerank::{Encoder, Error, Model, Ranker};
+use lanerank::{Encoder, Model, Ranker};
+use lanerank_convert::Error;
+use lanerank_convert::convert::{ActivationChoice, ConvertOptions, WeightDtype};
 use serde::Serialize;
 
 use crate::error::BenchError;

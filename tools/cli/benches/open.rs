@@ -6,13 +6,13 @@
 //! The files have just been written, so they are in the page cache.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use lanerank::convert::ConvertOptions;
 use lanerank::format::storage::AlignedBytes;
 use lanerank::model::ModelConfig;
 use lanerank::tokenizer::TokenizerConfig;
 use lanerank::{Model, Tokenizer, Verify};
 use lanerank_bench::random_model::{self, cross_encoder};
 use lanerank_cli::commands::map;
+use lanerank_convert::convert::ConvertOptions;
 
 fn file(config: &ModelConfig) -> AlignedBytes {
     let vocab = include_bytes!("../../../tests/data/tokenizer/vocab.txt");

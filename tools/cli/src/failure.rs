@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use lanerank::hub::HubError;
-use lanerank::import::ImportError;
+use lanerank_convert::hub::HubError;
+use lanerank_convert::import::ImportError;
 
 /// A place in the input: a file, and a line if it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +107,16 @@ impl Failure {
         }
     }
 
+    /// An error of the converter about a file.
+    pub fn conversion(path: &Path, error: lanerank_convert::Error) -> Self {
+        match error {
+            lanerank_convert::Error::Engine(source) => Failure::library(path, source),
+            // This error names its file itself.
+            lanerank_convert::Error::Io { .. } => error.into(),
+            other => Failure::input(&Place::file(path), other),
+        }
+    }
+
     /// 0 if the reader of a pipe has closed it, 1 for work that failed, 2 for wrong usage or input.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -144,13 +154,22 @@ impl From<lanerank::Error> for Failure {
     }
 }
 
+impl From<lanerank_convert::Error> for Failure {
+    fn from(error: lanerank_convert::Error) -> Self {
+        match error {
+            lanerank_convert::Error::Engine(source) => source.into(),
+            lanerank_convert::Error::Io { path, source } => {
+                Failure::input(&Place::file(&path), source)
+            }
+            other => Failure::Usage(other.to_string()),
+        }
+    }
+}
+
 impl From<ImportError> for Failure {
     fn from(error: ImportError) -> Self {
         match error {
-            ImportError::Library { path, source } => Failure::Library {
-                path: Some(path),
-                source: *source,
-            },
+            ImportError::Library { path, source } => Failure::conversion(&path, *source),
             // The command line spells options with hyphens.
             ImportError::Option { name, reason } => {
                 Failure::Usage(format!("--{}: {reason}", name.replace('_', "-")))

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyByteArray;
 
 use crate::engine::{Engine, configure};
-use crate::errors::exception;
+use crate::errors::{conversion_exception, exception};
 use crate::models::Wanted;
 use crate::ranker::open;
 use crate::texts::strings;
@@ -36,7 +36,7 @@ impl Encoder {
         let wanted = Wanted {
             name: Some(model),
             cache_dir,
-            dtype: dtype.parse().map_err(exception)?,
+            dtype: dtype.parse().map_err(conversion_exception)?,
             offline,
         };
         let model = open(py, wanted, notify)?;

@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 
 use lanerank::Error;
-use lanerank::hub::HubError as LibraryHubError;
-use lanerank::import::ImportError;
+use lanerank_convert::hub::HubError as LibraryHubError;
+use lanerank_convert::import::ImportError;
 use pyo3::PyErr;
 use pyo3::create_exception;
 use pyo3::exceptions::{PyArithmeticError, PyOSError, PyRuntimeError, PyValueError};
@@ -27,7 +27,6 @@ create_exception!(
 pub fn exception(error: Error) -> PyErr {
     match error {
         Error::Io { path, source } => os_error(&path, &source),
-        Error::Hub(error) => hub_exception(*error),
         Error::Argument(reason) => PyValueError::new_err(reason),
         Error::NotANumber { .. } => PyArithmeticError::new_err(error.to_string()),
         Error::Isa(_) => PyRuntimeError::new_err(error.to_string()),
@@ -35,11 +34,21 @@ pub fn exception(error: Error) -> PyErr {
     }
 }
 
+/// The same for the converter's errors.
+pub fn conversion_exception(error: lanerank_convert::Error) -> PyErr {
+    match error {
+        lanerank_convert::Error::Engine(error) => exception(error),
+        lanerank_convert::Error::Io { path, source } => os_error(&path, &source),
+        lanerank_convert::Error::Argument(reason) => PyValueError::new_err(reason),
+        other => ModelError::new_err(other.to_string()),
+    }
+}
+
 /// The same for models by name or from a source.
 pub fn hub_exception(error: LibraryHubError) -> PyErr {
     match error {
         LibraryHubError::Disk { path, source } => os_error(&path, &source),
-        LibraryHubError::Library(error) => exception(*error),
+        LibraryHubError::Library(error) => conversion_exception(*error),
         LibraryHubError::Id { .. }
         | LibraryHubError::Setting { .. }
         | LibraryHubError::Import(ImportError::Option { .. }) => {

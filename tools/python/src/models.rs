@@ -7,13 +7,13 @@ use std::time::UNIX_EPOCH;
 
 use lanerank::Model;
 use lanerank::Verify;
-use lanerank::convert::{ConvertOptions, WeightDtype, convert};
 use lanerank::format::checksum::xxh64;
 use lanerank::format::header::VERSION;
 use lanerank::format::storage::{AlignedBytes, Blob};
 use lanerank::format::write::write_file;
-use lanerank::hub::{Hub, HubError, ModelId, Settings};
-use lanerank::import::{self, Options};
+use lanerank_convert::convert::{ConvertOptions, WeightDtype, convert};
+use lanerank_convert::hub::{Hub, HubError, ModelId, Settings};
+use lanerank_convert::import::{self, Options};
 
 /// FlashRank's default model, and so what a `cache_dir` of its without a name means.
 const FLASHRANK_DEFAULT: &str = "ms-marco-TinyBERT-L-2-v2";

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use crate::engine::{Engine, configure};
-use crate::errors::{exception, hub_exception};
+use crate::errors::{conversion_exception, exception, hub_exception};
 use crate::models::Wanted;
 use crate::texts::{string, strings};
 
@@ -146,7 +146,7 @@ impl Ranker {
         let wanted = Wanted {
             name: model,
             cache_dir,
-            dtype: dtype.parse().map_err(exception)?,
+            dtype: dtype.parse().map_err(conversion_exception)?,
             offline,
         };
         let model = open(py, wanted, notify)?;

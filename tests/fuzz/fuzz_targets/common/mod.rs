@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lanerank::convert::{ConvertOptions, convert};
-use lanerank::import::{self, Kind, Options};
 use lanerank::model::Pooling;
+use lanerank_convert::convert::{ConvertOptions, convert};
+use lanerank_convert::import::{self, Kind, Options};
 use tempfile::TempDir;
 
 const SIDE_FILES: [&str; 4] = [

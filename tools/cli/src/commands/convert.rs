@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use lanerank::convert::{ActivationChoice, ConvertOptions, Keep, SourceRow, WeightDtype};
-use lanerank::convert::{compare_with_source, convert, integers};
 use lanerank::format::write::write_file;
-use lanerank::import::{self, Kind, Options, Source};
 use lanerank::model::Pooling;
+use lanerank_convert::convert::{ActivationChoice, ConvertOptions, Keep, SourceRow, WeightDtype};
+use lanerank_convert::convert::{compare_with_source, convert, integers};
+use lanerank_convert::import::{self, Kind, Options, Source};
 use serde::Serialize;
 
 use crate::failure::{Failure, Place};
@@ -153,9 +153,9 @@ pub fn run(args: &ConvertArgs) -> Result<(), Failure> {
         Ok((file, rows))
     });
     bar.finish_and_clear();
-    let (file, rows) = done.map_err(|e| Failure::library(&args.source, e))?;
+    let (file, rows) = done.map_err(|e| Failure::conversion(&args.source, e))?;
     write_file(&args.output, &file).map_err(|e| Failure::Failed(e.to_string()))?;
-    let integers = integers(&file).map_err(|e| Failure::library(&args.output, e))?;
+    let integers = integers(&file).map_err(|e| Failure::conversion(&args.output, e))?;
     report(args, &source, file.len(), &rows, &integers)
 }
 

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use lanerank::convert::WeightDtype;
-use lanerank::hub::registry::{MODELS, Registered};
-use lanerank::hub::{Hub, ModelId, Snapshot};
+use lanerank_convert::convert::WeightDtype;
+use lanerank_convert::hub::registry::{MODELS, Registered};
+use lanerank_convert::hub::{Hub, ModelId, Snapshot};
 use serde::Serialize;
 
 use crate::failure::Failure;

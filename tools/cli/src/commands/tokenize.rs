@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use lanerank::Tokenizer;
-use lanerank::import;
+use lanerank_convert::import;
 use serde::{Deserialize, Serialize};
 
 use super::arguments::model::ModelArgs;

@@ -8,7 +8,7 @@ mod eval;
 mod goldens;
 // The library's own tests use the rest of it.
 #[allow(dead_code)]
-#[path = "../../../../tests/hub/server.rs"]
+#[path = "../../../convert/tests/hub/server.rs"]
 mod hub_server;
 mod inspect;
 mod models;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use lanerank::convert::WeightDtype;
+use lanerank_convert::convert::WeightDtype;
 use lanerank::{Model, Ranker};
 use serde_json::{Value, json};
 

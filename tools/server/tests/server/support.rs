@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use lanerank::convert::WeightDtype;
 use lanerank::model::Pooling;
+use lanerank_convert::convert::WeightDtype;
 use lanerank_server::server::Phase;
 use lanerank_server::{Options, Server, Settings};
 use serde_json::Value;

@@ -1,0 +1,355 @@
+//! Models by name, from the Hugging Face hub and its cache.
+//!
+//! The cache is the one that `huggingface_hub` in Python uses, found by the same environment
+//! variables ([`Settings`]) and filled in the same layout: what either has fetched, the other uses.
+//! Nothing is asked of the network but by [`Hub::pull`], and by [`Hub::get`] where the cache lacks the
+//! model. Downloads resume, are checked against the digests that the hub lists, and appear in the
+//! cache whole or not at all; a lock makes a second process wait instead of fetching as well.
+//!
+//! ```no_run
+//! use lanerank_convert::convert::WeightDtype;
+//! use lanerank_convert::hub::Hub;
+//!
+//! let hub = Hub::from_env()?;
+//! let snapshot = hub.pull(&"ms-marco-TinyBERT-L-2-v2".parse()?, &mut |_| {})?;
+//! let file = hub.lane(&snapshot, WeightDtype::F16, &mut |_, _| {})?;
+//! println!("{}", file.display());
+//! # Ok::<(), lanerank_convert::hub::HubError>(())
+//! ```
+
+mod cache;
+mod client;
+mod digest;
+mod download;
+mod error;
+mod files;
+mod id;
+mod lane;
+pub mod registry;
+mod settings;
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+pub use error::HubError;
+pub use id::ModelId;
+pub use lane::ranker;
+pub use settings::Settings;
+
+use cache::Repository;
+use client::{Client, protocol};
+use digest::Digest;
+use download::Listed;
+
+/// Pages of a repository's listing that are read; a page has a thousand files.
+const MAX_PAGES: usize = 20;
+
+/// How far a download is.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress<'a> {
+    /// The file that is on its way.
+    pub file: &'a str,
+    /// Bytes of all files that are there.
+    pub done: u64,
+    /// Bytes of all files.
+    pub total: u64,
+}
+
+/// A model's files as the cache has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    repository: String,
+    folder: PathBuf,
+    commit: String,
+    files: Vec<String>,
+}
+
+impl Snapshot {
+    /// The folder, in the layout of the repository.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The commit.
+    pub fn commit(&self) -> &str {
+        &self.commit
+    }
+
+    /// Paths of the files that make the model, within the folder.
+    pub fn files(&self) -> &[String] {
+        &self.files
+    }
+
+    /// A digest of the content of those files.
+    fn digest(&self) -> Result<String, HubError> {
+        let mut list = String::new();
+        for file in &self.files {
+            let path = self.folder.join(file);
+            let blob = std::fs::read_link(&path).ok().and_then(|link| {
+                let name = link.file_name()?.to_str()?.to_owned();
+                Digest::parse(&name)
+            });
+            let digest = match blob {
+                Some(digest) => digest.as_str().to_owned(),
+                // A copy, as the hub's cache has them where links cannot be made.
+                None => digest::sha256_of(&path).map_err(HubError::disk(&path))?,
+            };
+            list.push_str(&format!("{digest} {file}\n"));
+        }
+        Ok(digest::sha256(list.as_bytes()))
+    }
+}
+
+/// The hub, its cache, and our cache of converted models.
+pub struct Hub {
+    settings: Settings,
+    client: Client,
+}
+
+impl Hub {
+    /// As the environment says.
+    ///
+    /// # Errors
+    /// [`HubError::Setting`].
+    pub fn from_env() -> Result<Hub, HubError> {
+        Ok(Hub::new(Settings::from_env()?))
+    }
+
+    /// With these settings.
+    pub fn new(settings: Settings) -> Hub {
+        Hub {
+            client: Client::new(&settings),
+            settings,
+        }
+    }
+
+    /// The settings in use.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The model as the cache has it, where it has all of it. Never asks the network.
+    pub fn find(&self, id: &ModelId) -> Option<Snapshot> {
+        id.repositories().find_map(|name| {
+            let repository = Repository::new(&self.settings.cache, name);
+            let commit = repository.commit(id.revision())?;
+            let folder = repository.snapshot(&commit);
+            let paths = files::list(&folder);
+            let files = files::select(&paths).ok()?;
+            let has = |name: &str| paths.iter().any(|path| path == name);
+            // Only half there: without the first, capitals would be guessed; without the second, how
+            // to pool.
+            let known = |name: &str| has(name) || repository.is_absent(&commit, name);
+            let whole = (has("tokenizer.json") || known("tokenizer_config.json"))
+                && (!has("modules.json") || known("1_Pooling/config.json"));
+            whole.then_some(Snapshot {
+                repository: name.to_owned(),
+                folder,
+                commit,
+                files,
+            })
+        })
+    }
+
+    /// The model from the cache, else from the hub.
+    ///
+    /// # Errors
+    /// As [`Hub::pull`].
+    pub fn get(
+        &self,
+        id: &ModelId,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Snapshot, HubError> {
+        match self.find(id) {
+            Some(snapshot) => Ok(snapshot),
+            None => self.pull(id, progress),
+        }
+    }
+
+    /// Brings the cache to what the hub has: asks which commit the revision is at, verifies what is
+    /// there and fetches what is missing. Where `HF_HUB_OFFLINE` is set, the cache has to do.
+    ///
+    /// # Errors
+    /// What the hub, the connection or the disk says. What was fetched by then is gone on with next
+    /// time; a revision that was complete before stays usable.
+    pub fn pull(
+        &self,
+        id: &ModelId,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Snapshot, HubError> {
+        if self.settings.offline {
+            let offline = || HubError::Offline {
+                model: id.to_string(),
+            };
+            return self.find(id).ok_or_else(offline);
+        }
+        let commit = self.commit(id)?;
+        let listing = self.listing(id, &commit)?;
+        let paths: Vec<String> = listing.iter().map(|file| file.path.clone()).collect();
+        let selected = files::select(&paths).map_err(|reason| HubError::NoModel {
+            model: id.to_string(),
+            reason,
+        })?;
+        let wanted: Vec<&Listed> = listing
+            .iter()
+            .filter(|file| selected.contains(&file.path))
+            .collect();
+        check_known(id, &wanted)?;
+        let repository = Repository::new(&self.settings.cache, id.repository());
+        self.fetch(id, &commit, &wanted, &repository, progress)?;
+        for name in files::absent(&paths) {
+            repository.mark_absent(&commit, name)?;
+        }
+        // Last, so that a branch never points to a snapshot that is not whole.
+        repository.set_commit(id.revision(), &commit)?;
+        Ok(Snapshot {
+            repository: id.repository().to_owned(),
+            folder: repository.snapshot(&commit),
+            commit,
+            files: selected,
+        })
+    }
+
+    /// Fetches what the cache lacks of these files, and links all of them into the snapshot.
+    fn fetch(
+        &self,
+        id: &ModelId,
+        commit: &str,
+        files: &[&Listed],
+        repository: &Repository,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<(), HubError> {
+        let sizes = files.iter().map(|file| file.size);
+        let total = sizes.fold(0, u64::saturating_add);
+        let mut before: u64 = 0;
+        for file in files {
+            let path = format!("{}/resolve/{commit}/{}", id.repository(), file.path);
+            let mut report = |done| {
+                progress(Progress {
+                    file: &file.path,
+                    done: before.saturating_add(done),
+                    total,
+                });
+            };
+            let url = self.client.url(&path);
+            download::fetch(&self.client, &url, file, repository, &mut report)?;
+            repository.link(commit, &file.path, &file.digest)?;
+            before = before.saturating_add(file.size);
+        }
+        Ok(())
+    }
+
+    /// The commit that the hub has for the model's revision.
+    fn commit(&self, id: &ModelId) -> Result<String, HubError> {
+        if cache::is_commit(id.revision()) {
+            return Ok(id.revision().to_owned());
+        }
+        #[derive(Deserialize)]
+        struct Revision {
+            sha: String,
+        }
+        let revision = id.revision().replace('/', "%2F");
+        let url = self.client.url(&format!(
+            "api/models/{}/revision/{revision}",
+            id.repository()
+        ));
+        let (bytes, _) = self.client.json(&url)?;
+        let Revision { sha } = parse(&url, &bytes)?;
+        match cache::is_commit(&sha) {
+            true => Ok(sha),
+            false => Err(protocol(&url, "sha is not a commit")),
+        }
+    }
+
+    /// The commit's files.
+    fn listing(&self, id: &ModelId, commit: &str) -> Result<Vec<Listed>, HubError> {
+        let first = format!(
+            "api/models/{}/tree/{commit}?recursive=true",
+            id.repository()
+        );
+        let mut next = Some(self.client.url(&first));
+        let mut files = Vec::new();
+        for _ in 0..MAX_PAGES {
+            let Some(url) = next else { return Ok(files) };
+            let (bytes, more) = self.client.json(&url)?;
+            let entries: Vec<Entry> = parse(&url, &bytes)?;
+            for entry in entries.into_iter().filter(|entry| entry.kind == "file") {
+                files.push(entry.listed().map_err(|reason| protocol(&url, &reason))?);
+            }
+            next = more;
+        }
+        let url = self.client.url(&first);
+        Err(protocol(&url, "more files than any model has"))
+    }
+}
+
+/// An entry of the hub's listing of a commit.
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(rename = "type")]
+    kind: String,
+    path: String,
+    #[serde(default)]
+    size: u64,
+    oid: String,
+    lfs: Option<Lfs>,
+}
+
+#[derive(Deserialize)]
+struct Lfs {
+    oid: String,
+    size: u64,
+}
+
+impl Entry {
+    fn listed(self) -> Result<Listed, String> {
+        let (oid, size) = match &self.lfs {
+            Some(lfs) => (&lfs.oid, lfs.size),
+            None => (&self.oid, self.size),
+        };
+        let digest =
+            Digest::parse(oid).ok_or_else(|| format!("{}: {oid:?} is not a digest", self.path))?;
+        Ok(Listed {
+            path: self.path,
+            size,
+            digest,
+        })
+    }
+}
+
+fn parse<'a, T: Deserialize<'a>>(url: &str, bytes: &'a [u8]) -> Result<T, HubError> {
+    serde_json::from_slice(bytes).map_err(|e| protocol(url, &e.to_string()))
+}
+
+/// Compares the listing of a registered model with what is known of it.
+fn check_known(id: &ModelId, files: &[&Listed]) -> Result<(), HubError> {
+    let Some(entry) = id
+        .registered()
+        .filter(|entry| entry.revision == id.revision())
+    else {
+        return Ok(());
+    };
+    for known in entry.files {
+        let Some(file) = files.iter().find(|file| file.path == known.path) else {
+            continue;
+        };
+        if let Some(sha256) = known.sha256
+            && file.digest != Digest::Sha256(sha256.to_owned())
+        {
+            return Err(HubError::Corrupt {
+                url: format!("{}/{}", id.repository(), file.path),
+                expected: sha256.to_owned(),
+                received: file.digest.as_str().to_owned(),
+            });
+        }
+        if let Some(size) = known.size.filter(|&size| size != file.size) {
+            return Err(HubError::Truncated {
+                url: format!("{}/{}", id.repository(), file.path),
+                received: file.size,
+                expected: size,
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,275 @@
+//! GGUF files with a BERT, as llama.cpp's converter makes them.
+
+mod reader;
+mod vocabulary;
+
+use std::path::{Path, PathBuf};
+
+use lanerank::Tokenizer;
+use lanerank::model::{Activation, Head, ModelConfig, Pooling};
+
+use super::error::ImportError;
+use super::files::Opened;
+use super::{Kind, Options, Source, refusals};
+use crate::error::Error;
+use crate::source::TensorSource;
+use reader::{Reader, Value};
+
+/// How llama.cpp numbers ways of pooling.
+const MEAN: i64 = 1;
+const CLS: i64 = 2;
+const RANK: i64 = 4;
+
+/// Opens a GGUF file, which is a whole model.
+///
+/// # Errors
+/// When the file is wrong, or holds a model that lanerank does not run.
+pub fn open(file: Opened, options: &Options) -> Result<Source, ImportError> {
+    let path = file.path.clone();
+    let wrong = |reason: String| ImportError::at(&path, reason);
+    let reader = Reader::open(file).map_err(wrong)?;
+    check_architecture(&reader).map_err(wrong)?;
+    let (pieces, rules) = vocabulary::read(&reader.metadata).map_err(wrong)?;
+    let tokenizer = Tokenizer::from_pieces(&pieces, &rules);
+    let tokenizer = tokenizer.map_err(|e| ImportError::library(&path, e))?;
+    let head = match classifier(&reader).map_err(wrong)? {
+        Some(num_labels) => Head::Classifier { num_labels },
+        None => encoder(&reader, options.pooling, &path)?,
+    };
+    super::check_pooling(options, &head)?;
+    let config = config(&reader, head, options.max_length).map_err(wrong)?;
+    super::check_max_length(&config, options)?;
+    if tokenizer.vocab_size() > config.vocab_size {
+        let pieces = tokenizer.vocab_size();
+        return Err(wrong(format!(
+            "{pieces} pieces for {} embeddings",
+            config.vocab_size
+        )));
+    }
+    let unknown = reader
+        .tensors
+        .keys()
+        .find(|name| !is_known(name, config.num_hidden_layers));
+    if let Some(name) = unknown {
+        return Err(wrong(format!(
+            "tensor {name:?} is not one of BERT's: another architecture"
+        )));
+    }
+    Ok(Source {
+        kind: Kind::Gguf,
+        config,
+        tokenizer,
+        notes: vec![format!(
+            "GGUF says neither which GELU nor how text is normalised: erf and {} text, as the \
+             vocabulary has it",
+            if rules.lowercase { "uncased" } else { "cased" }
+        )],
+        graph_difference: None,
+        tensors: Box::new(Gguf { path, reader }),
+    })
+}
+
+fn check_architecture(reader: &Reader) -> Result<(), String> {
+    match reader.metadata.get("general.architecture") {
+        Some(Value::Text(name)) if name == "bert" => {}
+        Some(Value::Text(name)) => return Err(refusals::model_type(name)),
+        _ => return Err("general.architecture: missing".into()),
+    }
+    match reader.metadata.get("bert.attention.causal") {
+        Some(Value::Bool(true)) => Err("bert.attention.causal: decoders are not supported".into()),
+        _ => Ok(()),
+    }
+}
+
+/// The number of labels, where the file is a cross-encoder's.
+fn classifier(reader: &Reader) -> Result<Option<usize>, String> {
+    let shape = |name: &str| reader.tensors.get(name).map(|tensor| &tensor.shape[..]);
+    let ranks = reader.metadata.get("bert.pooling_type") == Some(&Value::Int(RANK));
+    let has_head = reader.tensors.keys().any(|name| name.starts_with("cls."));
+    match (shape("cls.weight"), shape("cls.output.weight")) {
+        (Some(&[n, k]), Some(&[labels, width])) if n == k && width == k => match labels {
+            1 | 2 => Ok(Some(labels)),
+            _ => Err(format!("{labels} labels; lanerank scores 1 or 2")),
+        },
+        _ if ranks || has_head => Err(
+            "a cross-encoder without its pooler (llama.cpp's converter leaves it out), so that its \
+             scores would be wrong; use the model's safetensors or ONNX file"
+                .into(),
+        ),
+        _ => Ok(None),
+    }
+}
+
+fn encoder(reader: &Reader, choice: Option<Pooling>, path: &Path) -> Result<Head, ImportError> {
+    let pooling = match (choice, reader.metadata.get("bert.pooling_type")) {
+        (Some(choice), _) => choice,
+        (None, Some(&Value::Int(MEAN))) => Pooling::Mean,
+        (None, Some(&Value::Int(CLS))) => Pooling::Cls,
+        (None, other) => {
+            let other = other.map_or("missing".into(), |value| format!("{value:?}"));
+            return Err(ImportError::at(
+                path,
+                format!("bert.pooling_type: {other}; say --pooling mean or --pooling cls"),
+            ));
+        }
+    };
+    // The format does not say; llama.cpp scales what it puts out.
+    Ok(Head::Encoder {
+        pooling,
+        normalize: true,
+    })
+}
+
+fn config(reader: &Reader, head: Head, max_length: Option<usize>) -> Result<ModelConfig, String> {
+    let number = |name: &str| match reader.metadata.get(&format!("bert.{name}")) {
+        Some(&Value::Int(n)) => usize::try_from(n).map_err(|_| format!("bert.{name}: {n}")),
+        _ => Err(format!("bert.{name}: missing")),
+    };
+    let rows = |name: &str| match reader.tensors.get(name).map(|tensor| &tensor.shape[..]) {
+        Some(&[rows, _]) => Ok(rows),
+        Some(&[_]) => Ok(1),
+        _ => Err(format!("tensor {name:?}: missing or no table")),
+    };
+    let layer_norm_eps = match reader.metadata.get("bert.attention.layer_norm_epsilon") {
+        Some(&Value::Float(eps)) => eps as f32,
+        _ => return Err("bert.attention.layer_norm_epsilon: missing".into()),
+    };
+    let positions = rows("position_embd.weight")?;
+    let context = number("context_length")?;
+    let config = ModelConfig {
+        hidden_size: number("embedding_length")?,
+        num_hidden_layers: number("block_count")?,
+        num_attention_heads: number("attention.head_count")?,
+        intermediate_size: number("feed_forward_length")?,
+        vocab_size: rows("token_embd.weight")?,
+        max_position_embeddings: positions,
+        type_vocab_size: rows("token_types.weight")?,
+        // What architecture "bert" means there; a model with another activation has another name.
+        hidden_act: Activation::Gelu,
+        layer_norm_eps,
+        head,
+        max_length: max_length.unwrap_or(context).min(positions),
+    };
+    config
+        .validate()
+        .map_err(|(name, reason)| format!("{name}: {reason}"))?;
+    Ok(config)
+}
+
+/// Parts of a layer: the library's name and the file's.
+const IN_LAYER: [(&str, &str); 8] = [
+    ("attention.self.query", "attn_q"),
+    ("attention.self.key", "attn_k"),
+    ("attention.self.value", "attn_v"),
+    ("attention.output.dense", "attn_output"),
+    ("attention.output.LayerNorm", "attn_output_norm"),
+    ("intermediate.dense", "ffn_up"),
+    ("output.dense", "ffn_down"),
+    ("output.LayerNorm", "layer_output_norm"),
+];
+
+/// The rest.
+const OUTSIDE: [(&str, &str); 6] = [
+    ("embeddings.word_embeddings", "token_embd"),
+    ("embeddings.position_embeddings", "position_embd"),
+    ("embeddings.token_type_embeddings", "token_types"),
+    ("embeddings.LayerNorm", "token_embd_norm"),
+    ("pooler.dense", "cls"),
+    ("classifier", "cls.output"),
+];
+
+/// What the file calls a tensor of the library's name.
+fn their_name(name: &str) -> Option<String> {
+    let (stem, part) = name.rsplit_once('.')?;
+    let theirs = match stem.strip_prefix("encoder.layer.") {
+        Some(rest) => {
+            let (number, part) = rest.split_once('.')?;
+            let (_, theirs) = IN_LAYER.iter().find(|(ours, _)| *ours == part)?;
+            format!("blk.{number}.{theirs}")
+        }
+        None => OUTSIDE.iter().find(|(ours, _)| *ours == stem)?.1.to_owned(),
+    };
+    Some(format!("{theirs}.{part}"))
+}
+
+/// Whether a tensor of the file is one of a BERT with so many layers.
+fn is_known(name: &str, layers: usize) -> bool {
+    let Some((stem, "weight" | "bias")) = name.rsplit_once('.') else {
+        return false;
+    };
+    match stem
+        .strip_prefix("blk.")
+        .and_then(|rest| rest.split_once('.'))
+    {
+        Some((number, part)) => {
+            number.parse().is_ok_and(|n: usize| n < layers)
+                && IN_LAYER.iter().any(|(_, theirs)| *theirs == part)
+        }
+        None => OUTSIDE.iter().any(|(_, theirs)| *theirs == stem),
+    }
+}
+
+/// The tensors of a GGUF file under the names the library asks for.
+struct Gguf {
+    path: PathBuf,
+    reader: Reader,
+}
+
+impl TensorSource for Gguf {
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        let tensor = self.reader.tensors.get(&their_name(name)?)?;
+        Some(match tensor.shape[..] {
+            // A table of one row.
+            [width] if name.ends_with("embeddings.weight") => vec![1, width],
+            _ => tensor.shape.clone(),
+        })
+    }
+
+    fn read(&mut self, name: &str) -> Result<Vec<f32>, Error> {
+        let read = their_name(name).and_then(|theirs| self.reader.read(&theirs));
+        match read {
+            Some(read) => read.map_err(|source| Error::Io {
+                path: self.path.clone(),
+                source,
+            }),
+            None => Err(Error::Tensor {
+                name: name.to_owned(),
+                reason: "missing".into(),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for (ours, theirs) in [
+            (
+                "encoder.layer.3.attention.self.query.weight",
+                "blk.3.attn_q.weight",
+            ),
+            (
+                "encoder.layer.0.output.LayerNorm.bias",
+                "blk.0.layer_output_norm.bias",
+            ),
+            ("embeddings.LayerNorm.weight", "token_embd_norm.weight"),
+            ("classifier.weight", "cls.output.weight"),
+        ] {
+            assert_eq!(their_name(ours).as_deref(), Some(theirs));
+            assert!(is_known(theirs, 4));
+        }
+        for name in [
+            "blk.4.attn_q.weight",
+            "blk.0.attn_qkv.weight",
+            "rope_freqs.weight",
+            "",
+            "cls",
+        ] {
+            assert!(!is_known(name, 4), "{name}");
+        }
+        assert_eq!(their_name("encoder.layer.0.x.weight"), None);
+    }
+}

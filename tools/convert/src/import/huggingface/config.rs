@@ -1,0 +1,251 @@
+//! `config.json`: what shape the model has, and whether lanerank can run it.
+
+use std::collections::BTreeMap;
+
+use lanerank::model::{Activation, Head, ModelConfig};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use crate::import::refusals;
+
+/// The fields of `config.json` that bear on the arithmetic. Others are left unread.
+#[derive(Debug, Deserialize)]
+pub struct Config {
+    model_type: Option<String>,
+    architectures: Option<Vec<String>>,
+    hidden_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    intermediate_size: usize,
+    vocab_size: usize,
+    max_position_embeddings: usize,
+    #[serde(default = "two")]
+    type_vocab_size: usize,
+    #[serde(default = "gelu")]
+    hidden_act: String,
+    #[serde(default = "default_eps")]
+    layer_norm_eps: f32,
+    position_embedding_type: Option<String>,
+    #[serde(default)]
+    is_decoder: bool,
+    #[serde(default)]
+    add_cross_attention: bool,
+    pruned_heads: Option<BTreeMap<String, IgnoredAny>>,
+    quantization_config: Option<Value>,
+    num_labels: Option<usize>,
+    id2label: Option<BTreeMap<String, IgnoredAny>>,
+}
+
+fn two() -> usize {
+    2
+}
+
+fn gelu() -> String {
+    "gelu".into()
+}
+
+/// Hugging Face's own default; early files do not say.
+fn default_eps() -> f32 {
+    1e-12
+}
+
+/// What a BERT was trained for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// `BertForSequenceClassification`: a cross-encoder.
+    Classification,
+    /// `BertModel`: a sentence encoder.
+    Encoding,
+}
+
+impl Config {
+    /// What the model was trained for; where the file does not say, a classifier among the tensors
+    /// tells.
+    pub fn task(&self, has_classifier: bool) -> Result<Task, String> {
+        let architecture = self.architectures.as_ref().and_then(|names| names.first());
+        match (self.model_type.as_deref(), architecture) {
+            (Some(other), _) if other != "bert" => Err(refusals::model_type(other)),
+            (_, Some(name)) => match name.as_str() {
+                "BertForSequenceClassification" => Ok(Task::Classification),
+                "BertModel" => Ok(Task::Encoding),
+                other => Err(refusals::architecture(other)),
+            },
+            (Some(_), None) if has_classifier => Ok(Task::Classification),
+            (Some(_), None) => Ok(Task::Encoding),
+            (None, None) => Err("neither model_type nor architectures says what this is".into()),
+        }
+    }
+
+    /// Refuses what would need other arithmetic than a plain BERT encoder's.
+    pub fn check_supported(&self) -> Result<(), String> {
+        if let Some(kind) = &self.position_embedding_type
+            && kind != "absolute"
+        {
+            return Err(refusals::positions(kind));
+        }
+        if self.is_decoder {
+            return Err("is_decoder: decoders are not supported; use an encoder".into());
+        }
+        if self.add_cross_attention {
+            return Err("add_cross_attention is not supported; use a plain encoder".into());
+        }
+        if self
+            .pruned_heads
+            .as_ref()
+            .is_some_and(|heads| !heads.is_empty())
+        {
+            return Err("pruned_heads are not supported; use a model with all heads".into());
+        }
+        if self
+            .quantization_config
+            .as_ref()
+            .is_some_and(|c| !c.is_null())
+        {
+            return Err(
+                "quantization_config: already quantised; use the model's float weights".into(),
+            );
+        }
+        Ok(())
+    }
+
+    /// Number of labels as the file has it, if it does.
+    pub fn labels(&self) -> Option<usize> {
+        let listed = self.id2label.as_ref().map(BTreeMap::len);
+        self.num_labels.or(listed)
+    }
+
+    /// Number of pieces that the embeddings have rows for.
+    pub fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    /// The library's configuration. `max_length` counts where it is no more than the positions.
+    pub fn model_config(
+        &self,
+        head: Head,
+        max_length: Option<usize>,
+    ) -> Result<ModelConfig, String> {
+        let positions = self.max_position_embeddings;
+        Ok(ModelConfig {
+            hidden_size: self.hidden_size,
+            num_hidden_layers: self.num_hidden_layers,
+            num_attention_heads: self.num_attention_heads,
+            intermediate_size: self.intermediate_size,
+            vocab_size: self.vocab_size,
+            max_position_embeddings: positions,
+            type_vocab_size: self.type_vocab_size,
+            hidden_act: activation(&self.hidden_act)?,
+            layer_norm_eps: self.layer_norm_eps,
+            head,
+            max_length: max_length.unwrap_or(positions).min(positions),
+        })
+    }
+}
+
+fn activation(name: &str) -> Result<Activation, String> {
+    match name {
+        "gelu" => Ok(Activation::Gelu),
+        "gelu_new" | "gelu_pytorch_tanh" => Ok(Activation::GeluTanh),
+        "relu" => Ok(Activation::Relu),
+        other => Err(format!(
+            "hidden_act {other:?} is not supported; use a model with gelu, gelu_new, \
+             gelu_pytorch_tanh or relu"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn config(changes: Value) -> Config {
+        let mut all = json!({
+            "model_type": "bert", "architectures": ["BertModel"], "hidden_size": 8,
+            "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16,
+            "vocab_size": 9, "max_position_embeddings": 12
+        });
+        for (name, value) in changes.as_object().unwrap() {
+            all[name] = value.clone();
+        }
+        serde_json::from_value(all).unwrap()
+    }
+
+    const CLASSIFIER: Head = Head::Classifier { num_labels: 1 };
+
+    #[test]
+    fn defaults_of_early_files() {
+        let model = config(json!({})).model_config(CLASSIFIER, None).unwrap();
+        assert_eq!((model.type_vocab_size, model.layer_norm_eps), (2, 1e-12));
+        assert_eq!((model.hidden_act, model.max_length), (Activation::Gelu, 12));
+        let long = config(json!({}))
+            .model_config(CLASSIFIER, Some(512))
+            .unwrap();
+        assert_eq!(long.max_length, 12);
+        let short = config(json!({})).model_config(CLASSIFIER, Some(5)).unwrap();
+        assert_eq!(short.max_length, 5);
+    }
+
+    #[test]
+    fn tasks() {
+        let task = |changes, classifier| config(changes).task(classifier);
+        assert_eq!(task(json!({}), true), Ok(Task::Encoding));
+        let classification = json!({"architectures": ["BertForSequenceClassification"]});
+        assert_eq!(task(classification, false), Ok(Task::Classification));
+        assert_eq!(
+            task(json!({"architectures": null}), true),
+            Ok(Task::Classification)
+        );
+        assert_eq!(
+            task(json!({"architectures": []}), false),
+            Ok(Task::Encoding)
+        );
+        assert!(task(json!({"architectures": null, "model_type": null}), true).is_err());
+        assert!(task(json!({"architectures": ["BertForMaskedLM"]}), true).is_err());
+        let error = task(json!({"model_type": "xlm-roberta"}), true).unwrap_err();
+        assert!(error.contains("XLM-RoBERTa"));
+    }
+
+    #[test]
+    fn other_arithmetic_is_refused_by_name() {
+        for (changes, name) in [
+            (
+                json!({"position_embedding_type": "relative_key_query"}),
+                "relative_key_query",
+            ),
+            (json!({"is_decoder": true}), "is_decoder"),
+            (json!({"add_cross_attention": true}), "add_cross_attention"),
+            (json!({"pruned_heads": {"0": [1]}}), "pruned_heads"),
+            (
+                json!({"quantization_config": {"bits": 8}}),
+                "quantization_config",
+            ),
+        ] {
+            let error = config(changes).check_supported().unwrap_err();
+            assert!(error.contains(name), "{error}");
+        }
+        let plain = json!({"pruned_heads": {}, "position_embedding_type": "absolute", "quantization_config": null});
+        assert!(config(plain).check_supported().is_ok());
+        for (name, expected) in [
+            ("relu", Some(Activation::Relu)),
+            ("gelu_new", Some(Activation::GeluTanh)),
+            ("gelu_pytorch_tanh", Some(Activation::GeluTanh)),
+            ("silu", None),
+        ] {
+            let model = config(json!({"hidden_act": name})).model_config(CLASSIFIER, None);
+            assert_eq!(model.ok().map(|m| m.hidden_act), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn labels() {
+        assert_eq!(config(json!({})).labels(), None);
+        assert_eq!(
+            config(json!({"id2label": {"0": "a", "1": "b"}})).labels(),
+            Some(2)
+        );
+        assert_eq!(config(json!({"num_labels": 1})).labels(), Some(1));
+    }
+}

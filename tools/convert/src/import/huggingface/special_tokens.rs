@@ -1,0 +1,113 @@
+//! `special_tokens_map.json`: which pieces are found in a text before it is split.
+
+use lanerank::tokenizer::{AddedToken, TokenizerConfig};
+use serde::Deserialize;
+
+use super::tokenizer_settings::Token;
+use crate::import::error::ImportError;
+use crate::import::files::Files;
+
+/// Its name.
+pub const FILE: &str = "special_tokens_map.json";
+
+/// The file's content; what is missing says nothing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct SpecialTokens {
+    unk_token: Option<Token>,
+    cls_token: Option<Token>,
+    sep_token: Option<Token>,
+    pad_token: Option<Token>,
+    mask_token: Option<Token>,
+    additional_special_tokens: Vec<Token>,
+}
+
+impl SpecialTokens {
+    /// Reads a model's `special_tokens_map.json`; without one, nothing is set.
+    ///
+    /// # Errors
+    /// When the file is not readable.
+    pub fn read(files: &Files) -> Result<Self, ImportError> {
+        Ok(files.read_json_if_there(FILE)?.unwrap_or_default())
+    }
+
+    /// Makes the tokens special, as FlashRank does after reading `tokenizer.json`. `has` tells whether
+    /// the vocabulary has a piece.
+    ///
+    /// # Errors
+    /// When the file names another token than the rules have, or one without an embedding.
+    pub fn add_to(
+        &self,
+        rules: &mut TokenizerConfig,
+        has: &dyn Fn(&str) -> bool,
+    ) -> Result<(), String> {
+        for (name, here, there) in [
+            ("unk_token", &self.unk_token, &rules.unk_token),
+            ("cls_token", &self.cls_token, &rules.cls_token),
+            ("sep_token", &self.sep_token, &rules.sep_token),
+        ] {
+            if let Some(token) = here.as_ref().filter(|token| token.text() != there) {
+                let here = token.text();
+                return Err(format!(
+                    "{name} is {here:?}, but the tokenizer has {there:?}"
+                ));
+            }
+        }
+        let named = [
+            &self.unk_token,
+            &self.cls_token,
+            &self.sep_token,
+            &self.pad_token,
+            &self.mask_token,
+        ];
+        let tokens = named.into_iter().flatten();
+        for token in tokens.chain(&self.additional_special_tokens) {
+            let text = token.text();
+            let known = rules.added_tokens.iter().any(|added| added.content == text);
+            if !known && !has(text) {
+                return Err(format!("{text:?} is not in the vocabulary"));
+            }
+            if !known {
+                rules.added_tokens.push(AddedToken::special(text));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn added(value: serde_json::Value) -> Result<Vec<String>, String> {
+        let map: SpecialTokens = serde_json::from_value(value).unwrap();
+        let mut rules = TokenizerConfig::bert_uncased();
+        rules.added_tokens.truncate(0);
+        map.add_to(&mut rules, &|piece| piece.starts_with('['))?;
+        let texts = rules.added_tokens.into_iter().map(|token| token.content);
+        Ok(texts.collect())
+    }
+
+    #[test]
+    fn tokens_are_added_once() {
+        assert_eq!(added(json!({})).unwrap(), [""; 0]);
+        let all = json!({"unk_token": "[UNK]", "cls_token": {"content": "[CLS]", "lstrip": false},
+            "sep_token": "[SEP]", "pad_token": "[PAD]", "mask_token": "[MASK]",
+            "additional_special_tokens": ["[Q]", "[SEP]"]});
+        let expected = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]", "[Q]"];
+        assert_eq!(added(all).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let error = added(json!({"cls_token": "<s>"})).unwrap_err();
+        assert_eq!(
+            error,
+            "cls_token is \"<s>\", but the tokenizer has \"[CLS]\""
+        );
+        let error = added(json!({"additional_special_tokens": ["<q>"]})).unwrap_err();
+        assert_eq!(error, "\"<q>\" is not in the vocabulary");
+    }
+}

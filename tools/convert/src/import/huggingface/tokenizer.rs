@@ -1,0 +1,154 @@
+//! A model's tokenizer: `tokenizer.json` or `vocab.txt`, and where there are both, one opinion.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use lanerank::Tokenizer;
+use lanerank::tokenizer::TokenizerConfig;
+
+use super::special_tokens::SpecialTokens;
+use super::tokenizer_settings::TokenizerSettings;
+use super::{sentence, tokenizer_json as parser};
+use crate::import::error::ImportError;
+use crate::import::files::Files;
+use crate::import::refusals;
+
+const JSON: &str = "tokenizer.json";
+const VOCAB: &str = "vocab.txt";
+/// Files of other tokenizers.
+const SENTENCE_PIECE: [&str; 3] = ["sentencepiece.bpe.model", "spiece.model", "spm.model"];
+
+/// Reads the tokenizer of a model, and the longest sequence that its settings name.
+///
+/// # Errors
+/// When there is none, it is not BERT's WordPiece, or two files disagree.
+pub fn read(files: &Files) -> Result<(Tokenizer, Option<usize>), ImportError> {
+    let settings = TokenizerSettings::read(files)?;
+    let special = SpecialTokens::read(files)?;
+    let tokenizer = match (files.has(JSON), files.has(VOCAB)) {
+        (true, true) => read_both(files, &settings, &special)?,
+        (true, false) => read_json(files, &settings, &special)?,
+        (false, true) => read_vocab(files, VOCAB, &settings, &special)?,
+        (false, false) => {
+            let sentence_piece = SENTENCE_PIECE.iter().find(|name| files.has(name));
+            if let Some(name) = sentence_piece {
+                return Err(ImportError::at(
+                    files.path(name),
+                    refusals::sentence_piece(),
+                ));
+            }
+            let reason = "neither tokenizer.json nor vocab.txt in this folder";
+            return Err(ImportError::at(files.root(), reason));
+        }
+    };
+    let sentence = sentence::max_length(files, tokenizer.config().lowercase)?;
+    let lengths = [settings.max_length(), sentence];
+    Ok((tokenizer, lengths.into_iter().flatten().min()))
+}
+
+/// Reads a `tokenizer.json` that stands alone.
+///
+/// # Errors
+/// When it is not BERT's WordPiece.
+pub fn tokenizer_json(path: &Path) -> Result<Tokenizer, ImportError> {
+    let (files, name) = alone(path)?;
+    let settings = TokenizerSettings::default();
+    parse_json(&files, &name, &settings, &SpecialTokens::default())
+}
+
+/// Reads a `vocab.txt` that stands alone, with BERT's rules.
+///
+/// # Errors
+/// When it is not a vocabulary.
+pub fn vocab_txt(path: &Path, cased: bool) -> Result<Tokenizer, ImportError> {
+    let (files, name) = alone(path)?;
+    let settings = TokenizerSettings::standard(cased);
+    read_vocab(&files, &name, &settings, &SpecialTokens::default())
+}
+
+/// A file's folder and its name there.
+fn alone(path: &Path) -> Result<(Files, String), ImportError> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| ImportError::at(path, "is no file with a name in UTF-8"))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    Ok((Files::folder(folder), name.to_owned()))
+}
+
+fn read_json(
+    files: &Files,
+    settings: &TokenizerSettings,
+    special: &SpecialTokens,
+) -> Result<Tokenizer, ImportError> {
+    let tokenizer = parse_json(files, JSON, settings, special)?;
+    let agreement = settings.check_agreement(&tokenizer.config());
+    agreement.map_err(|reason| ImportError::at(files.path("tokenizer_config.json"), reason))?;
+    Ok(tokenizer)
+}
+
+fn parse_json(
+    files: &Files,
+    name: &str,
+    settings: &TokenizerSettings,
+    special: &SpecialTokens,
+) -> Result<Tokenizer, ImportError> {
+    let path = files.path(name);
+    let text = files.read_text(name)?;
+    let mut file = parser::parse(&text, settings.pad_token(), settings.mask_token())
+        .map_err(|reason| ImportError::at(&path, reason))?;
+    let pieces: HashSet<&str> = file.pieces.iter().map(String::as_str).collect();
+    add_special(files, special, &mut file.rules, &|token| {
+        pieces.contains(token)
+    })?;
+    Tokenizer::from_pieces(&file.pieces, &file.rules).map_err(|e| ImportError::library(path, e))
+}
+
+fn read_vocab(
+    files: &Files,
+    name: &str,
+    settings: &TokenizerSettings,
+    special: &SpecialTokens,
+) -> Result<Tokenizer, ImportError> {
+    let path = files.path(name);
+    let bytes = files.read(name)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let pieces: HashSet<&str> = text.lines().map(str::trim_end).collect();
+    let rules = settings.rules(|piece| pieces.contains(piece));
+    let mut rules = rules.map_err(|reason| ImportError::at(&path, reason))?;
+    add_special(files, special, &mut rules, &|token| pieces.contains(token))?;
+    Tokenizer::from_vocab_txt(&bytes, &rules).map_err(|e| ImportError::library(path, e))
+}
+
+fn add_special(
+    files: &Files,
+    special: &SpecialTokens,
+    rules: &mut TokenizerConfig,
+    has: &dyn Fn(&str) -> bool,
+) -> Result<(), ImportError> {
+    let added = special.add_to(rules, has);
+    added.map_err(|reason| ImportError::at(files.path(super::special_tokens::FILE), reason))
+}
+
+fn read_both(
+    files: &Files,
+    settings: &TokenizerSettings,
+    special: &SpecialTokens,
+) -> Result<Tokenizer, ImportError> {
+    let tokenizer = read_json(files, settings, special)?;
+    let path = files.path(VOCAB);
+    let other = Tokenizer::from_vocab_txt(&files.read(VOCAB)?, &tokenizer.config())
+        .map_err(|e| ImportError::library(&path, e))?;
+    let (ours, theirs) = (tokenizer.vocab_size() as u32, other.vocab_size() as u32);
+    let differs = |&id: &u32| tokenizer.token(id) != other.token(id);
+    match (0..ours.max(theirs)).find(differs) {
+        None => Ok(tokenizer),
+        Some(id) => Err(ImportError::at_line(
+            path,
+            u64::from(id) + 1,
+            format!(
+                "piece {id} is {:?}, but tokenizer.json has {:?}",
+                other.token(id).unwrap_or_default(),
+                tokenizer.token(id).unwrap_or_default()
+            ),
+        )),
+    }
+}

@@ -1,0 +1,272 @@
+//! `tokenizer_config.json`: the rules of a tokenizer that has no `tokenizer.json`, and a second
+//! opinion on those of one that has.
+
+use lanerank::tokenizer::{AddedToken, TokenizerConfig};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::import::error::ImportError;
+use crate::import::files::Files;
+
+/// Longest word that BERT's tokenizers look up.
+const MAX_WORD_CHARS: u32 = 100;
+
+/// A special token: its text, or an object that holds it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Token {
+    Text(String),
+    Object { content: String },
+}
+
+impl Token {
+    /// The text.
+    pub fn text(&self) -> &str {
+        match self {
+            Token::Text(text) => text,
+            Token::Object { content } => content,
+        }
+    }
+}
+
+/// The fields of `tokenizer_config.json` that bear on the ids; a field that is missing says nothing.
+#[derive(Debug, Default, Deserialize)]
+pub struct TokenizerSettings {
+    tokenizer_class: Option<String>,
+    do_lower_case: Option<bool>,
+    strip_accents: Option<bool>,
+    tokenize_chinese_chars: Option<bool>,
+    do_basic_tokenize: Option<bool>,
+    never_split: Option<Vec<Value>>,
+    /// Some files have 1e30 for "no limit".
+    model_max_length: Option<f64>,
+    unk_token: Option<Token>,
+    cls_token: Option<Token>,
+    sep_token: Option<Token>,
+    pad_token: Option<Token>,
+    mask_token: Option<Token>,
+}
+
+impl TokenizerSettings {
+    /// Reads a model's `tokenizer_config.json`; without one, nothing is set.
+    ///
+    /// # Errors
+    /// When the file is not readable or switches BERT's own splitting of words off.
+    pub fn read(files: &Files) -> Result<Self, ImportError> {
+        let name = "tokenizer_config.json";
+        let settings: Self = files.read_json_if_there(name)?.unwrap_or_default();
+        match settings.check() {
+            Ok(()) => Ok(settings),
+            Err(reason) => Err(ImportError::at(files.path(name), reason)),
+        }
+    }
+
+    /// BERT's own settings, for text with or without capitals.
+    pub fn standard(cased: bool) -> Self {
+        TokenizerSettings {
+            do_lower_case: Some(!cased),
+            ..Self::default()
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.do_basic_tokenize == Some(false) {
+            return Err("do_basic_tokenize: false is not supported".into());
+        }
+        if self
+            .never_split
+            .as_ref()
+            .is_some_and(|words| !words.is_empty())
+        {
+            return Err("never_split is not supported".into());
+        }
+        Ok(())
+    }
+
+    /// Longest sequence, where one is set that fits the machine.
+    pub fn max_length(&self) -> Option<usize> {
+        let length = self.model_max_length?;
+        (1.0..1e9).contains(&length).then_some(length as usize)
+    }
+
+    /// Text of the padding token.
+    pub fn pad_token(&self) -> String {
+        name(&self.pad_token, "[PAD]")
+    }
+
+    /// Text of the mask token.
+    pub fn mask_token(&self) -> String {
+        name(&self.mask_token, "[MASK]")
+    }
+
+    /// The rules for a `vocab.txt`, BERT's where the file sets nothing. `has` tells whether the
+    /// vocabulary has a piece.
+    ///
+    /// # Errors
+    /// When the file names another tokenizer than BERT's.
+    pub fn rules(&self, has: impl Fn(&str) -> bool) -> Result<TokenizerConfig, String> {
+        if let Some(class) = &self.tokenizer_class
+            && !matches!(class.as_str(), "BertTokenizer" | "BertTokenizerFast")
+        {
+            return Err(format!(
+                "tokenizer_class {class:?} with a vocab.txt is not supported; only BertTokenizer is"
+            ));
+        }
+        let lowercase = self.do_lower_case.unwrap_or(true);
+        let [unk, cls, sep] = [
+            name(&self.unk_token, "[UNK]"),
+            name(&self.cls_token, "[CLS]"),
+            name(&self.sep_token, "[SEP]"),
+        ];
+        let [pad, mask] = [self.pad_token(), self.mask_token()];
+        let special = [&pad, &unk, &cls, &sep, &mask];
+        let known = special.into_iter().filter(|token| has(token));
+        Ok(TokenizerConfig {
+            lowercase,
+            strip_accents: self.strip_accents.unwrap_or(lowercase),
+            clean_text: true,
+            handle_chinese_chars: self.tokenize_chinese_chars.unwrap_or(true),
+            max_input_chars_per_word: MAX_WORD_CHARS,
+            continuing_subword_prefix: "##".into(),
+            added_tokens: known.map(|token| AddedToken::special(token)).collect(),
+            mask_token: has(&mask).then_some(mask),
+            unk_token: unk,
+            cls_token: cls,
+            sep_token: sep,
+            pad_token: pad,
+        })
+    }
+
+    /// Checks what is set here against the rules of a `tokenizer.json`. Which of the two counts
+    /// where they differ depends on who loads the model, so neither is right.
+    ///
+    /// # Errors
+    /// Names the rule that differs.
+    pub fn check_agreement(&self, rules: &TokenizerConfig) -> Result<(), String> {
+        let lowercase = self.do_lower_case.unwrap_or(rules.lowercase);
+        let pairs = [
+            ("do_lower_case", self.do_lower_case, rules.lowercase),
+            (
+                "tokenize_chinese_chars",
+                self.tokenize_chinese_chars,
+                rules.handle_chinese_chars,
+            ),
+            (
+                "strip_accents",
+                self.do_lower_case
+                    .map(|_| self.strip_accents.unwrap_or(lowercase)),
+                rules.strip_accents,
+            ),
+        ];
+        for (name, here, there) in pairs {
+            if here.is_some_and(|here| here != there) {
+                return Err(format!(
+                    "{name} is {}, but tokenizer.json says {there}",
+                    !there
+                ));
+            }
+        }
+        let texts = [
+            ("unk_token", &self.unk_token, &rules.unk_token),
+            ("cls_token", &self.cls_token, &rules.cls_token),
+            ("sep_token", &self.sep_token, &rules.sep_token),
+        ];
+        for (name, here, there) in texts {
+            let differs = |token: &&Token| token.text() != there;
+            if let Some(token) = here.as_ref().filter(differs) {
+                let here = token.text();
+                return Err(format!(
+                    "{name} is {here:?}, but tokenizer.json says {there:?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn name(token: &Option<Token>, default: &str) -> String {
+    token.as_ref().map_or(default, Token::text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn settings(value: Value) -> TokenizerSettings {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn rules_of_a_vocabulary() {
+        let rules = settings(json!({}))
+            .rules(|token| token != "[MASK]")
+            .unwrap();
+        assert!(rules.lowercase && rules.strip_accents && rules.handle_chinese_chars);
+        assert_eq!(rules.mask_token, None);
+        let added: Vec<_> = rules
+            .added_tokens
+            .iter()
+            .map(|t| t.content.as_str())
+            .collect();
+        assert_eq!(added, ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]);
+        let cased = json!({"do_lower_case": false, "sep_token": {"content": "</s>", "lstrip": false},
+            "tokenizer_class": "BertTokenizerFast", "model_max_length": 1e30});
+        let cased = settings(cased);
+        let rules = cased.rules(|_| true).unwrap();
+        assert!(!rules.lowercase && !rules.strip_accents);
+        assert_eq!(
+            (rules.sep_token.as_str(), cased.max_length()),
+            ("</s>", None)
+        );
+        assert_eq!(
+            settings(json!({"model_max_length": 512})).max_length(),
+            Some(512)
+        );
+    }
+
+    #[test]
+    fn what_is_not_supported_is_named() {
+        let other = settings(json!({"tokenizer_class": "BertJapaneseTokenizer"}));
+        assert!(
+            other
+                .rules(|_| true)
+                .unwrap_err()
+                .contains("BertJapaneseTokenizer")
+        );
+        let basic = settings(json!({"do_basic_tokenize": false}));
+        assert!(basic.check().unwrap_err().contains("do_basic_tokenize"));
+        assert!(settings(json!({"never_split": ["x"]})).check().is_err());
+        assert!(
+            settings(json!({"never_split": null, "strip_accents": null}))
+                .check()
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn disagreement_is_named() {
+        let rules = settings(json!({})).rules(|_| true).unwrap();
+        let check = |value| settings(value).check_agreement(&rules);
+        assert_eq!(check(json!({})), Ok(()));
+        assert_eq!(
+            check(json!({"do_lower_case": true, "strip_accents": null})),
+            Ok(())
+        );
+        for (value, name) in [
+            (json!({"do_lower_case": false}), "do_lower_case"),
+            (
+                json!({"do_lower_case": true, "strip_accents": false}),
+                "strip_accents",
+            ),
+            (
+                json!({"tokenize_chinese_chars": false}),
+                "tokenize_chinese_chars",
+            ),
+            (json!({"unk_token": "<unk>"}), "unk_token"),
+        ] {
+            assert!(check(value).unwrap_err().starts_with(name));
+        }
+    }
+}

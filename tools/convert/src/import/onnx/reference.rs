@@ -1,0 +1,163 @@
+//! A graph computed as it is, to compare a conversion with.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lanerank::model::{Head, Model, Pooling};
+use lanerank::tokenizer::Encoding;
+use lanerank::{Encoder, Ranker};
+
+use super::eval::Evaluator;
+use super::graph::Graph;
+use super::probe::Probe;
+use super::tensor::Tensor;
+use crate::convert::self_test::TEXTS;
+use crate::import::error::ImportError;
+
+/// Elements and products of one run: some ten times those of the largest BERT.
+const WORK: u64 = 1 << 41;
+
+/// An ONNX graph to compute the self-test's texts with.
+pub struct Reference {
+    path: PathBuf,
+    graph: Arc<Graph>,
+    output: String,
+}
+
+impl Reference {
+    pub(super) fn new(path: &Path, graph: Arc<Graph>, output: &str) -> Self {
+        Reference {
+            path: path.to_owned(),
+            graph,
+            output: output.to_owned(),
+        }
+    }
+
+    /// The largest difference of a model's results from the graph's own: of a logit, as a share of
+    /// its size where it is beyond 1; for an encoder, of a vector's cosine from 1. Where the graph rounds activations to 8 bits,
+    /// here it does not: the weights are what is compared.
+    ///
+    /// # Errors
+    /// Where the graph cannot be computed, or the model.
+    pub fn difference(&self, model: &Model) -> Result<f32, ImportError> {
+        let difference = match model.config().head {
+            Head::Classifier { .. } => self.logits(model),
+            Head::Encoder { pooling, .. } => self.vectors(model, pooling),
+        };
+        let difference = difference.map_err(|e| ImportError::at(&self.path, e))?;
+        match difference.is_nan() {
+            true => Err(ImportError::at(&self.path, "computes what is not a number")),
+            false => Ok(difference),
+        }
+    }
+
+    fn logits(&self, model: &Model) -> Result<f32, String> {
+        let said = |e: lanerank::Error| e.to_string();
+        let ranker = Ranker::builder()
+            .opened(model.clone())
+            .build()
+            .map_err(said)?;
+        let mut largest = 0.0f32;
+        for (query, passage) in TEXTS {
+            let encoding = model
+                .tokenizer()
+                .encode_pair(query, passage, model.config().max_length);
+            let output = self.run(&encoding, true)?;
+            let theirs = match output.shape.last() {
+                Some(2) => output.to_floats()[1] - output.to_floats()[0],
+                _ => output.to_floats()[0],
+            };
+            let hits = ranker.rerank(query, &[passage]).map_err(said)?;
+            let ours = hits.first().map_or(f32::NAN, |hit| hit.logit);
+            largest = larger(largest, (ours - theirs).abs() / theirs.abs().max(1.0));
+        }
+        Ok(largest)
+    }
+
+    fn vectors(&self, model: &Model, pooling: Pooling) -> Result<f32, String> {
+        let said = |e: lanerank::Error| e.to_string();
+        let encoder = Encoder::builder()
+            .opened(model.clone())
+            .build()
+            .map_err(said)?;
+        let mut largest = 0.0f32;
+        for text in TEXTS.iter().flat_map(|&(query, passage)| [query, passage]) {
+            let encoding = model.tokenizer().encode(text, model.config().max_length);
+            let output = self.run(&encoding, true)?;
+            let width = output.shape.last().copied().unwrap_or(0).max(1);
+            let rows = output.to_floats();
+            let count = match pooling {
+                Pooling::Mean => encoding.ids.len(),
+                Pooling::Cls => 1,
+            };
+            // Scale does not matter, nor does whether it is a mean or a sum.
+            let mut theirs = vec![0.0f64; width];
+            for row in rows.chunks_exact(width).take(count) {
+                theirs
+                    .iter_mut()
+                    .zip(row)
+                    .for_each(|(sum, &v)| *sum += f64::from(v));
+            }
+            let ours = encoder.encode(&[text]).map_err(said)?.concat();
+            largest = larger(largest, (1.0 - cosine(&ours, &theirs)) as f32);
+        }
+        Ok(largest)
+    }
+
+    /// The output for one sequence; `unrounded` as in [`Evaluator`].
+    pub(super) fn run(&self, encoding: &Encoding, unrounded: bool) -> Result<Tensor, String> {
+        let probe = Probe::of_tokens(&self.graph, &encoding.ids, &encoding.type_ids)?;
+        let mut evaluator = Evaluator::new(unrounded, WORK);
+        let mut values: HashMap<&str, Tensor> = HashMap::new();
+        for port in &self.graph.inputs {
+            values.insert(&port.name, probe.feed(port)?);
+        }
+        let nodes = self.graph.needed(&self.output);
+        let mut uses: HashMap<&str, usize> = HashMap::from([(self.output.as_str(), 1)]);
+        for name in nodes.iter().flat_map(|node| node.inputs.iter().flatten()) {
+            *uses.entry(name).or_default() += 1;
+        }
+        for node in nodes {
+            let constant =
+                |name: &String| self.graph.constants.get(name).map(|stored| stored.tensor());
+            let value = |name: &String| {
+                values
+                    .get(name.as_str())
+                    .cloned()
+                    .or_else(|| constant(name))
+            };
+            let inputs: Vec<Option<Tensor>> = node
+                .inputs
+                .iter()
+                .map(|name| name.as_ref().and_then(value))
+                .collect();
+            let outputs = evaluator
+                .eval(node, &inputs)
+                .map_err(|e| format!("{node}: {e}"))?;
+            for name in node.inputs.iter().flatten() {
+                let left = uses.entry(name).or_default();
+                *left = left.saturating_sub(1);
+                if *left == 0 {
+                    values.remove(name.as_str());
+                }
+            }
+            for (name, value) in node.outputs.iter().zip(outputs) {
+                values.insert(name, value);
+            }
+        }
+        values
+            .remove(self.output.as_str())
+            .ok_or_else(|| format!("no output {:?}", self.output))
+    }
+}
+
+fn larger(a: f32, b: f32) -> f32 {
+    if b.is_nan() { b } else { a.max(b) }
+}
+
+fn cosine(a: &[f32], b: &[f64]) -> f64 {
+    let a: Vec<f64> = a.iter().map(|&v| f64::from(v)).collect();
+    let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
+    dot(&a, b) / (dot(&a, &a) * dot(b, b)).sqrt()
+}

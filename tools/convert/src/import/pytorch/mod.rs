@@ -1,0 +1,303 @@
+//! `pytorch_model.bin`: a pickle that describes tensors, and their storages beside it in a zip
+//! archive or, before PyTorch 1.6, behind it in the same file. Nothing in it is run.
+
+mod globals;
+mod legacy;
+mod pickle;
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::PathBuf;
+
+use super::archive::{Archive, ReadSeek};
+use super::elements::{Element, no_weight};
+use super::error::ImportError;
+use super::files::Opened;
+use super::names;
+use super::stream::Stream;
+use super::weights::Weights;
+use crate::error::Error;
+use crate::source::TensorSource;
+use pickle::{Heap, Tensor, Value};
+
+/// A tensor that was found to lie within its storage.
+#[derive(Debug)]
+struct View {
+    storage: usize,
+    offset: usize,
+    shape: Vec<usize>,
+    stride: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Storage {
+    element: Element,
+    /// Length in bytes.
+    bytes: u64,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// An entry of the archive.
+    Entry(String),
+    /// A position in the file.
+    At(u64),
+}
+
+enum Container {
+    Zip(Box<Archive>),
+    Plain(Box<dyn ReadSeek>),
+}
+
+/// The tensors of a PyTorch file under the names the library asks for.
+pub struct PyTorch {
+    path: PathBuf,
+    container: Container,
+    storages: Vec<Storage>,
+    tensors: BTreeMap<String, View>,
+}
+
+impl PyTorch {
+    /// Opens a file and reads its pickle: every tensor within its storage, every storage there.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds anything else than tensors, naming what.
+    pub fn open(mut file: Opened) -> Result<Self, ImportError> {
+        let path = file.path.clone();
+        let wrong = |reason: String| ImportError::at(&path, reason);
+        let mut start = [0; 2];
+        let read = file.reader.read_exact(&mut start);
+        read.and_then(|()| file.reader.rewind())
+            .map_err(|e| wrong(e.to_string()))?;
+        let opened = match start {
+            [b'P', b'K'] => open_zip(file.reader, file.len),
+            _ => legacy::open(file.reader, file.len),
+        };
+        let (container, storages, (top, heap)) = opened.map_err(wrong)?;
+        let tensors = tensors(&top, &heap, &storages).map_err(wrong)?;
+        Ok(PyTorch {
+            path,
+            container,
+            storages,
+            tensors,
+        })
+    }
+}
+
+/// The file's container, its storages, and the pickle's result.
+type Parts = (Container, Vec<Storage>, (Value, Heap));
+
+fn open_zip(reader: Box<dyn ReadSeek>, len: u64) -> Result<Parts, String> {
+    let mut archive = Archive::open(reader, len)?;
+    let prefix = prefix(&mut archive)?;
+    let name = format!("{prefix}data.pkl");
+    if archive.len_of(&name).unwrap_or(0) > pickle::MAX_PICKLE {
+        return Err(format!(
+            "data.pkl: longer than {} bytes",
+            pickle::MAX_PICKLE
+        ));
+    }
+    let program = archive.read(&name).map_err(|e| e.to_string())?;
+    let mut stream = Stream::new(&program[..], pickle::MAX_PICKLE);
+    let (top, heap) = pickle::run(&mut stream)?;
+    let mut storages = Vec::new();
+    for storage in &heap.storages {
+        let entry = format!("{prefix}data/{}", storage.key);
+        let bytes = storage_bytes(storage)?;
+        match archive.len_of(&entry) {
+            Some(len) if len == bytes => {}
+            Some(len) => return Err(format!("{entry}: {len} bytes, not {bytes}")),
+            None => return Err(format!("{entry}: missing")),
+        }
+        storages.push(Storage {
+            element: storage.kind,
+            bytes,
+            place: Place::Entry(entry),
+        });
+    }
+    Ok((Container::Zip(Box::new(archive)), storages, (top, heap)))
+}
+
+/// What stands before every name in the archive.
+fn prefix(archive: &mut Archive) -> Result<String, String> {
+    let is_prefix = |prefix: &&str| prefix.is_empty() || prefix.ends_with('/');
+    let prefixes = archive
+        .names()
+        .filter_map(|name| name.strip_suffix("data.pkl").filter(is_prefix));
+    let prefix = match prefixes.collect::<Vec<_>>()[..] {
+        [prefix] => prefix.to_owned(),
+        [] => return Err("no data.pkl: not a file that torch.save made".into()),
+        _ => return Err("several data.pkl".into()),
+    };
+    if archive.has(&format!("{prefix}constants.pkl")) {
+        return Err("TorchScript is a program, not weights; save the model's state_dict".into());
+    }
+    let order = format!("{prefix}byteorder");
+    if archive.has(&order) && archive.read(&order).map_err(|e| e.to_string())? != b"little" {
+        return Err("made on a big-endian machine; save it on another".into());
+    }
+    Ok(prefix)
+}
+
+fn storage_bytes(storage: &pickle::Storage) -> Result<u64, String> {
+    let bytes = storage.len.checked_mul(storage.kind.size() as u64);
+    bytes.ok_or_else(|| format!("storage {:?}: {} elements", storage.key, storage.len))
+}
+
+/// The tensors of the dictionary that the pickle left.
+fn tensors(
+    top: &Value,
+    heap: &Heap,
+    storages: &[Storage],
+) -> Result<BTreeMap<String, View>, String> {
+    let entries = heap.dict(top);
+    let entries = entries.ok_or("holds no dictionary of tensors; save the model's state_dict")?;
+    let mut tensors = BTreeMap::new();
+    for (key, value) in entries {
+        let name = heap.text(key).ok_or("a tensor whose name is no text")?;
+        let &Value::Tensor(number) = value else {
+            return Err(format!(
+                "{name:?} is no tensor: a checkpoint of a training run? Save the model's state_dict"
+            ));
+        };
+        let view = view(&heap.tensors[number], storages);
+        let view = view.map_err(|reason| format!("tensor {name:?}: {reason}"))?;
+        let name = names::canonical(name);
+        if tensors.insert(name.clone(), view).is_some() {
+            return Err(format!("two tensors are both {name:?}"));
+        }
+    }
+    Ok(tensors)
+}
+
+/// Checks that a tensor lies within its storage and has no more elements than it.
+fn view(tensor: &Tensor, storages: &[Storage]) -> Result<View, String> {
+    let storage = storages.get(tensor.storage).ok_or("no storage")?;
+    let held = storage.bytes / storage.element.size() as u64;
+    let count = tensor
+        .shape
+        .iter()
+        .try_fold(1u64, |n, &dim| n.checked_mul(dim));
+    let within = match count {
+        Some(0) => Some(0),
+        Some(count) if count <= held => {
+            let mut dims = tensor.shape.iter().zip(&tensor.stride);
+            dims.try_fold(tensor.offset, |last, (&dim, &stride)| {
+                last.checked_add((dim - 1).checked_mul(stride)?)
+            })
+            .filter(|&last| last < held)
+        }
+        _ => None,
+    };
+    if within.is_none() {
+        return Err(format!(
+            "shape {:?}, strides {:?} from {} on reach out of a storage of {held}",
+            tensor.shape, tensor.stride, tensor.offset
+        ));
+    }
+    let small = |numbers: &[u64]| -> Option<Vec<usize>> {
+        numbers.iter().map(|&n| usize::try_from(n).ok()).collect()
+    };
+    let view = (|| {
+        Some(View {
+            storage: tensor.storage,
+            offset: usize::try_from(tensor.offset).ok()?,
+            shape: small(&tensor.shape)?,
+            stride: small(&tensor.stride)?,
+        })
+    })();
+    view.ok_or_else(|| format!("shape {:?} is too large for this machine", tensor.shape))
+}
+
+impl View {
+    /// The view's elements in row-major order.
+    fn gather(&self, storage: &[f32]) -> Vec<f32> {
+        let count: usize = self.shape.iter().product();
+        if let Some(values) = storage.get(self.offset..self.offset.saturating_add(count))
+            && self.is_contiguous()
+        {
+            return values.to_vec();
+        }
+        let mut index = vec![0; self.shape.len()];
+        let mut values = Vec::with_capacity(count);
+        for _ in 0..count {
+            let at: usize = index.iter().zip(&self.stride).map(|(i, s)| i * s).sum();
+            values.push(storage.get(self.offset + at).copied().unwrap_or(f32::NAN));
+            for (i, &dim) in index.iter_mut().zip(&self.shape).rev() {
+                *i += 1;
+                if *i < dim {
+                    break;
+                }
+                *i = 0;
+            }
+        }
+        values
+    }
+
+    fn is_contiguous(&self) -> bool {
+        let mut expected = 1;
+        self.shape
+            .iter()
+            .zip(&self.stride)
+            .rev()
+            .all(|(&dim, &stride)| {
+                let fits = dim == 1 || stride == expected;
+                expected *= dim;
+                fits
+            })
+    }
+}
+
+impl Container {
+    fn read(&mut self, storage: &Storage) -> io::Result<Vec<u8>> {
+        match (self, &storage.place) {
+            (Container::Zip(archive), Place::Entry(name)) => archive.read(name),
+            (Container::Plain(file), &Place::At(start)) => {
+                file.seek(SeekFrom::Start(start))?;
+                let mut bytes = Vec::new();
+                file.take(storage.bytes).read_to_end(&mut bytes)?;
+                match bytes.len() as u64 == storage.bytes {
+                    true => Ok(bytes),
+                    false => Err(io::ErrorKind::UnexpectedEof.into()),
+                }
+            }
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+impl Weights for PyTorch {
+    fn names(&self) -> Vec<String> {
+        self.tensors.keys().cloned().collect()
+    }
+}
+
+impl TensorSource for PyTorch {
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        self.tensors.get(name).map(|view| view.shape.clone())
+    }
+
+    fn read(&mut self, name: &str) -> Result<Vec<f32>, Error> {
+        let refuse = |reason: String| Error::Tensor {
+            name: name.to_owned(),
+            reason,
+        };
+        let view = self.tensors.get(name);
+        let view = view.ok_or_else(|| refuse("missing".to_owned()))?;
+        let storage = &self.storages[view.storage];
+        let convert = storage.element.convert();
+        let convert = convert.ok_or_else(|| refuse(no_weight(storage.element.name())))?;
+        let bytes = self.container.read(storage).map_err(|source| Error::Io {
+            path: self.path.clone(),
+            source,
+        })?;
+        let mut values = Vec::with_capacity(bytes.len() / storage.element.size());
+        convert(&bytes, &mut values);
+        Ok(view.gather(&values))
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
