@@ -8,9 +8,6 @@
 //! Speed does not depend on the weights. The requests are built in, or read from a JSON file
 //! `{"name": {"query": "...", "passages": ["...", ...]}, ...}`.
 
-#[path = "../tests/common/mod.rs"]
-mod common;
-
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
@@ -22,6 +19,7 @@ use lanerank::{Model, Ranker, Tokenizer};
 use lanerank_bench::random_model::{self, cross_encoder};
 use lanerank_bench::workload::Request;
 use lanerank_convert::convert::{ConvertOptions, WeightDtype};
+use lanerank_testing::models::passages;
 
 fn requests() -> BTreeMap<String, Request> {
     if let Ok(path) = std::env::var("LANERANK_BENCH_WORKLOAD") {
@@ -30,7 +28,7 @@ fn requests() -> BTreeMap<String, Request> {
     }
     let request = |count, seed| Request {
         query: "how do i keep the bread fresh".into(),
-        passages: common::passages(count, seed),
+        passages: passages(count, seed),
     };
     [("small", request(5, 1)), ("hundred", request(100, 2))]
         .map(|(name, request)| (name.to_owned(), request))

@@ -3,19 +3,18 @@
 //!
 //! A separate process whose tests run one at a time, because the allocator counts for all threads.
 
-mod common;
-
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::{Random, classifier, file, model, passages};
 use lanerank::format::checksum::xxh64;
 use lanerank::format::directory::ENTRY_LEN;
 use lanerank::format::header::HEADER_LEN;
 use lanerank::format::storage::Blob;
 use lanerank::{Model, Ranker, Verify};
 use lanerank_convert::convert::WeightDtype;
+use lanerank_testing::models::{classifier, file, model, passages};
+use lanerank_testing::random::Random;
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);

@@ -1,14 +1,12 @@
 //! Whole models on emulated tiers (`kernels/emulator`) give the same bits as on other tiers. A
 //! separate program, so that other tests do not select an emulated tier.
 
-mod common;
-
-use common::{classifier, encoder, model, passages};
 use lanerank::kernels::{Isa, Kernels};
 use lanerank::model::{ModelConfig, Pooling};
 use lanerank::{Model, Ranker};
 use lanerank_convert::convert::WeightDtype;
 use lanerank_emulator::emulate_missing_tiers;
+use lanerank_testing::models::{classifier, encoder, model, passages};
 
 const QUERY: &str = "how do i keep the bread fresh ?";
 

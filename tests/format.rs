@@ -1,10 +1,7 @@
 //! Damaged and hostile model files: each must be refused with a message, or open and work.
 
-mod common;
-
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use common::{Random, classifier, encoder, file, source, tokenizer};
 use lanerank::format::checksum::xxh64;
 use lanerank::format::directory::{ENTRY_LEN, section_len};
 use lanerank::format::header::HEADER_LEN;
@@ -14,6 +11,8 @@ use lanerank::kernels::{Isa, Kernels};
 use lanerank::model::{ModelConfig, Pooling};
 use lanerank::{Error, Model, Ranker, Verify};
 use lanerank_convert::convert::{ConvertOptions, WeightDtype, convert};
+use lanerank_testing::models::{classifier, encoder, file, source, tokenizer};
+use lanerank_testing::random::Random;
 
 fn small() -> Vec<u8> {
     file(&classifier(1), WeightDtype::Int8, 7)

@@ -1,16 +1,14 @@
 //! Scores: what they depend on, and scores of odd input.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::{classifier, encoder, int8_model, model, passages};
 use lanerank::kernels::{Isa, Kernels};
 use lanerank::model::{Head, ModelConfig, Pooling};
 use lanerank::{
     Encoder, Error, Fusion, Hit, Model, Ranker, RerankOptions, Truncation, TruncationSide,
 };
 use lanerank_convert::convert::WeightDtype;
+use lanerank_testing::models::{classifier, encoder, int8_model, model, passages};
 
 const QUERY: &str = "how do i keep the bread fresh ?";
 const DTYPES: [WeightDtype; 3] = [WeightDtype::Int8, WeightDtype::F16, WeightDtype::F32];

@@ -2,15 +2,13 @@
 //!
 //! `cargo run --release --manifest-path tests/fuzz/Cargo.toml --example seeds`
 
-#[path = "../../common/mod.rs"]
-mod common;
-
 use std::fs::File;
 use std::io::{Cursor, Read, Write};
 use std::path::Path;
 
 use lanerank::model::{ModelConfig, Pooling};
 use lanerank_convert::convert::WeightDtype;
+use lanerank_testing::models;
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
 
@@ -94,10 +92,10 @@ fn models() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/open_model");
     std::fs::create_dir_all(&folder).unwrap();
     let shapes = [
-        ("one_label", common::classifier(1)),
-        ("two_labels", common::classifier(2)),
-        ("mean", common::encoder(Pooling::Mean)),
-        ("cls", common::encoder(Pooling::Cls)),
+        ("one_label", models::classifier(1)),
+        ("two_labels", models::classifier(2)),
+        ("mean", models::encoder(Pooling::Mean)),
+        ("cls", models::encoder(Pooling::Cls)),
     ];
     for (name, shape) in shapes {
         let small = ModelConfig {
@@ -112,7 +110,7 @@ fn models() {
             (WeightDtype::F16, "f16"),
         ] {
             let path = folder.join(format!("{name}_{suffix}.lane"));
-            std::fs::write(path, common::file(&small, dtype, 1)).unwrap();
+            std::fs::write(path, models::file(&small, dtype, 1)).unwrap();
         }
     }
 }

@@ -33,7 +33,7 @@ pub enum BenchError {
     /// The picture could not be written; the error names its file.
     Write(lanerank::Error),
     /// The library refused a model or a request.
-    Library(lanerank::Error),
+    Library(lanerank_convert::Error),
 }
 
 impl fmt::Display for BenchError {
@@ -48,7 +48,8 @@ impl fmt::Display for BenchError {
             }
             BenchError::Threads { callers, source } => write!(f, "{callers} callers: {source}"),
             BenchError::Picture { path, reason } => write!(f, "{}: {reason}", path.display()),
-            BenchError::Write(source) | BenchError::Library(source) => source.fmt(f),
+            BenchError::Write(source) => source.fmt(f),
+            BenchError::Library(source) => source.fmt(f),
         }
     }
 }
@@ -57,7 +58,8 @@ impl std::error::Error for BenchError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             BenchError::Threads { source, .. } => Some(source),
-            BenchError::Write(source) | BenchError::Library(source) => Some(source),
+            BenchError::Write(source) => Some(source),
+            BenchError::Library(source) => Some(source),
             _ => None,
         }
     }
@@ -65,6 +67,12 @@ impl std::error::Error for BenchError {
 
 impl From<lanerank::Error> for BenchError {
     fn from(source: lanerank::Error) -> Self {
+        BenchError::Library(source.into())
+    }
+}
+
+impl From<lanerank_convert::Error> for BenchError {
+    fn from(source: lanerank_convert::Error) -> Self {
         BenchError::Library(source)
     }
 }

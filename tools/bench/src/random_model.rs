@@ -32,7 +32,7 @@ pub fn model(
     tokenizer: &Tokenizer,
     options: &ConvertOptions,
 ) -> Result<Model, Error> {
-    Model::from_bytes(&file(config, tokenizer, options)?)
+    Ok(Model::from_bytes(&file(config, tokenizer, options)?)?)
 }
 
 /// Makes a model file.

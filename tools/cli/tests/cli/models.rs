@@ -1,10 +1,10 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use lanerank_testing::hub::{Fault, Server};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::hub_server::{Fault, Server};
 use super::support::*;
 
 /// A hub with the tiny model as `org/tiny`, and folders for its models.

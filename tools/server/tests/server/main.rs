@@ -3,8 +3,6 @@
 mod access;
 mod lifetime;
 mod limits;
-#[path = "../../../../tests/common/mod.rs"]
-mod models;
 mod reload;
 mod routes;
 mod shapes;

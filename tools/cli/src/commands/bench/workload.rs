@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use lanerank::import::Entries;
 use lanerank_bench::workload::Workload;
+use lanerank_convert::import::Entries;
 
 use crate::failure::Failure;
 use crate::input::{Input, MAX_WHOLE};

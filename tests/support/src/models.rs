@@ -1,5 +1,4 @@
 //! Small seeded models, made in memory.
-#![allow(dead_code)]
 
 use lanerank::model::{Activation, Head, ModelConfig, Pooling};
 use lanerank::tokenizer::TokenizerConfig;
@@ -7,38 +6,15 @@ use lanerank::{Model, Tokenizer};
 use lanerank_convert::TensorSource;
 use lanerank_convert::convert::{ConvertOptions, WeightDtype, convert};
 
-/// xorshift64*, as in Vigna, "An experimental exploration of Marsaglia's xorshift generators".
-pub struct Random(u64);
+use crate::random::Random;
 
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    pub fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    /// Roughly normal: the sum of four uniform numbers.
-    pub fn normal(&mut self) -> f32 {
-        let uniform = |r: &mut Self| (r.next() >> 40) as f32 / (1u64 << 24) as f32 - 0.5;
-        (0..4).map(|_| uniform(self)).sum::<f32>() * 3f32.sqrt()
-    }
-}
-
-/// Seeded weights of any shape that is asked for; a few channels are far larger than the rest, as
-/// in trained models.
+/// Seeded weights of any shape; a few channels are far larger than the rest, as in trained models.
 pub struct RandomSource {
+    /// Names and shapes of the tensors.
     pub shapes: Vec<(String, Vec<usize>)>,
     /// Replaces the first value of this tensor.
     pub poison: Option<(&'static str, f32)>,
+    /// Seed of the values.
     pub seed: u64,
 }
 
@@ -76,6 +52,7 @@ impl TensorSource for RandomSource {
     }
 }
 
+/// Shape of a cross-encoder with this number of labels.
 pub fn classifier(num_labels: usize) -> ModelConfig {
     ModelConfig {
         hidden_size: 48,
@@ -92,6 +69,7 @@ pub fn classifier(num_labels: usize) -> ModelConfig {
     }
 }
 
+/// Shape of a sentence encoder.
 pub fn encoder(pooling: Pooling) -> ModelConfig {
     ModelConfig {
         head: Head::Encoder {
@@ -102,6 +80,7 @@ pub fn encoder(pooling: Pooling) -> ModelConfig {
     }
 }
 
+/// The models' vocabulary.
 pub const VOCAB: [&str; 40] = [
     "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "d", "e", "##a", "##b", "##c",
     "##d", "##e", "the", "bread", "fresh", "lamp", "light", "##house", "house", "keep", "##s",
@@ -109,10 +88,12 @@ pub const VOCAB: [&str; 40] = [
     "stone",
 ];
 
+/// The models' tokenizer.
 pub fn tokenizer() -> Tokenizer {
     Tokenizer::from_pieces(&VOCAB, &TokenizerConfig::bert_uncased()).unwrap()
 }
 
+/// Weights for this shape.
 pub fn source(config: &ModelConfig, seed: u64) -> RandomSource {
     let h = config.hidden_size;
     let f = config.intermediate_size;
@@ -155,6 +136,7 @@ pub fn source(config: &ModelConfig, seed: u64) -> RandomSource {
     }
 }
 
+/// A model file.
 pub fn file(config: &ModelConfig, dtype: WeightDtype, seed: u64) -> Vec<u8> {
     let options = ConvertOptions {
         dtype,
@@ -166,11 +148,12 @@ pub fn file(config: &ModelConfig, dtype: WeightDtype, seed: u64) -> Vec<u8> {
     bytes.to_vec()
 }
 
+/// A model.
 pub fn model(config: &ModelConfig, dtype: WeightDtype) -> Model {
     Model::from_bytes(&file(config, dtype, 7)).unwrap()
 }
 
-/// An int8 model with this choice of `ConvertOptions::activations`.
+/// An int8 model with this `ConvertOptions::activations`.
 pub fn int8_model(config: &ModelConfig, activations: &str) -> Model {
     let options = ConvertOptions {
         activations: activations.parse().unwrap(),
@@ -181,7 +164,7 @@ pub fn int8_model(config: &ModelConfig, activations: &str) -> Model {
     Model::from_bytes(&bytes).unwrap()
 }
 
-/// Passages of many lengths, some longer than the model can take.
+/// Passages of many lengths, some longer than the model's maximum.
 pub fn passages(count: usize, seed: u64) -> Vec<String> {
     let mut random = Random::new(seed);
     let words = &VOCAB[5..];

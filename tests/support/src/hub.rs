@@ -1,5 +1,7 @@
-//! A hub on this machine: the API's revision and tree pages, resolve addresses that redirect small
-//! files within the hub and large ones to a store of another origin, ranges, and every fault.
+//! A local fake of the Hugging Face hub.
+//!
+//! It serves the API's revision and tree pages and the resolve addresses, which redirect small files
+//! within the hub and large ones to a store of another origin. It supports ranges and injects faults.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};
@@ -11,38 +13,42 @@ use std::time::Duration;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-pub(crate) const COMMIT: &str = "1111111111111111111111111111111111111111";
+/// The repository's commit.
+pub const COMMIT: &str = "1111111111111111111111111111111111111111";
 
-/// What goes wrong with one request.
+/// A fault of one request.
 #[derive(Debug, Clone)]
-pub(crate) enum Fault {
-    /// This status, with a header line.
+pub enum Fault {
+    /// Answers with this status and header line.
     Status(u16, &'static str),
-    /// The body ends, and the connection, after so many bytes.
+    /// Closes the connection after this many bytes of the body.
     BreakAfter(usize),
-    /// The first byte is another.
+    /// Changes the first byte.
     Corrupt,
-    /// The whole content, whatever range was asked for.
+    /// Ignores the requested range.
     NoRange,
-    /// A range, but not the one asked for.
+    /// Sends another range than requested.
     WrongRange,
-    /// A byte more than there should be.
+    /// Sends one byte too many.
     TooMuch,
-    /// Another etag than the listing has.
+    /// Sends another etag than the listing.
     WrongEtag,
-    /// A body that is not JSON.
+    /// Sends a body that is not JSON.
     NotJson,
-    /// Comes only after a while.
+    /// Answers after a delay.
     Slow(Duration),
 }
 
-/// A request as it came.
+/// A received request.
 #[derive(Debug, Clone)]
-pub(crate) struct Seen {
-    /// Whether it came to the store and not to the hub.
+pub struct Seen {
+    /// Whether the store received it, not the hub.
     pub at_store: bool,
+    /// Its path and query.
     pub path: String,
+    /// Its `Authorization` header.
     pub authorization: Option<String>,
+    /// Its `Range` header.
     pub range: Option<String>,
 }
 
@@ -60,7 +66,8 @@ struct State {
 
 /// A hub with one repository.
 #[derive(Clone)]
-pub(crate) struct Server {
+pub struct Server {
+    /// Its address.
     pub url: String,
     store: String,
     state: Arc<Mutex<State>>,
@@ -68,10 +75,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Serves these files as `org/name`.
-    pub(crate) fn start(
-        repository: &str,
-        files: impl IntoIterator<Item = (String, Vec<u8>)>,
-    ) -> Server {
+    pub fn start(repository: &str, files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Server {
         let hub = TcpListener::bind("127.0.0.1:0").unwrap();
         let store = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
@@ -91,7 +95,7 @@ impl Server {
             thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
                     let server = server.clone();
-                    // A client that goes away is none of the server's concern.
+                    // Errors of a client that disconnects are ignored.
                     thread::spawn(move || server.answer(stream, at_store).unwrap_or_default());
                 }
             });
@@ -103,36 +107,39 @@ impl Server {
         self.state.lock().unwrap()
     }
 
-    /// The next requests whose path contains `part`, or that ask the store for the file of this
-    /// name, meet these faults, one each.
-    pub(crate) fn fail(&self, part: &str, faults: impl IntoIterator<Item = Fault>) {
+    /// Injects these faults, one each, into the next requests whose path contains `part`.
+    pub fn fail(&self, part: &str, faults: impl IntoIterator<Item = Fault>) {
         let faults = faults.into_iter().collect();
         self.state().faults.push((part.into(), faults));
     }
 
-    pub(crate) fn require_token(&self, token: &str) {
+    /// Requires this bearer token from now on.
+    pub fn require_token(&self, token: &str) {
         self.state().token = Some(token.into());
     }
 
-    pub(crate) fn renamed_from(&self, former: &str) {
+    /// Redirects requests for the former name.
+    pub fn renamed_from(&self, former: &str) {
         self.state().former = Some(former.into());
     }
 
-    /// The repository's only commit is this one.
-    pub(crate) fn serve_commit(&self, commit: &str) {
+    /// Makes this the repository's only commit.
+    pub fn serve_commit(&self, commit: &str) {
         self.state().commit = commit.into();
     }
 
-    pub(crate) fn files_a_page(&self, count: usize) {
+    /// Splits listings into pages of this many files.
+    pub fn files_a_page(&self, count: usize) {
         self.state().page = count;
     }
 
-    pub(crate) fn put(&self, path: &str, content: impl Into<Vec<u8>>) {
+    /// Adds or replaces a file.
+    pub fn put(&self, path: &str, content: impl Into<Vec<u8>>) {
         self.state().files.insert(path.into(), content.into());
     }
 
-    /// Everything asked since the last call.
-    pub(crate) fn seen(&self) -> Vec<Seen> {
+    /// All requests since the last call.
+    pub fn seen(&self) -> Vec<Seen> {
         std::mem::take(&mut self.state().seen)
     }
 
@@ -231,22 +238,21 @@ impl Server {
             vec!["{\"type\":\"directory\",\"path\":\"onnx\",\"oid\":\"0\",\"size\":0}".to_owned()];
         for (path, content) in state.files.iter().skip(start).take(state.page) {
             let (size, oid) = (content.len(), git_id(content));
-            entries.push(match is_large(path) {
-                true => format!(
-                    "{{\"type\":\"file\",\"path\":\"{path}\",\"size\":{size},\"oid\":\"{}\",\"lfs\":{{\"oid\":\"{}\",\"size\":{size},\"pointerSize\":133}}}}",
-                    git_id(b"pointer"),
-                    sha256(content),
-                ),
-                false => format!("{{\"type\":\"file\",\"path\":\"{path}\",\"size\":{size},\"oid\":\"{oid}\"}}"),
+            let file = format!("\"type\":\"file\",\"path\":\"{path}\",\"size\":{size}");
+            entries.push(if is_large(path) {
+                let (pointer, oid) = (git_id(b"pointer"), sha256(content));
+                let lfs = format!("{{\"oid\":\"{oid}\",\"size\":{size},\"pointerSize\":133}}");
+                format!("{{{file},\"oid\":\"{pointer}\",\"lfs\":{lfs}}}")
+            } else {
+                format!("{{{file},\"oid\":\"{oid}\"}}")
             });
         }
         let next = start + state.page;
-        let link = match next < state.files.len() {
-            true => {
-                let first = path.split('&').next().unwrap();
-                format!("Link: <{}{first}&cursor={next}>; rel=\"next\"", self.url)
-            }
-            false => "X-Last: page".into(),
+        let link = if next < state.files.len() {
+            let first = path.split('&').next().unwrap();
+            format!("Link: <{}{first}&cursor={next}>; rel=\"next\"", self.url)
+        } else {
+            "X-Last: page".into()
         };
         Reply::new(200, &link, format!("[{}]", entries.join(",")).as_bytes())
     }
@@ -261,12 +267,14 @@ impl Server {
             (_, true) => sha256(content),
             (_, false) => git_id(content),
         };
-        let location = match is_large(file) {
-            true => format!("{}/store/{file}", self.store),
-            false => format!("/api/resolve-cache/{file}"),
+        let location = if is_large(file) {
+            format!("{}/store/{file}", self.store)
+        } else {
+            format!("/api/resolve-cache/{file}")
         };
         let headers = format!(
-            "Location: {location}\r\nX-Repo-Commit: {COMMIT}\r\nX-Linked-Etag: \"{etag}\"\r\nX-Linked-Size: {}\r\nETag: \"of-the-redirect\"",
+            "Location: {location}\r\nX-Repo-Commit: {COMMIT}\r\nX-Linked-Etag: \"{etag}\"\r\n\
+             X-Linked-Size: {}\r\nETag: \"of-the-redirect\"",
             content.len()
         );
         Reply::new(if is_large(file) { 302 } else { 307 }, &headers, b"")
@@ -339,11 +347,13 @@ fn is_large(path: &str) -> bool {
     path.ends_with(".safetensors") || path.ends_with(".bin")
 }
 
-pub(crate) fn sha256(content: &[u8]) -> String {
+/// The SHA-256 of some content, in hexadecimal.
+pub fn sha256(content: &[u8]) -> String {
     hex(&Sha256::digest(content))
 }
 
-pub(crate) fn git_id(content: &[u8]) -> String {
+/// The id of a git blob, in hexadecimal.
+pub fn git_id(content: &[u8]) -> String {
     let head = format!("blob {}\0", content.len());
     hex(&Sha1::digest([head.as_bytes(), content].concat()))
 }
