@@ -4,9 +4,10 @@
 //!     LANERANK_BENCH_ENGLISH=english.txt LANERANK_BENCH_MULTILINGUAL=multilingual.txt \
 //!         LANERANK_BENCH_VOCABS=vocabularies cargo bench --bench tokenizer
 //!
-//! `vocabularies` has the folders `bert-base-uncased` and `bert-base-multilingual-uncased`, each with
-//! `vocab.txt`. `query-once` works like reranking: it tokenises the query once and reuses the memory
-//! for ids. `pairs` works like `tokenizers`: it tokenises both texts each time, into new memory.
+//! `vocabularies` has the folders `bert-base-uncased` and `bert-base-multilingual-uncased`, each
+//! with `vocab.txt`. `query-once` works like reranking: it tokenises the query once and reuses the
+//! memory for ids. `pairs` works like `tokenizers`: it tokenises both texts each time, into new
+//! memory.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};

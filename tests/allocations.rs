@@ -1,5 +1,5 @@
-//! Memory: opening a file has a bounded peak, even for hostile files, and a warm ranker on one thread
-//! allocates nothing.
+//! Memory: opening a file has a bounded peak, even for hostile files, and a warm ranker on one
+//! thread allocates nothing.
 //!
 //! A separate process whose tests run one at a time, because the allocator counts for all threads.
 
@@ -22,7 +22,8 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 struct Counting;
 
-// SAFETY: every call goes to the system's allocator unchanged; counting touches no allocated memory.
+// SAFETY: every call goes to the system's allocator unchanged; counting touches no allocated
+// memory.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

@@ -10,7 +10,8 @@ use lanerank::{Encoder, Error, Model, Ranker};
 const ANSWERED: [(&str, &str); 8] = [
     (
         "how do I keep bread fresh",
-        "Bread stays fresh longest in a paper bag inside a closed box; the refrigerator dries it out.",
+        "Bread stays fresh longest in a paper bag inside a closed box; the refrigerator dries it \
+         out.",
     ),
     (
         "what is the capital of France",
@@ -26,7 +27,8 @@ const ANSWERED: [(&str, &str); 8] = [
     ),
     (
         "how does a solar panel make electricity",
-        "A solar panel turns sunlight into electricity: light frees electrons in its silicon cells.",
+        "A solar panel turns sunlight into electricity: light frees electrons in its silicon \
+         cells.",
     ),
     (
         "python read a file line by line",

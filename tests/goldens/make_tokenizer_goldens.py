@@ -58,7 +58,8 @@ HARD = [
     "😀👍🏽👨‍👩‍👧🇩🇪 ☃\ufe0f ©®",
     "[CLS] a [SEP] b [MASK][PAD] [UNK] [cls] [MASK [[MASK]] a[SEP]b",
     "##ing # # ## # a##b ＃＃",
-    "antidisestablishmentarianism pneumonoultramicroscopicsilicovolcanoconiosis llanfairpwllgwyngyll",
+    "antidisestablishmentarianism pneumonoultramicroscopicsilicovolcanoconiosis "
+    "llanfairpwllgwyngyll",
     "http://example.com/a?b=c&d=%20#e x@y.org 192.168.0.1 C++ C# 3.14e-10 AT&T it's o'clock",
     "naïve café résumé Ångström Zürich façade Škoda Łódź Ðað Þór œuvre Ĳ",
 ]

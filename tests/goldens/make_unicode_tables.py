@@ -187,7 +187,8 @@ def two_stages(name, doc, values, kind):
     return out
 
 
-HEADER = """//! What the Hugging Face `tokenizers` package, version 0.23.3, does with each code point.
+HEADER = """\
+//! What the Hugging Face `tokenizers` package, version 0.23.3, does with each code point.
 //!
 //! Made by `tests/goldens/make_unicode_tables.py`; change that, not this.
 

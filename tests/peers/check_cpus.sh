@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The release binary on CPUs without AVX-512, AVX2 and AVX, and the portable tier on aarch64, all by
-# QEMU's user-mode emulation on x86-64 Linux.
+# Checks the release binary on CPUs without AVX-512, AVX2 and AVX, and the portable tier on aarch64,
+# with QEMU's user-mode emulation on x86-64 Linux.
 #
 #     tests/peers/check_cpus.sh [target/release/lanerank]
 #
-# Installs from Debian what is missing, as root: qemu-user, a cross linker, and for aarch64, where
-# rustc has no library for it, the Rust that Debian keeps for its web browsers.
+# Installs missing packages from Debian, as root: qemu-user, a cross linker, and, if rustc has no
+# library for aarch64, the Rust that Debian keeps for its web browsers.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 binary=$(realpath "${1:-target/release/lanerank}")
@@ -14,7 +14,8 @@ step() { printf '\n+ %s\n' "$*"; "$@"; }
 fail() { echo "FAILED: $*"; exit 1; }
 need() { # COMMAND-OR-FILE PACKAGE..
     local what=$1; shift
-    command -v "$what" >/dev/null || [ -e "$what" ] || step apt-get install -qq -y --no-install-recommends "$@"
+    command -v "$what" >/dev/null || [ -e "$what" ] ||
+        step apt-get install -qq -y --no-install-recommends "$@"
 }
 
 step apt-get update -qq
@@ -26,11 +27,12 @@ head -40 tests/data/tokenizer/udhr_english.txt >"$passages"
 for dtype in int8 f32; do
     "$binary" convert tests/data/model/two-labels -o "$work/$dtype.lane" --dtype $dtype >/dev/null
 done
-# JSON has every bit of an int8 file's scores; float files agree in what people see.
+# JSON has every bit of an int8 file's scores; float files agree in the displayed digits.
+query='everyone has the right to rest'
 scores() { # RUN..
-    "$@" rerank --json --query 'everyone has the right to rest' "$passages"
-    "$@" rerank --json --model "$work/int8.lane" --query 'everyone has the right to rest' "$passages"
-    "$@" rerank --model "$work/f32.lane" --query 'everyone has the right to rest' "$passages"
+    "$@" rerank --json --query "$query" "$passages"
+    "$@" rerank --json --model "$work/int8.lane" --query "$query" "$passages"
+    "$@" rerank --model "$work/f32.lane" --query "$query" "$passages"
 }
 scores "$binary" >"$work/native"
 compare() { # NAME RUN..
@@ -45,7 +47,8 @@ for cpu in Penryn:portable Nehalem:portable Haswell:avx2 Skylake-Client-noTSX-IB
     printf '\n+ %s\n' "$name"
     run="qemu-x86_64 -cpu $name $binary"
     compare "$name" $run 2>"$work/warnings" || { cat "$work/warnings"; exit 1; }
-    $run inspect --check --json 2>/dev/null | grep -q "\"kernels\": \"$tier\"" || fail "$name does not take $tier"
+    $run inspect --check --json 2>/dev/null | grep -q "\"kernels\": \"$tier\"" ||
+        fail "$name does not use $tier"
     for missing in avx2 avx_vnni avx512_vnni amx_int8; do
         [ $missing != "$tier" ] || continue
         status=0; LANERANK_ISA=$missing $run inspect --check >/dev/null 2>"$work/error" || status=$?
@@ -53,7 +56,7 @@ for cpu in Penryn:portable Nehalem:portable Haswell:avx2 Skylake-Client-noTSX-IB
             { cat "$work/error"; fail "$name with LANERANK_ISA=$missing: exit code $status"; }
     done
 done
-# Without the tests of the scalar functions against f64, which are hours of software floats.
+# Without the tests of the scalar functions against f64, which would take hours in software floats.
 tests=(--lib --test tiers --test values)
 for cpu in Penryn:portable Haswell:portable,avx2; do
     printf '\n+ kernels on %s' "${cpu%:*}"
@@ -81,7 +84,8 @@ export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static"
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=qemu-aarch64
 step $cargo test --locked --target $target -p lanerank-kernels "${tests[@]}"
-step $cargo test --locked --target $target -p lanerank --test embedded --test scores --test tokenizer_golden
+step $cargo test --locked --target $target -p lanerank \
+    --test embedded --test scores --test tokenizer_golden
 step $cargo build --release --locked --target $target -p lanerank-cli
 printf '\n+ aarch64\n'
 compare aarch64 qemu-aarch64 "${CARGO_TARGET_DIR:-target}/$target/release/lanerank"

@@ -51,7 +51,7 @@ METRICS = {
 
 
 def trec_eval(qrels, run):
-    """Means over the queries of the qrels. MRR@10 is recip_rank of trec_eval's first ten documents."""
+    """Means over the queries of the qrels. MRR@10 is recip_rank of trec_eval's top ten."""
     import pytrec_eval
 
     first = {

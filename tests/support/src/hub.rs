@@ -1,7 +1,8 @@
 //! A local fake of the Hugging Face hub.
 //!
-//! It serves the API's revision and tree pages and the resolve addresses, which redirect small files
-//! within the hub and large ones to a store of another origin. It supports ranges and injects faults.
+//! It serves the API's revision and tree pages and the resolve addresses, which redirect small
+//! files within the hub and large ones to a store of another origin. It supports ranges and injects
+//! faults.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};

@@ -77,7 +77,7 @@ fn detect(text: &str, place: &Place) -> Result<InputFormat, Failure> {
             Failure::Input { place, reason } => Err(Failure::input(
                 &place,
                 format!(
-                    "{reason}; input that starts with {{ must be JSON, unless --format lines is given"
+                    "{reason}; input that starts with {{ must be JSON, except with --format lines"
                 ),
             )),
             other => Err(other),

@@ -11,7 +11,7 @@ import re
 import subprocess
 from pathlib import Path
 
-# name -> (licence, origin). Files are `NAME.jsonl.gz` with one object {"query", "positive"} per line.
+# name -> (licence, origin). Files are `NAME.jsonl.gz` with a {"query", "positive"} per line.
 LICENCES = {
     "debian_descriptions": ("DFSG-free, each package's own", "Debian 12 main, Translation-en"),
     "medquad": ("CC BY 4.0", "github.com/abachaa/MedQuAD"),

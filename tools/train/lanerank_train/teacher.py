@@ -1,7 +1,7 @@
 """The teachers' scores of (query, candidate): a sentence encoder's cosine, and BM25.
 
-The encoder is all-MiniLM-L6-v2 (Apache-2.0), run by lanerank from an int8 file: many times faster than
-PyTorch, with a cosine of .998 to its vectors.
+The encoder is all-MiniLM-L6-v2 (Apache-2.0), run by lanerank from an int8 file: many times faster
+than PyTorch, with a cosine of .998 to its vectors.
 """
 
 import json

@@ -129,8 +129,8 @@ class Training:
         return parts
 
     def loss(self, logits, goal, labelled):
-        """Returns the loss, and (teachers' loss, labels' loss, share of labels ranked first) for the
-        log. The label is the first of its group."""
+        """Returns the loss, and for the log (teachers' loss, labels' loss, share of labels ranked
+        first). The label is the first of its group."""
         taught = F.kl_div(logits.log_softmax(-1), goal.softmax(-1), reduction="batchmean")
         first = torch.zeros(int(labelled.sum()), dtype=torch.long)
         chosen = F.cross_entropy(logits[labelled], first)

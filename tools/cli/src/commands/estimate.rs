@@ -24,7 +24,7 @@ struct Shown {
 ///
 /// # Errors
 /// When the sample cannot be scored, or the answer cannot be written.
-pub fn run(ranker: &Ranker, query: &str, texts: &[&str], json: bool) -> Result<(), Failure> {
+pub(crate) fn run(ranker: &Ranker, query: &str, texts: &[&str], json: bool) -> Result<(), Failure> {
     let estimate = ranker.estimate(query, texts, &RerankOptions::default())?;
     let kernels = ranker.kernels().isa().name();
     if json {

@@ -13,7 +13,7 @@ const NAMED: usize = 8;
 
 /// A piece of a passage; the pieces together are the passage.
 #[derive(Debug, Serialize)]
-pub struct Piece<'a> {
+pub(crate) struct Piece<'a> {
     /// Its text.
     text: &'a str,
     /// Its contribution to the logit; `None` between words and for truncated words.
@@ -21,7 +21,7 @@ pub struct Piece<'a> {
 }
 
 /// Splits a passage at the spans of its explanation.
-pub fn pieces<'a>(text: &'a str, explanation: &Explanation) -> Vec<Piece<'a>> {
+pub(crate) fn pieces<'a>(text: &'a str, explanation: &Explanation) -> Vec<Piece<'a>> {
     let piece = |span: &lanerank::Span| Piece {
         text: &text[span.range.clone()],
         effect: span.effect,
@@ -33,7 +33,7 @@ pub fn pieces<'a>(text: &'a str, explanation: &Explanation) -> Vec<Piece<'a>> {
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn write<'a>(
+pub(crate) fn write<'a>(
     out: &mut dyn Write,
     explained: impl Iterator<Item = (usize, &'a [Piece<'a>])>,
 ) -> io::Result<()> {

@@ -231,7 +231,8 @@ mod tests {
     );
     const QUERIES: (&str, &str) = (
         "queries.jsonl",
-        "{\"_id\":\"1\",\"text\":\"one\"}\n{\"_id\":\"2\",\"text\":\"two\"}\n{\"_id\":\"3\",\"text\":\"three\"}\n",
+        "{\"_id\":\"1\",\"text\":\"one\"}\n{\"_id\":\"2\",\"text\":\"two\"}\n\
+         {\"_id\":\"3\",\"text\":\"three\"}\n",
     );
     const QRELS: (&str, &str) = (
         "qrels/test.tsv",

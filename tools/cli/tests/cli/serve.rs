@@ -88,8 +88,8 @@ const HEALTH: &str = "GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r
 fn rerank(texts: &[&str]) -> String {
     let body = serde_json::json!({"query": "bread", "texts": texts}).to_string();
     format!(
-        "POST /rerank HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
-         content-length: {}\r\n\r\n{body}",
+        "POST /rerank HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
 }

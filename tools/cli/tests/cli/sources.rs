@@ -1,5 +1,5 @@
-//! One tiny model in every layout that is read (`tests/goldens/make_source_goldens.py`): each becomes the same
-//! file, and that file scores as torch does.
+//! One tiny model in every layout that is read (`tests/goldens/make_source_goldens.py`): each
+//! becomes the same file, and that file scores as torch does.
 
 use std::fs;
 use std::io::{Cursor, Write};

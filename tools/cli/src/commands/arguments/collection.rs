@@ -10,7 +10,7 @@ use crate::trec::{Collection, Gain};
 
 /// A test collection.
 #[derive(Debug, Args)]
-pub struct CollectionArgs {
+pub(crate) struct CollectionArgs {
     /// Folder with corpus.jsonl, queries.jsonl, qrels.tsv (or qrels/test.tsv) and run.bm25.trec; or
     /// with collection.tsv, queries.tsv, qrels.trec and run.trec. Files may be gzipped
     #[arg(long, value_name = "DIR", alias = "on")]
@@ -42,7 +42,7 @@ impl CollectionArgs {
     ///
     /// # Errors
     /// When a part is missing or wrong.
-    pub fn open(&self) -> Result<Collection, Failure> {
+    pub(crate) fn open(&self) -> Result<Collection, Failure> {
         let paths = Paths {
             folder: self.dataset.clone(),
             run: self.run.clone(),
@@ -52,7 +52,7 @@ impl CollectionArgs {
     }
 
     /// The gain of a relevant document.
-    pub fn gain(&self) -> Gain {
+    pub(crate) fn gain(&self) -> Gain {
         if self.exponential_gain {
             Gain::Exponential
         } else {
@@ -61,7 +61,7 @@ impl CollectionArgs {
     }
 
     /// Description of the queries that means are taken over.
-    pub fn averaged_over(&self) -> &'static str {
+    pub(crate) fn averaged_over(&self) -> &'static str {
         match self.limit {
             None => "all judged queries, as trec_eval -c",
             Some(_) => "the first judged queries",

@@ -20,7 +20,7 @@ enum FuseMethod {
 
 /// Blend with the first stage's scores.
 #[derive(Debug, Args)]
-pub struct FusionArgs {
+pub(crate) struct FusionArgs {
     /// Blend with the first stage's scores
     #[arg(long, value_enum, value_name = "METHOD")]
     fuse: Option<FuseMethod>,
@@ -35,7 +35,7 @@ impl FusionArgs {
     ///
     /// # Errors
     /// When the weight is out of range or has no effect.
-    pub fn fusion(&self) -> Result<Option<Fusion>, Failure> {
+    pub(crate) fn fusion(&self) -> Result<Option<Fusion>, Failure> {
         let weight = self.weight.unwrap_or(0.5);
         if !(0.0..=1.0).contains(&weight) {
             return Err(Failure::Usage(format!(

@@ -79,8 +79,8 @@ impl ModelArgs {
 pub(crate) fn embedded() -> Result<Model, Failure> {
     Model::embedded().map_err(|e| {
         Failure::Usage(format!(
-            "{e}; give a model file (or set LANERANK_MODEL): `lanerank convert FOLDER -o FILE` makes \
-             one from a BERT cross-encoder in Hugging Face's layout"
+            "{e}; give a model file (or set LANERANK_MODEL): `lanerank convert FOLDER -o FILE` \
+             makes one from a BERT cross-encoder in Hugging Face's layout"
         ))
     })
 }
