@@ -1,4 +1,4 @@
-//! Writes corpus/: small valid files for the targets to start from.
+//! Writes corpus/: small valid files as the seeds of the targets.
 //!
 //! `cargo run --release --manifest-path tests/fuzz/Cargo.toml --example seeds`
 
@@ -17,7 +17,8 @@ fn main() {
     sources();
 }
 
-/// The targets that read models of others, from the goldens of `tests/make_source_goldens.py`.
+/// Seeds of the targets for other formats, from the goldens of
+/// `tests/goldens/make_source_goldens.py` and `make_onnx_goldens.py`.
 fn sources() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (target, files) in [

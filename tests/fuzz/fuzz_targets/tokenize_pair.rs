@@ -1,4 +1,4 @@
-//! Any two texts at any length, with sound rules and with damaged ones.
+//! Any two texts at any length, with intact and damaged tokenizers.
 
 #![no_main]
 
@@ -21,7 +21,7 @@ static TOKENIZERS: LazyLock<[Tokenizer; 2]> = LazyLock::new(|| {
     .map(|config| Tokenizer::from_vocab_txt(VOCAB, &config).expect("a sound vocabulary"))
 });
 
-/// Bytes to put into a section: from where on, and what.
+/// Bytes to write into a section: offset and content.
 #[derive(Debug, Arbitrary)]
 struct Damage<'a> {
     section: u8,
@@ -34,7 +34,7 @@ struct Damage<'a> {
 enum Rules<'a> {
     Uncased,
     Cased,
-    /// A sound tokenizer's sections with bytes changed, or cut short.
+    /// An intact tokenizer's sections, with bytes changed or truncated.
     Damaged(Vec<Damage<'a>>),
     /// Sections of any bytes.
     Any([&'a [u8]; 4]),
@@ -100,7 +100,7 @@ fuzz_target!(|input: Input| {
     let single = tokenizer.encode(input.a, max_length);
     assert!(known(&single.ids));
     assert!((2..=max_length.max(2)).contains(&single.ids.len()));
-    // What is cut off is counted: with all the room there is, nothing is cut.
+    // Truncated tokens are counted: with enough room, nothing is truncated.
     let cut = single.truncation.query_tokens;
     let whole = tokenizer.encode(input.a, usize::MAX);
     assert_eq!(whole.ids.len(), single.ids.len() + cut);

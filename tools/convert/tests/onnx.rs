@@ -1,5 +1,5 @@
 //! ONNX files of every exporter, optimiser and quantiser against what ONNX Runtime makes of them:
-//! tests/data/onnx, made by tests/make_onnx_goldens.py.
+//! tests/data/onnx, made by tests/goldens/make_onnx_goldens.py.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::support::*;
 
-/// A hub with the tiny model as `org/tiny`, and folders for its models.
+/// A hub with the tiny model as `org/tiny`, and folders for pulled models.
 struct Setup {
     server: Server,
     home: TempDir,

@@ -1,4 +1,4 @@
-"""Writes expected.json: p values and rank correlations of made-up figures, as scipy has them.
+"""Writes expected.json: p values and rank correlations of random numbers, by scipy.
 
 pip install scipy==1.17.1 && python make.py
 """
