@@ -11,7 +11,7 @@ from pathlib import Path
 import kubernetes_validate, yaml
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1] / "tests/server"))
+sys.path.insert(0, str(HERE.parents[1] / "tools/server/checks"))
 from common import Server
 
 UNITS = {"Mi": 2**20, "Gi": 2**30}

@@ -14,7 +14,7 @@ import tempfile, threading, time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1] / "tests/server"))
+sys.path.insert(0, str(HERE.parents[1] / "tools/server/checks"))
 from common import Server
 from load import processor_seconds
 

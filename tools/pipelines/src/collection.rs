@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use lanerank_cli::eval::Qrels;
-use lanerank_cli::eval::collection::{QRELS_NAMES, for_each_document, part, read_queries};
+use lanerank_cli::trec::Qrels;
+use lanerank_cli::trec::collection::{QRELS_NAMES, for_each_document, part, read_queries};
 use lanerank_cli::failure::{Failure, Place};
 
 /// A document.

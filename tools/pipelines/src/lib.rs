@@ -85,7 +85,7 @@ fn run(command: &Command) -> Result<(), Failure> {
             Ok(())
         }
         Command::Semantic(SemanticArgs { search, encoder }) => {
-            let encoder = encoder.open(search.ranker.threads)?;
+            let encoder = encoder.open(search.ranker.limits.threads)?;
             let collection = search.collection()?;
             let engine = encoder.index(&collection.documents)?;
             search.answer("usearch", &engine, &collection)?;
@@ -95,7 +95,7 @@ fn run(command: &Command) -> Result<(), Failure> {
             Ok(())
         }
         Command::Hybrid(SemanticArgs { search, encoder }) => {
-            let encoder = encoder.open(search.ranker.threads)?;
+            let encoder = encoder.open(search.ranker.limits.threads)?;
             let collection = search.collection()?;
             let semantic = encoder.index(&collection.documents)?;
             let lexical = Lexical::index(&collection.documents)?;

@@ -51,7 +51,7 @@ pub struct TableArgs {
 pub fn run(args: &TableArgs) -> Result<(), Failure> {
     let ranker = args.ranker.ranker()?;
     let encoder = if args.encoder.is_given() {
-        Some(args.encoder.open(args.ranker.threads)?)
+        Some(args.encoder.open(args.ranker.limits.threads)?)
     } else {
         output::notice(format!("semantic and hybrid skipped: {NO_ENCODER}"));
         None

@@ -25,7 +25,7 @@ from check_flashrank import cache_dir, scores, tau
 
 import lanerank
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests/peers"))
 import common  # noqa: E402
 
 SETS = ["scifact", "trec-dl-2019", "wikiqa", "se-ai", "xquad-en"]

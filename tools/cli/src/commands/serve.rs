@@ -1,4 +1,4 @@
-//! `lanerank serve`: the same over HTTP.
+//! `lanerank serve`: scores over HTTP.
 
 use std::path::Path;
 
@@ -13,11 +13,12 @@ const ABOUT: &str =
 const MORE: &str = "\
 Answer HTTP requests: the rerank routes of TEI, Cohere and Jina, and OpenAI's embeddings
 
-Every flag can also be set by the environment variable shown with it, and by the key of the same name \
-in the TOML file that --config names. Flags come first, then the environment, then the file.";
+Every flag can also be set by the environment variable shown with it, and by the key of the same \
+name in the TOML file that --config names. Flags take precedence over the environment, and the \
+environment over the file.";
 
-/// The server's options. They are many, so they are only made where somebody wants to serve: the other
-/// commands start without them.
+/// The server's options. There are many, so they are built only for this command; the others start
+/// faster without them.
 #[derive(Debug)]
 pub struct ServeArgs(ServeOptions);
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::emulator::{Function, Report};
 use crate::events::{Answer, Request, Trigger, http_api, rest_api};
-use crate::models;
+use lanerank_testing::models;
 
 pub fn start(settings: &[(&str, &str)]) -> Function {
     Function::start(&mut Command::new(env!("CARGO_BIN_EXE_bootstrap")), settings)

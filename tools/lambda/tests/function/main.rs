@@ -5,5 +5,3 @@ mod answers;
 mod emulator;
 mod events;
 mod failures;
-#[path = "../../../../tests/common/mod.rs"]
-mod models;

@@ -7,8 +7,8 @@ use lanerank::Ranker;
 use lanerank_server::compute::{Computation, ComputeError, Computed, Operation, TaskError};
 use lanerank_server::{App, OnDeadline, ServeOptions};
 
-use crate::models::passages;
 use crate::support::{Files, settings};
+use lanerank_testing::models::passages;
 
 fn block<T>(future: impl Future<Output = T>) -> T {
     let mut runtime = tokio::runtime::Builder::new_current_thread();

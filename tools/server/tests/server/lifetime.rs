@@ -7,8 +7,8 @@ use lanerank_server::Phase;
 use lanerank_server::ServeOptions;
 use serde_json::json;
 
-use crate::models::passages;
 use crate::support::{Files, Running, answer, eventually, request, slow};
+use lanerank_testing::models::passages;
 
 fn server(files: &Files, drain_timeout: u64) -> Running {
     Running::start(ServeOptions {

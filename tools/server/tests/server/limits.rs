@@ -7,8 +7,8 @@ use lanerank_server::OnDeadline;
 use lanerank_server::ServeOptions;
 use serde_json::json;
 
-use crate::models::passages;
 use crate::support::{Files, Running, answer, eventually, exchange, request, slow};
+use lanerank_testing::models::passages;
 
 #[test]
 fn bodies_texts_and_tokens_are_limited() {

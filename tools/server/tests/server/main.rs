@@ -4,8 +4,6 @@ mod access;
 mod compute;
 mod lifetime;
 mod limits;
-#[path = "../../../../tests/common/mod.rs"]
-mod models;
 mod reload;
 mod routes;
 mod shapes;

@@ -3,8 +3,8 @@
 use lanerank::{Encoder, Ranker, RerankOptions, TruncationSide};
 use serde_json::{Value, json};
 
-use crate::models::passages;
 use crate::support::{Files, Running, exchange, request};
+use lanerank_testing::models::passages;
 
 const QUERY: &str = "how do i keep the bread fresh ?";
 

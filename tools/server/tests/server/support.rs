@@ -14,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use crate::models;
+use lanerank_testing::models;
 
 pub struct Answer {
     pub status: u16,
