@@ -16,39 +16,39 @@ use tokio::sync::watch;
 
 use lanerank_testing::models;
 
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&self.body)))
     }
 
     /// Asserts status 200 and reads the JSON.
-    pub fn ok(&self) -> Value {
+    pub(crate) fn ok(&self) -> Value {
         assert_eq!(self.status, 200, "{}", String::from_utf8_lossy(&self.body));
         self.json()
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
     }
 }
 
 /// A running server, stopped on drop.
-pub struct Running {
-    pub address: Option<SocketAddr>,
+pub(crate) struct Running {
+    pub(crate) address: Option<SocketAddr>,
     stop: watch::Sender<Phase>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Running {
-    pub fn start(options: ServeOptions) -> Running {
+    pub(crate) fn start(options: ServeOptions) -> Running {
         let settings = settings(options);
         let (stop, phase) = watch::channel(Phase::Serving);
         let (tell, told) = std::sync::mpsc::channel();
@@ -68,15 +68,15 @@ impl Running {
         }
     }
 
-    pub fn tell(&self, phase: Phase) {
+    pub(crate) fn tell(&self, phase: Phase) {
         self.stop.send(phase).unwrap();
     }
 
-    pub fn ended(&mut self) {
+    pub(crate) fn ended(&mut self) {
         self.thread.take().unwrap().join().unwrap();
     }
 
-    pub fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address.unwrap()).unwrap();
         stream
             .set_read_timeout(Some(Duration::from_secs(30)))
@@ -84,15 +84,15 @@ impl Running {
         stream
     }
 
-    pub fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         exchange(self.connect(), &request("GET", path, &[], b""))
     }
 
-    pub fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
         self.post_with(path, &[], body)
     }
 
-    pub fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+    pub(crate) fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
         let headers = [headers, &[("content-type", "application/json")]].concat();
         exchange(
             self.connect(),
@@ -101,7 +101,7 @@ impl Running {
     }
 
     /// The value of a line of `/metrics`; 0 if it is not there yet.
-    pub fn metric(&self, line: &str) -> f64 {
+    pub(crate) fn metric(&self, line: &str) -> f64 {
         let page = String::from_utf8(self.get("/metrics").body).unwrap();
         let found = page
             .lines()
@@ -120,7 +120,7 @@ impl Drop for Running {
     }
 }
 
-pub fn settings(options: ServeOptions) -> ServeSettings {
+pub(crate) fn settings(options: ServeOptions) -> ServeSettings {
     let options = ServeOptions {
         listen: options.listen.or_else(|| match options.unix {
             None => Some("127.0.0.1:0".into()),
@@ -133,7 +133,7 @@ pub fn settings(options: ServeOptions) -> ServeSettings {
     ServeSettings::new(options, |name| Ok(PathBuf::from(name))).unwrap()
 }
 
-pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut head = format!("{method} {path} HTTP/1.1\r\nhost: test\r\n");
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
@@ -145,14 +145,14 @@ pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) 
 }
 
 /// Sends bytes and reads an answer.
-pub fn exchange(mut stream: impl Read + Write, request: &[u8]) -> Answer {
+pub(crate) fn exchange(mut stream: impl Read + Write, request: &[u8]) -> Answer {
     // A server that refuses a request early does not read all of it.
     let _ = stream.write_all(request).and_then(|()| stream.flush());
     answer(stream)
 }
 
 /// Reads an answer.
-pub fn answer(stream: impl Read) -> Answer {
+pub(crate) fn answer(stream: impl Read) -> Answer {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();
@@ -179,7 +179,7 @@ pub fn answer(stream: impl Read) -> Answer {
 }
 
 /// Waits until a condition holds, for at most 20 seconds.
-pub fn eventually(what: &str, mut is: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut is: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(20);
     while !is() {
         assert!(Instant::now() < end, "{what}");
@@ -188,10 +188,10 @@ pub fn eventually(what: &str, mut is: impl FnMut() -> bool) {
 }
 
 /// A folder with model files of 40 tokens: `c.lane` a cross-encoder, `e.lane` a sentence encoder.
-pub struct Files(pub TempDir);
+pub(crate) struct Files(pub(crate) TempDir);
 
 impl Files {
-    pub fn new() -> Files {
+    pub(crate) fn new() -> Files {
         let files = Files(tempfile::tempdir().unwrap());
         files.write("c.lane", 7);
         let encoder = models::file(&models::encoder(Pooling::Mean), WeightDtype::F32, 7);
@@ -199,16 +199,16 @@ impl Files {
         files
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    pub fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         text(&self.path(name))
     }
 
     /// A cross-encoder with these random weights.
-    pub fn write(&self, name: &str, seed: u64) {
+    pub(crate) fn write(&self, name: &str, seed: u64) {
         let file = models::file(&models::classifier(1), WeightDtype::Int8, seed);
         let path = self.path(name);
         let new = path.with_extension("new");
@@ -216,7 +216,7 @@ impl Files {
         std::fs::rename(new, path).unwrap();
     }
 
-    pub fn options(&self) -> ServeOptions {
+    pub(crate) fn options(&self) -> ServeOptions {
         ServeOptions {
             model: vec![self.text("c.lane"), self.text("e.lane")],
             ..ServeOptions::default()
@@ -224,13 +224,13 @@ impl Files {
     }
 }
 
-pub fn text(path: &Path) -> String {
+pub(crate) fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
 }
 
 /// A cross-encoder slow enough for tests to act while it computes: thousands of texts a second
 /// instead of hundreds of thousands.
-pub fn slow(files: &Files) -> String {
+pub(crate) fn slow(files: &Files) -> String {
     let config = lanerank::model::ModelConfig {
         hidden_size: 384,
         num_hidden_layers: 6,
