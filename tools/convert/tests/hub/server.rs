@@ -231,11 +231,16 @@ impl Server {
             vec!["{\"type\":\"directory\",\"path\":\"onnx\",\"oid\":\"0\",\"size\":0}".to_owned()];
         for (path, content) in state.files.iter().skip(start).take(state.page) {
             let (size, oid) = (content.len(), git_id(content));
-            entries.push(if is_large(path) { format!(
-                    "{{\"type\":\"file\",\"path\":\"{path}\",\"size\":{size},\"oid\":\"{}\",\"lfs\":{{\"oid\":\"{}\",\"size\":{size},\"pointerSize\":133}}}}",
-                    git_id(b"pointer"),
-                    sha256(content),
-                ) } else { format!("{{\"type\":\"file\",\"path\":\"{path}\",\"size\":{size},\"oid\":\"{oid}\"}}") });
+            let pointer = git_id(b"pointer");
+            let sha256 = sha256(content);
+            let rest = if is_large(path) {
+                let lfs = format!(r#"{{"oid":"{sha256}","size":{size},"pointerSize":133}}"#);
+                format!(r#""oid":"{pointer}","lfs":{lfs}"#)
+            } else {
+                format!(r#""oid":"{oid}""#)
+            };
+            let entry = format!(r#"{{"type":"file","path":"{path}","size":{size},{rest}}}"#);
+            entries.push(entry);
         }
         let next = start + state.page;
         let link = if next < state.files.len() {
@@ -263,7 +268,8 @@ impl Server {
             format!("/api/resolve-cache/{file}")
         };
         let headers = format!(
-            "Location: {location}\r\nX-Repo-Commit: {COMMIT}\r\nX-Linked-Etag: \"{etag}\"\r\nX-Linked-Size: {}\r\nETag: \"of-the-redirect\"",
+            "Location: {location}\r\nX-Repo-Commit: {COMMIT}\r\nX-Linked-Etag: \"{etag}\"\r\n\
+             X-Linked-Size: {}\r\nETag: \"of-the-redirect\"",
             content.len()
         );
         Reply::new(if is_large(file) { 302 } else { 307 }, &headers, b"")
