@@ -87,8 +87,8 @@ impl Cache {
         }
     }
 
-    /// The entry of a model folder, archive or file on this machine. Its digest is made from the path
-    /// and from the names, sizes and modification times of the files.
+    /// The entry of a model folder, archive or file on this machine. Its digest is made from the
+    /// path and from the names, sizes and modification times of the files.
     ///
     /// # Errors
     /// [`CacheError::Disk`] where the source does not exist.
@@ -101,8 +101,8 @@ impl Cache {
         Ok(self.entry(&key, source, dtype, None))
     }
 
-    /// The entry of a source whose content has a digest, which is in `key`. `origin` is stored in the
-    /// file as the note `source`.
+    /// The entry of a source whose content has a digest, which is in `key`. `origin` is stored in
+    /// the file as the note `source`.
     pub(crate) fn entry(
         &self,
         key: &str,
@@ -252,8 +252,8 @@ pub(crate) fn lock(path: &Path) -> Result<File, CacheError> {
         Ok(()) => Ok(()),
     };
     match locked {
-        // Some network file systems have no locks. Without one the work may be done twice, but files
-        // still appear whole or not at all.
+        // Some network file systems have no locks. Without one the work may be done twice, but
+        // files still appear whole or not at all.
         Err(e) if e.kind() != io::ErrorKind::Unsupported => Err(disk(path)(e)),
         _ => Ok(file),
     }

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""What a call from Python costs over the same call from Rust; what importing costs; how large the wheel is.
+"""The overhead of a call from Python over Rust, the time of the import, and the size of the wheel.
 
     cargo build --release -p lanerank-cli
     python tools/python/benches/overhead.py target/release/lanerank WORKLOAD.json [--wheel WHEEL]
 
 WORKLOAD is one of `lanerank bench`, {"name": {"query": ..., "passages": [...]}}. Both sides run the
-embedded model on one thread and take turns; of each the median of the runs of one turn, and of the turns'
-differences the median. Pin it: taskset -c 1.
+embedded model on one thread and take turns. Each turn gives the median of its runs, and the result
+is the median of the turns' differences. Pin it: taskset -c 1.
 """
+
 import argparse
 import json
 import os
@@ -24,14 +25,14 @@ SECONDS = 0.4
 
 
 def in_rust(binary, file, runs):
-    """Median of so many runs of the only request in a workload file, in microseconds."""
+    """Median of the runs of the only request in a workload file, in microseconds."""
     bench = [binary, "bench", "--workload", file, "--threads", "1", "--runs", str(runs), "--json"]
     [row] = json.loads(subprocess.run(bench, capture_output=True, check=True).stdout)["requests"]
     return row["median_ms"] * 1000
 
 
 def microseconds(call):
-    """Median of the calls of SECONDS."""
+    """Median of the calls in SECONDS."""
     times, end = [], time.perf_counter() + SECONDS
     while time.perf_counter() < end:
         start = time.perf_counter()
@@ -59,7 +60,10 @@ def main():
     print(f"import lanerank: {import_milliseconds():.2f} ms")
     if args.wheel:
         print(f"wheel: {os.path.getsize(args.wheel)} bytes")
-    print(f"{'request':<12} {'Rust us':>9} {'scores':>8} {'rank':>8} {'rerank':>8}   more than Rust, median us")
+    print(
+        f"{'request':<12} {'Rust us':>9} {'scores':>8} {'rank':>8} {'rerank':>8}"
+        "   over Rust, median us"
+    )
     for name, request in workload.items():
         query, texts = request["query"], request["passages"]
         passages = [{"id": i, "text": text, "meta": {}} for i, text in enumerate(texts)]

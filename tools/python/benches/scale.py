@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""Pairs a second of Ray Data, Spark and DataFusion with one and two workers, beside a plain loop in one process.
+"""Pairs per second of Ray Data, Spark and DataFusion with one and two workers, and of a plain loop.
 
-    cargo build --release --manifest-path tools/datafusion/Cargo.toml
-    python tools/python/benches/scale.py [--datafusion BINARY] [--pairs 100000] [--rounds 3] [--engines ray,spark]
+    cargo build --release --manifest-path tools/datafusion/Cargo.toml python
+    tools/python/benches/scale.py [--datafusion BINARY] [--pairs N] [--rounds N] [--engines
+    ray,spark]
 
-With the packages of ../integration_tests/requirements.txt, and for Spark a Java. A job reads Parquet, scores
-every row with the embedded model, and adds the scores up. In each round the loop and the job take turns on all
-pairs and on a tenth of them: the difference of the two is the time of the pairs, and what is left of the smaller
-the time that any job takes. Printed are medians of the rounds, the bytes of a pair, and what follows for more
-machines, which is computed: ../SCALE.md says how.
+Needs the packages of ../integration_tests/requirements.txt, and for Spark a Java. A job reads
+Parquet, scores every row with the embedded model, and adds up the scores. In each round the loop
+and the job take turns on all pairs and on a tenth of them. The difference is the time of the pairs;
+the rest of the smaller job's time is the fixed cost of a job. Prints the medians of the rounds, the
+bytes of a pair, and figures for more machines, which are computed as ../SCALE.md explains.
 """
+
 import argparse
 import os
 import statistics
@@ -27,12 +29,12 @@ from pairs import pairs, single_process, write_parquet  # noqa: E402
 FILES = 16
 WORKERS = (1, 2)
 
-# Assumed, not measured; bytes and seconds.
+# Assumed, not measured. Bytes and seconds.
 MACHINES = (1, 10, 100, 1000)
-MACHINE_NETWORK = 1.25e9  # a machine's, a second: 10 Gbit/s
-STORE_NETWORK = 5e9  # of the store that all machines read, a second: 40 Gbit/s
+MACHINE_NETWORK = 1.25e9  # of one machine, per second: 10 Gbit/s
+STORE_NETWORK = 5e9  # of the store for all machines, per second: 40 Gbit/s
 TASK_PAIRS = 10_000
-TASK_SECONDS = 0.005  # of the one scheduler, a task
+TASK_SECONDS = 0.005  # of the one scheduler, per task
 JOB_PAIRS = 1e9
 
 
@@ -63,8 +65,10 @@ class Spark:
     def start(self, workers, folder):
         from pyspark.sql import SparkSession
 
-        builder = SparkSession.builder.master(f"local[{workers}]").config("spark.ui.enabled", "false")
-        # A task for each file.
+        builder = SparkSession.builder.master(f"local[{workers}]").config(
+            "spark.ui.enabled", "false"
+        )
+        # One task per file.
         self.session = builder.config("spark.sql.files.openCostInBytes", "128m").getOrCreate()
         self.session.sparkContext.setLogLevel("ERROR")
         self.run(folder)
@@ -79,7 +83,7 @@ class Spark:
 
 
 class DataFusion:
-    """A process for each job: its start is part of what any job takes."""
+    """A process for each job: its start is part of the fixed cost of a job."""
 
     def __init__(self, binary):
         self.binary = binary
@@ -90,7 +94,9 @@ class DataFusion:
 
     def run(self, folder):
         sql = "SELECT sum(rerank_score(query, passage)) FROM pairs"
-        subprocess.run([self.binary, folder, sql, self.workers], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [self.binary, folder, sql, self.workers], check=True, stdout=subprocess.DEVNULL
+        )
 
     def stop(self):
         pass
@@ -103,7 +109,7 @@ def seconds(call, argument):
 
 
 def measure(engine, workers, sizes, rounds):
-    """Microseconds of a pair in the loop and in the job, and seconds that any job takes."""
+    """Microseconds of a pair in the loop and in the job, and the fixed seconds of a job."""
     (few, few_folder), (many, many_folder) = sizes
     difference = len(many["id"]) - len(few["id"])
     found = []
@@ -118,8 +124,8 @@ def measure(engine, workers, sizes, rounds):
 
 
 def wire_bytes(columns):
-    """Bytes of a pair as Arrow sends it: the row to a worker, the same as (query, list of candidates), and
-    the id and score of the result."""
+    """Bytes of a pair in Arrow's format: as a row, in (query, list of candidates), and of the id
+    and score of the result."""
     import pyarrow
     from pyarrow import ipc
     from pairs import CANDIDATES
@@ -142,7 +148,7 @@ def wire_bytes(columns):
 
 
 def extrapolate(name, microseconds, start, pair_bytes):
-    """Pairs a second of so many machines with two cores each, and what bounds them."""
+    """Pairs per second of this many machines with two cores each, and the bottleneck."""
     for machines in MACHINES:
         bounds = {
             "cores": machines * 2 / microseconds * 1e6,
@@ -160,7 +166,9 @@ def extrapolate(name, microseconds, start, pair_bytes):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--datafusion", default="tools/datafusion/target/release/lanerank-datafusion")
+    parser.add_argument(
+        "--datafusion", default="tools/datafusion/target/release/lanerank-datafusion"
+    )
     parser.add_argument("--pairs", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--engines", default="ray,spark,datafusion")
@@ -173,19 +181,29 @@ def main():
             sizes.append((pairs(count), str(Path(folder) / str(count))))
             write_parquet(sizes[-1][0], Path(sizes[-1][1]), FILES)
         row, in_lists, result = wire_bytes(sizes[-1][0])
-        print(f"bytes of a pair in Arrow: {row:.0f} as a row, {in_lists:.0f} in lists, {result:.0f} of its result\n")
-        print("| engine | workers | loop, us a pair | job, us a pair | pairs/s | more than the loop, us of a core | any job, s |")
+        print(
+            f"bytes of a pair in Arrow: {row:.0f} as a row, {in_lists:.0f} in lists, "
+            f"{result:.0f} of its result\n"
+        )
+        print(
+            "| engine | workers | loop, us per pair | job, us per pair | pairs/s "
+            "| over the loop, us of a core | fixed cost, s |"
+        )
         print("|---|---|---|---|---|---|---|")
         each = {}
         for name, engine in engines.items():
             for workers in WORKERS:
                 loop, job, start = measure(engine, workers, sizes, args.rounds)
                 if job <= 0:
-                    print(f"| {name} | {workers} | too few pairs to tell their time from the job's own |", flush=True)
+                    print(
+                        f"| {name} | {workers} | too few pairs to measure their time |",
+                        flush=True,
+                    )
                     continue
                 more = job * workers - loop
                 print(
-                    f"| {name} | {workers} | {loop:.1f} | {job:.1f} | {1e6 / job:,.0f} | {more:+.1f} | {start:.1f} |",
+                    f"| {name} | {workers} | {loop:.1f} | {job:.1f} | {1e6 / job:,.0f} "
+                    f"| {more:+.1f} | {start:.1f} |",
                     flush=True,
                 )
                 each[name] = (job * workers, start)

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""FlashRank and lanerank on the same cache_dir, with a model of the real shape.
+"""Compares FlashRank and lanerank on the same cache_dir, with a model of the real shape.
 
     pip install flashrank numpy target/wheels/lanerank-*.whl
     python tools/python/integration_tests/check_flashrank.py MODELS --workload workload.json
 
-MODELS/tinybert is a model folder with model.onnx (f32) and model_quantized.onnx (int8, as FlashRank's own
-are). From the f32 file, kept in f32: the same order, scores within 1e-5. From the int8 file FlashRank
-rounds the activations of a whole batch together, so that its scores depend on the other passages; both
-sides are therefore also compared with the f32 scores: ours may not be further from them.
+MODELS/tinybert is a model folder with model.onnx (f32) and model_quantized.onnx (int8, like
+FlashRank's own files). The f32 file, converted to f32, must give the same order, and scores within
+1e-5. With the int8 file FlashRank rounds the activations of a whole batch together, so its scores
+depend on the other passages. So both sides are compared with the f32 scores: ours may not be
+further from them.
 """
+
 import argparse
 import json
 import shutil
@@ -27,7 +29,13 @@ NAME, ONNX = "ms-marco-TinyBERT-L-2-v2", "flashrank-TinyBERT-L-2-v2.onnx"
 def cache_dir(folder, onnx, out):
     target = Path(out) / NAME
     target.mkdir(parents=True)
-    for name in ("config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+    for name in (
+        "config.json",
+        "vocab.txt",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+    ):
         shutil.copy(folder / name, target / name)
     shutil.copy(folder / onnx, target / ONNX)
     return str(out)
@@ -43,7 +51,11 @@ def scores(ranker, request):
 
 def tau(a, b):
     pairs = np.triu_indices(len(a), 1)
-    return float((np.sign(np.subtract.outer(a, a)) * np.sign(np.subtract.outer(b, b)))[pairs].mean()) if len(a) > 1 else 1.0
+    return (
+        float((np.sign(np.subtract.outer(a, a)) * np.sign(np.subtract.outer(b, b)))[pairs].mean())
+        if len(a) > 1
+        else 1.0
+    )
 
 
 def main():
@@ -66,14 +78,18 @@ def main():
         for name, request in workload.items():
             found = {side: scores(ranker, request) for side, ranker in rankers.items()}
             reference, order = found["theirs f32"]
-            worst = {side: float(np.abs(values - reference).max()) for side, (values, _) in found.items()}
+            worst = {
+                side: float(np.abs(values - reference).max()) for side, (values, _) in found.items()
+            }
             taus = {side: tau(values, reference) for side, (values, _) in found.items()}
             for side in list(rankers)[1:]:
                 print(f"{name:<10} {side:<12} {worst[side]:>28.2e} {taus[side]:>7.3f}", flush=True)
-            # Passages closer than the bound may stand in either order.
+            # Passages closer than the bound may be in either order.
             if worst["ours f32"] > 1e-5 or np.any(np.diff(reference[found["ours f32"][1]]) > 2e-5):
                 wrong.append(f"{name}: f32")
-            if len(order) > 1 and (worst["ours int8"] > worst["theirs int8"] or taus["ours int8"] < taus["theirs int8"]):
+            if len(order) > 1 and (
+                worst["ours int8"] > worst["theirs int8"] or taus["ours int8"] < taus["theirs int8"]
+            ):
                 wrong.append(f"{name}: int8")
     sys.exit(f"FAILED: {wrong}" if wrong else 0)
 

@@ -1,4 +1,4 @@
-"""What the tests of Ray and Spark share."""
+"""Fixtures for the tests of Ray and Spark."""
 
 import os
 import sys
@@ -7,10 +7,10 @@ import pytest
 
 from pairs import pairs, single_process, write_parquet
 
-# Spark's workers would be whatever `python3` is.
+# Otherwise Spark's workers run any `python3`.
 os.environ["PYSPARK_PYTHON"] = sys.executable
 
-# Of blocks in Ray, of files for Spark.
+# Number of blocks in Ray, of files for Spark.
 PARTS = 50
 
 
@@ -22,7 +22,7 @@ def columns():
 
 @pytest.fixture(scope="session")
 def expected(columns):
-    """Their ids, and scores from a single process."""
+    """The ids of the pairs, and their scores from a single process."""
     scores = dict(zip(columns["id"], single_process(columns)))
     assert sum(score is None for score in scores.values()) > 500
     assert len(set(scores.values())) > 50_000
@@ -39,7 +39,7 @@ def folder(columns, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def requests():
-    """Rows of (id, query, candidates) with everything that can be missing, and the ranking of each row."""
+    """Rows of (id, query, candidates) with missing values, and the ranking of each row."""
     texts = ["The lamp is lit at dusk.", "Bread dries out in the cold.", None, "", "naïve 🍞"]
     query = "how to keep bread fresh"
     return [
@@ -53,7 +53,7 @@ def requests():
 
 @pytest.fixture(scope="session")
 def rankings(requests):
-    """By Ranker.rank: index and score; what has no score last."""
+    """Index and score by Ranker.rank. Candidates without a score come last."""
     from lanerank import Ranker
 
     ranker = Ranker(threads=1)
@@ -65,11 +65,12 @@ def rankings(requests):
         return scored + [(i, None) for i in range(len(candidates)) if i not in there]
 
     return {
-        row["id"]: None if row["candidates"] is None else rank(row["query"], row["candidates"]) for row in requests
+        row["id"]: None if row["candidates"] is None else rank(row["query"], row["candidates"])
+        for row in requests
     }
 
 
 def same_rows(found, expected):
-    """Whether each row is there once, with its score, to the bit. `found`: (id, score) of each row."""
+    """Asserts that each row occurs once, with its exact score. `found`: (id, score) of each row."""
     assert len(found) == len(expected), f"{len(found)} rows of {len(expected)}"
     assert dict(found) == expected

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""The default model as FlashRank keeps models, for `check_default_model.py`.
+"""Exports the default model in FlashRank's layout, for `check_default_model.py`.
 
     pip install -r tests/peers/requirements.txt
     python tools/python/integration_tests/export_default_model.py FOLDER
 
-`tests/peers/read_lane.py` reads what the integers of src/assets/default.lane stand for; transformers'
+`tests/peers/read_lane.py` reads the weights of src/assets/default.lane. transformers'
 BertForSequenceClassification gets these weights, torch exports it as FOLDER/model.onnx, and
-onnxruntime quantises that as FlashRank's own files are (model_quantized.onnx). The tokenizer's
-files hold the vocabulary and the rules of the .lane file.
+onnxruntime quantises that like FlashRank's own files (model_quantized.onnx). The tokenizer's files
+hold the vocabulary and the rules of the .lane file.
 """
+
 import json
 import sys
 import warnings
@@ -29,10 +30,23 @@ INPUTS = ["input_ids", "attention_mask", "token_type_ids"]
 
 def config(lane):
     c = lane.c
-    names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size",
-             "max_position_embeddings", "type_vocab_size", "num_labels")
-    return BertConfig(**{name: c[name] for name in names}, hidden_act=ACTIVATIONS[c["hidden_act"]],
-                      layer_norm_eps=c["eps"], pad_token_id=lane.ids[3], architectures=["BertForSequenceClassification"])
+    names = (
+        "hidden_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "intermediate_size",
+        "vocab_size",
+        "max_position_embeddings",
+        "type_vocab_size",
+        "num_labels",
+    )
+    return BertConfig(
+        **{name: c[name] for name in names},
+        hidden_act=ACTIVATIONS[c["hidden_act"]],
+        layer_norm_eps=c["eps"],
+        pad_token_id=lane.ids[3],
+        architectures=["BertForSequenceClassification"],
+    )
 
 
 def state(lane):
@@ -44,8 +58,12 @@ def state(lane):
         if bias is not None:
             out[f"{name}.bias"] = torch.tensor(bias, dtype=torch.float32)
 
-    for ours, theirs in [("word", "word_embeddings"), ("position", "position_embeddings"),
-                         ("token_type", "token_type_embeddings"), ("layer_norm", "LayerNorm")]:
+    for ours, theirs in [
+        ("word", "word_embeddings"),
+        ("position", "position_embeddings"),
+        ("token_type", "token_type_embeddings"),
+        ("layer_norm", "LayerNorm"),
+    ]:
         put(f"bert.embeddings.{theirs}", *lane.W[f"embeddings.{ours}"])
     for i in range(lane.c["num_hidden_layers"]):
         ours, theirs = f"layers.{i}", f"bert.encoder.layer.{i}"
@@ -69,9 +87,19 @@ def save_tokenizer(lane, folder):
     (folder / "vocab.txt").write_bytes(b"".join(piece + b"\n" for piece in lane.pieces))
     special = {name: tokenizer.id_to_token(i) for name, i in zip(SPECIAL, lane.ids)}
     (folder / "special_tokens_map.json").write_text(json.dumps(special))
-    rules = dict(zip(["do_lower_case", "strip_accents"], (bool(lane.flags & bit) for bit in (1, 2))))
-    (folder / "tokenizer_config.json").write_text(json.dumps(
-        {"tokenizer_class": "BertTokenizer", "model_max_length": lane.c["max_length"], **rules, **special}))
+    rules = dict(
+        zip(["do_lower_case", "strip_accents"], (bool(lane.flags & bit) for bit in (1, 2)))
+    )
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps(
+            {
+                "tokenizer_class": "BertTokenizer",
+                "model_max_length": lane.c["max_length"],
+                **rules,
+                **special,
+            }
+        )
+    )
 
 
 def export(model, path):
@@ -80,8 +108,16 @@ def export(model, path):
     axes = {name: {0: "batch", 1: "length"} for name in INPUTS}
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(model, sample, str(path), input_names=INPUTS, output_names=["logits"], dynamo=False,
-                          opset_version=14, dynamic_axes=axes | {"logits": {0: "batch"}})
+        torch.onnx.export(
+            model,
+            sample,
+            str(path),
+            input_names=INPUTS,
+            output_names=["logits"],
+            dynamo=False,
+            opset_version=14,
+            dynamic_axes=axes | {"logits": {0: "batch"}},
+        )
 
 
 def main():
@@ -97,7 +133,12 @@ def main():
     model.config.save_pretrained(folder)
     save_tokenizer(lane, folder)
     export(model, folder / "model.onnx")
-    quantize_dynamic(folder / "model.onnx", folder / "model_quantized.onnx", weight_type=QuantType.QInt8, per_channel=True)
+    quantize_dynamic(
+        folder / "model.onnx",
+        folder / "model_quantized.onnx",
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+    )
 
 
 if __name__ == "__main__":

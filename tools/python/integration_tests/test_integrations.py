@@ -1,4 +1,4 @@
-"""Each adapter with the real library: pip install -r requirements.txt, and the wheel."""
+"""Each adapter with the real library. Needs requirements.txt and the wheel."""
 
 import asyncio
 import copy
@@ -34,13 +34,18 @@ def scores(ranker):
 def test_langchain(ranker, scores):
     from langchain_core.documents import BaseDocumentCompressor, Document
 
-    documents = [Document(page_content=text, metadata={"line": i}, id=str(i)) for i, text in enumerate(TEXTS)]
+    documents = [
+        Document(page_content=text, metadata={"line": i}, id=str(i)) for i, text in enumerate(TEXTS)
+    ]
     before = copy.deepcopy(documents)
     compressor = integrations.LangChainReranker(top_n=2)
     assert isinstance(compressor, BaseDocumentCompressor)
     found = compressor.compress_documents(documents, QUERY)
     expected = [
-        Document(page_content=TEXTS[i], metadata={"line": i, "relevance_score": scores[i]}, id=str(i)) for i in ORDER
+        Document(
+            page_content=TEXTS[i], metadata={"line": i, "relevance_score": scores[i]}, id=str(i)
+        )
+        for i in ORDER
     ]
     assert found == expected[:2] and documents == before
     assert asyncio.run(compressor.acompress_documents(documents, QUERY)) == found
@@ -64,7 +69,9 @@ def test_langchain_in_a_chain(scores):
             return [Document(page_content=text) for text in TEXTS]
 
     compressor = integrations.LangChainReranker(top_n=1)
-    rerank = RunnableLambda(lambda query: compressor.compress_documents(Everything().invoke(query), query))
+    rerank = RunnableLambda(
+        lambda query: compressor.compress_documents(Everything().invoke(query), query)
+    )
     [best] = rerank.invoke(QUERY)
     assert best.page_content == TEXTS[1] and best.metadata == {"relevance_score": scores[1]}
 
@@ -73,11 +80,16 @@ def test_llama_index(ranker, scores):
     from llama_index.core.postprocessor.types import BaseNodePostprocessor
     from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
-    nodes = [NodeWithScore(node=TextNode(text=text, id_=str(i)), score=0.25) for i, text in enumerate(TEXTS)]
+    nodes = [
+        NodeWithScore(node=TextNode(text=text, id_=str(i)), score=0.25)
+        for i, text in enumerate(TEXTS)
+    ]
     reranker = integrations.LlamaIndexReranker()
     assert isinstance(reranker, BaseNodePostprocessor)
     found = reranker.postprocess_nodes(nodes, query_str=QUERY)
-    assert [(node.node_id, node.score) for node in found] == [(str(i), scores[i]) for i in ORDER[:2]]
+    assert [(node.node_id, node.score) for node in found] == [
+        (str(i), scores[i]) for i in ORDER[:2]
+    ]
     assert [node.score for node in nodes] == [0.25] * 3
     everything = integrations.LlamaIndexReranker(ranker=ranker, top_n=None)
     found = asyncio.run(everything.apostprocess_nodes(nodes, QueryBundle(QUERY)))
@@ -94,7 +106,10 @@ def test_llama_index_written_down(scores):
     reranker = integrations.LlamaIndexReranker(max_length=64, top_n=1)
     written = reranker.to_dict()
     assert written["class_name"] == "LlamaIndexReranker"
-    for other in (integrations.LlamaIndexReranker.from_dict(written), pickle.loads(pickle.dumps(reranker))):
+    for other in (
+        integrations.LlamaIndexReranker.from_dict(written),
+        pickle.loads(pickle.dumps(reranker)),
+    ):
         assert (other.max_length, other.top_n) == (64, 1)
         [best] = other.postprocess_nodes(nodes, query_str=QUERY)
         assert (best.text, best.score) == (TEXTS[1], scores[1])
@@ -104,20 +119,29 @@ def test_llama_index_reads_metadata_as_an_embedding_does(ranker):
     from llama_index.core.schema import NodeWithScore, TextNode
 
     nodes = [NodeWithScore(node=TextNode(text=TEXTS[0], metadata={"title": TEXTS[1]}))]
-    [found] = integrations.LlamaIndexReranker(ranker=ranker).postprocess_nodes(nodes, query_str=QUERY)
+    [found] = integrations.LlamaIndexReranker(ranker=ranker).postprocess_nodes(
+        nodes, query_str=QUERY
+    )
     assert found.score == ranker.scores(QUERY, [f"title: {TEXTS[1]}\n\n{TEXTS[0]}"])[0]
 
 
 def test_haystack(ranker, scores):
     from haystack import Document
 
-    documents = [Document(content=text, meta={"line": i}, score=0.25) for i, text in enumerate(TEXTS)]
+    documents = [
+        Document(content=text, meta={"line": i}, score=0.25) for i, text in enumerate(TEXTS)
+    ]
     before = copy.deepcopy(documents)
     found = integrations.HaystackRanker().run(query=QUERY, documents=documents)["documents"]
-    assert [(d.content, d.meta, d.score) for d in found] == [(TEXTS[i], {"line": i}, scores[i]) for i in ORDER]
+    assert [(d.content, d.meta, d.score) for d in found] == [
+        (TEXTS[i], {"line": i}, scores[i]) for i in ORDER
+    ]
     assert [d.id for d in found] == [documents[i].id for i in ORDER] and documents == before
     given = integrations.HaystackRanker(ranker=ranker, top_k=2, score_threshold=scores[1])
-    run = lambda **options: [d.content for d in given.run(QUERY, documents, **options)["documents"]]  # noqa: E731
+
+    def run(**options):
+        return [d.content for d in given.run(QUERY, documents, **options)["documents"]]
+
     assert run() == [TEXTS[1]] and run(score_threshold=0.0) == [TEXTS[1], TEXTS[2]]
     assert run(score_threshold=0.0, top_k=3) == [TEXTS[i] for i in ORDER] and run(top_k=0) == []
     assert given.run(QUERY, [])["documents"] == []
@@ -141,16 +165,18 @@ def test_haystack_in_a_pipeline_that_is_written_down(scores):
     data = {"retriever": {"query": QUERY}, "ranker": {"query": QUERY}}
     found = pipeline.run(data)["ranker"]["documents"]
     assert [(d.content, d.score) for d in found] == [(TEXTS[i], scores[i]) for i in ORDER[:2]]
-    # Haystack reads classes only of modules that it is told to trust.
+    # Haystack reads only classes of trusted modules.
     written = Pipeline.loads(pipeline.dumps(), allowed_modules=["lanerank.integrations"])
     assert written.get_component("ranker").to_dict() == pipeline.get_component("ranker").to_dict()
-    # In a process that has not asked for the class yet.
+    # In a process that has not used the class yet.
     code = (
         "import sys; from haystack import Pipeline; "
         "pipeline = Pipeline.loads(sys.stdin.read(), allowed_modules=['lanerank.integrations']); "
         "print(pipeline.get_component('ranker').top_k)"
     )
-    done = subprocess.run([sys.executable, "-c", code], input=pipeline.dumps(), capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=pipeline.dumps(), capture_output=True, text=True
+    )
     assert done.stdout.strip() == "2", done.stderr
 
 
@@ -168,7 +194,9 @@ def test_rerankers(ranker, scores):
     assert [(r.doc_id, r.score, r.rank, r.text) for r in found] == expected
     assert [result.doc_id for result in found.top_k(2)] == ORDER[:2]
     assert found.get_score_by_docid(2) == scores[2] == reranker.score(QUERY, TEXTS[2])
-    documents = [Document(text, doc_id=f"d{i}", metadata={"line": i}) for i, text in enumerate(TEXTS)]
+    documents = [
+        Document(text, doc_id=f"d{i}", metadata={"line": i}) for i, text in enumerate(TEXTS)
+    ]
     given = integrations.RerankersRanker(ranker=ranker)
     found = given.rank(QUERY, documents)
     assert [(r.doc_id, r.line) for r in found] == [(f"d{i}", i) for i in ORDER]
@@ -181,7 +209,9 @@ def test_rerankers(ranker, scores):
 def test_nothing_is_imported_before_it_is_asked_for():
     code = (
         "import sys, lanerank.integrations as i; assert 'LangChainReranker' in dir(i); "
-        "print(*(m for m in ('langchain_core', 'llama_index', 'haystack', 'rerankers', 'pydantic', 'typing') if m in sys.modules))"
+        "libraries = ('langchain_core', 'llama_index', 'haystack', 'rerankers', 'pydantic', "
+        "'typing'); "
+        "print(*(m for m in libraries if m in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
@@ -190,15 +220,25 @@ def test_nothing_is_imported_before_it_is_asked_for():
 
 
 def test_types(tmp_path):
-    """The package under mypy --strict, and a caller's mistakes found."""
+    """Runs mypy --strict on the package, and checks that it finds a caller's mistakes."""
     copied = tmp_path / "own" / "lanerank"
     shutil.copytree(Path(integrations.__file__).parent, copied)
-    mypy = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", str(tmp_path / "cache")]
+    mypy = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--no-error-summary",
+        "--cache-dir",
+        str(tmp_path / "cache"),
+    ]
     # rerankers has no types.
     untyped = ["--allow-subclassing-any", "--disable-error-code", "import-untyped"]
-    done = subprocess.run([*mypy, *untyped, "-p", "lanerank"], capture_output=True, text=True, cwd=copied.parent)
+    done = subprocess.run(
+        [*mypy, *untyped, "-p", "lanerank"], capture_output=True, text=True, cwd=copied.parent
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    # What the stub says and what is there.
+    # Compares the stub with the module.
     stubtest = [sys.executable, "-m", "mypy.stubtest", "lanerank._lanerank", "lanerank._models"]
     done = subprocess.run(stubtest, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stdout

@@ -16,7 +16,7 @@ from lanerank.ray import rank, score
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
-    # Otherwise Ray's workers wait for whatever else the machine does.
+    # Otherwise Ray's workers wait for other work on the machine.
     os.environ["RAY_worker_niceness"] = "0"
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
     ray.data.DataContext.get_current().enable_progress_bars = False
@@ -25,11 +25,12 @@ def cluster():
 
 
 def actors():
-    """The processes of the scoring actors."""
+    """Process ids of the scoring actors."""
     return {
         process.pid
         for process in psutil.Process().children(recursive=True)
-        if process.status() != psutil.STATUS_ZOMBIE and "MapWorker(MapBatches(Scorer))" in " ".join(process.cmdline())
+        if process.status() != psutil.STATUS_ZOMBIE
+        and "MapWorker(MapBatches(Scorer))" in " ".join(process.cmdline())
     }
 
 
@@ -43,7 +44,7 @@ def dataset(columns):
     return ray.data.from_arrow(tables(columns, PARTS))
 
 
-# 77: batches end where no query does.
+# 77: batches end within queries.
 @pytest.mark.parametrize("workers, batch_size", [(2, 1024), (1, 77)])
 def test_the_bits_of_a_single_process(dataset, expected, workers, batch_size):
     scored = score(dataset, workers=workers, batch_size=batch_size)
@@ -80,7 +81,9 @@ def test_rankings(requests, rankings):
     found = rank(ray.data.from_items(requests), batch_size=2).take_all()
     for row in found:
         ranking = row["ranking"]
-        assert (ranking and [(place["index"], place["score"]) for place in ranking]) == (rankings[row["id"]])
+        assert (ranking and [(place["index"], place["score"]) for place in ranking]) == (
+            rankings[row["id"]]
+        )
     assert sorted(row["id"] or 0 for row in found) == sorted(row["id"] or 0 for row in requests)
 
 
@@ -98,8 +101,12 @@ def test_options_and_nothing():
     [
         ({"query": "q", "passage": 3}, {}, "texts[0] is int, not str"),
         ({"query": "q"}, {}, "passage"),
-        ({"query": "q", "passage": "p", "score": 0.5}, {}, "there is a column 'score' already"),
-        ({"query": "q", "passage": "p"}, {"model_name": "/no/such/model.lane", "max_length": 8}, "/no/such/model.lane"),
+        ({"query": "q", "passage": "p", "score": 0.5}, {}, "column 'score' exists already"),
+        (
+            {"query": "q", "passage": "p"},
+            {"model_name": "/no/such/model.lane", "max_length": 8},
+            "/no/such/model.lane",
+        ),
     ],
 )
 def test_mistakes_are_named(row, options, words):

@@ -21,7 +21,10 @@ pub struct Encoder {
 #[pymethods]
 impl Encoder {
     #[new]
-    #[pyo3(signature = (model, *, cache_dir=None, max_length=None, threads=None, dtype="int8", offline=false, notify=None))]
+    #[pyo3(signature = (
+        model, *, cache_dir=None, max_length=None, threads=None, dtype="int8", offline=false,
+        notify=None
+    ))]
     fn new(
         model: String,
         cache_dir: Option<PathBuf>,

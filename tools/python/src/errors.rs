@@ -20,7 +20,7 @@ create_exception!(
     lanerank,
     HubError,
     PyOSError,
-    "A model could not be had from the hub: no connection, no permission, no such name."
+    "A model could not be downloaded: no connection, no permission, no such name."
 );
 
 /// The exception for an error of the library.

@@ -127,7 +127,10 @@ pub struct Ranker(Engine<lanerank::Ranker>);
 #[pymethods]
 impl Ranker {
     #[new]
-    #[pyo3(signature = (model=None, *, cache_dir=None, max_length=None, threads=None, dtype="int8", offline=false, notify=None))]
+    #[pyo3(signature = (
+        model=None, *, cache_dir=None, max_length=None, threads=None, dtype="int8", offline=false,
+        notify=None
+    ))]
     fn new(
         model: Option<String>,
         cache_dir: Option<PathBuf>,

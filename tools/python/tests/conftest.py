@@ -1,4 +1,4 @@
-"""Models for the tests: the tiny ones of the library's goldens, in the layouts that users have."""
+"""Models for the tests: the tiny models of the goldens, in the layouts that users have."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ PASSAGES = [
 
 
 def flashrank_folder(cache, onnx="torch_eager", labels="one-label"):
-    """A cache_dir as FlashRank leaves it after downloading its default model, with a tiny model in it."""
+    """FlashRank's cache_dir after it downloaded its default model, with a tiny model instead."""
     from tokenizers import BertWordPieceTokenizer
 
     source = DATA / "onnx" / labels
@@ -33,26 +33,41 @@ def flashrank_folder(cache, onnx="torch_eager", labels="one-label"):
     folder.mkdir(parents=True)
     shutil.copy(source / f"{onnx}.onnx", folder / "flashrank-TinyBERT-L-2-v2.onnx")
     shutil.copy(source / "config.json", folder)
-    # One piece stands in it twice, and the later counts; a tokenizer.json cannot say that.
+    # One piece occurs twice, and the later one counts; a tokenizer.json cannot express that.
     pieces = (source / "vocab.txt").read_text().splitlines()
-    pieces = [f"[unused{i}]" if piece in pieces[i + 1 :] else piece for i, piece in enumerate(pieces)]
+    pieces = [
+        f"[unused{i}]" if piece in pieces[i + 1 :] else piece for i, piece in enumerate(pieces)
+    ]
     (folder / "vocab.txt").write_text("\n".join(pieces) + "\n")
-    BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=True).save(str(folder / "tokenizer.json"))
-    special = {"cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "unk_token": "[UNK]", "mask_token": "[MASK]"}
+    BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=True).save(
+        str(folder / "tokenizer.json")
+    )
+    special = {
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "mask_token": "[MASK]",
+    }
     (folder / "special_tokens_map.json").write_text(json.dumps(special))
-    settings = {"do_lower_case": True, "model_max_length": 64, "tokenizer_class": "BertTokenizer", **special}
+    settings = {
+        "do_lower_case": True,
+        "model_max_length": 64,
+        "tokenizer_class": "BertTokenizer",
+        **special,
+    }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     return Path(cache)
 
 
 def passages(texts=PASSAGES):
-    """Passages as FlashRank takes them."""
+    """Passages in FlashRank's form."""
     return [{"id": i, "text": text, "meta": {"line": [i]}} for i, text in enumerate(texts)]
 
 
 @pytest.fixture(scope="session")
 def ranker():
-    """On the model inside the package."""
+    """A ranker on the model inside the package."""
     from lanerank import Ranker
 
     return Ranker()
@@ -60,7 +75,7 @@ def ranker():
 
 @pytest.fixture(autouse=True)
 def caches(tmp_path, monkeypatch):
-    """Caches of the test's own, and no network."""
+    """Caches for this test only, and no network."""
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("LANERANK_CACHE", str(tmp_path / "lanes"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

@@ -1,4 +1,4 @@
-"""FlashRank itself, from PyPI, beside ours on the same model folder."""
+"""Compares with FlashRank from PyPI on the same model folder."""
 
 import copy
 import importlib.metadata
@@ -14,7 +14,9 @@ import lanerank
 
 
 def both(cache, dtype, **options):
-    return flashrank.Ranker(cache_dir=str(cache), **options), lanerank.Ranker(cache_dir=cache, dtype=dtype, **options)
+    return flashrank.Ranker(cache_dir=str(cache), **options), lanerank.Ranker(
+        cache_dir=cache, dtype=dtype, **options
+    )
 
 
 def by_id(results):
@@ -22,10 +24,12 @@ def by_id(results):
 
 
 def check_order(theirs, ours, bound):
-    """Ours never puts a passage before one that theirs scores higher by more than twice the bound."""
+    """Our order agrees with their scores, except for differences of at most twice the bound."""
     scores = by_id(theirs)
     order = [scores[result["id"]] for result in ours]
-    assert all(later <= earlier + 2 * bound for i, earlier in enumerate(order) for later in order[i:])
+    assert all(
+        later <= earlier + 2 * bound for i, earlier in enumerate(order) for later in order[i:]
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,13 +39,15 @@ def check_order(theirs, ours, bound):
         ("two-labels", "torch_eager", "f32", 1e-6),
         ("one-label", "torch_eager", "f16", 1e-3),
         ("one-label", "torch_eager", "int8", 5e-3),
-        # Their own rounding is in it too, of all passages' activations at once.
+        # Includes their rounding, which is over the activations of all passages at once.
         ("one-label", "int8_channel", "int8", 5e-3),
     ],
 )
 @pytest.mark.parametrize("max_length", [512, 32])
 def test_same_order_and_scores(tmp_path, labels, onnx, dtype, bound, max_length):
-    theirs, ours = both(flashrank_folder(tmp_path / "cache", onnx, labels), dtype, max_length=max_length)
+    theirs, ours = both(
+        flashrank_folder(tmp_path / "cache", onnx, labels), dtype, max_length=max_length
+    )
     for query in QUERIES:
         expected = theirs.rerank(flashrank.RerankRequest(query, passages()))
         found = ours.rerank(lanerank.RerankRequest(query, passages()))
@@ -79,8 +85,7 @@ def test_their_request_and_scores_that_json_takes(tmp_path):
 
 
 def readme_example():
-    """The code of FlashRank's README as its package on PyPI has it: the first of its alternatives, then
-    the request."""
+    """The code of FlashRank's README on PyPI: the first alternative, then the request."""
     readme = importlib.metadata.metadata("flashrank").get_payload()
     blocks = re.findall(r"```python *\n(.*?)```", readme, re.S)
     [start] = [block for block in blocks if "Ranker(max_length=128)" in block]

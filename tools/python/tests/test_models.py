@@ -1,4 +1,4 @@
-"""Where models come from: files, folders, FlashRank's layout, the hub's cache; and what is said of bad ones."""
+"""Models from files, folders, FlashRank's layout and the hub's cache; errors of bad ones."""
 
 import hashlib
 import json
@@ -27,10 +27,14 @@ def scores(ranker):
 def test_flashranks_folder_by_name_and_as_the_default(tmp_path, ranker):
     cache = flashrank_folder(tmp_path / "cache")
     named = Ranker(model_name=NAME, cache_dir=str(cache))
-    assert scores(named) == scores(Ranker(cache_dir=cache)) == scores(Ranker(model_id=NAME, cache_dir=cache))
+    assert (
+        scores(named)
+        == scores(Ranker(cache_dir=cache))
+        == scores(Ranker(model_id=NAME, cache_dir=cache))
+    )
     assert scores(named) != scores(ranker)
     assert named.max_length == 64
-    # Without the folder the model inside the package is what no name means.
+    # Without the folder, no name means the model inside the package.
     assert scores(Ranker(cache_dir=tmp_path)) == scores(ranker)
 
 
@@ -47,7 +51,7 @@ def test_cache_dir_comes_before_the_working_directory(tmp_path, monkeypatch):
 
 
 def test_goldens_of_onnx_runtime(tmp_path):
-    """Logits that ONNX Runtime computed, without FlashRank in between."""
+    """Compares with logits by ONNX Runtime, without FlashRank."""
     ranker = Ranker(cache_dir=flashrank_folder(tmp_path), dtype="f32")
     golden = json.loads((DATA / "onnx/one-label/expected.json").read_text())
     for (query, passage), [expected] in zip(golden["texts"], golden["files"]["torch_eager"]):
@@ -110,7 +114,12 @@ def test_archives_and_paths(tmp_path, caches):
         for file in (cache / NAME).iterdir():
             zipped.write(file, f"{NAME}/{file.name}")
     assert scores(Ranker(NAME, cache_dir=archive.parent)) == expected
-    for path in (archive, cache / NAME, str(cache / NAME), cache / NAME / "flashrank-TinyBERT-L-2-v2.onnx"):
+    for path in (
+        archive,
+        cache / NAME,
+        str(cache / NAME),
+        cache / NAME / "flashrank-TinyBERT-L-2-v2.onnx",
+    ):
         assert scores(Ranker(path)) == expected
     assert len(list((caches / "lanes").glob("*.lane"))) == 3
     [lane] = (archive.parent / "lanerank").glob("*.lane")
@@ -154,9 +163,13 @@ def test_other_arguments():
 
 
 class Hub(BaseHTTPRequestHandler):
-    """A hub that has one model, tests/data/model/old-names, as org/tiny."""
+    """A hub with one model, tests/data/model/old-names, as org/tiny."""
 
-    files = {path.name: path.read_bytes() for path in (DATA / "model/old-names").iterdir() if path.name != "expected.json"}
+    files = {
+        path.name: path.read_bytes()
+        for path in (DATA / "model/old-names").iterdir()
+        if path.name != "expected.json"
+    }
     asked = []
 
     def log_message(self, *_):
@@ -165,11 +178,17 @@ class Hub(BaseHTTPRequestHandler):
     def do_GET(self):
         path = self.path.split("?")[0]
         self.asked.append(path)
-        oid = lambda content: hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()  # noqa: E731
+
+        def oid(content):
+            return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
         if path == "/api/models/org/tiny/revision/main":
             body = json.dumps({"sha": "12" * 20}).encode()
         elif path.startswith("/api/models/org/tiny/tree/"):
-            tree = [{"type": "file", "path": n, "size": len(c), "oid": oid(c)} for n, c in self.files.items()]
+            tree = [
+                {"type": "file", "path": n, "size": len(c), "oid": oid(c)}
+                for n, c in self.files.items()
+            ]
             body = json.dumps(tree).encode()
         else:
             body = self.files.get(path.rsplit("/", 1)[1]) if "/org/tiny/resolve/" in path else None
@@ -201,7 +220,11 @@ def test_a_name_is_downloaded_once_and_only_where_allowed(hub, tmp_path, caches,
     assert [message.split(" from ")[0] for message in caplog.messages] == ["downloading org/tiny"]
     count = len(hub)
     assert count > 2 and (caches / "hf/hub/models--org--tiny").is_dir()
-    assert scores(Ranker("org/tiny", local_files_only=True)) == first == scores(Ranker("org/tiny", cache_dir=tmp_path / "c"))
+    assert (
+        scores(Ranker("org/tiny", local_files_only=True))
+        == first
+        == scores(Ranker("org/tiny", cache_dir=tmp_path / "c"))
+    )
     assert len(hub) == count
     with pytest.raises(HubError, match="404"):
         Ranker("org/none")
@@ -224,13 +247,19 @@ def test_encoders_give_the_vectors_of_torch(name):
     texts = [case["text"] for case in golden["cases"]]
     vectors = encoder.encode(texts)
     assert vectors.dtype == numpy.float32 and vectors.shape == (len(texts), encoder.dimension)
-    numpy.testing.assert_allclose(vectors, [case["embedding"] for case in golden["cases"]], atol=1e-5)
+    numpy.testing.assert_allclose(
+        vectors, [case["embedding"] for case in golden["cases"]], atol=1e-5
+    )
     assert vectors.flags.writeable and encoder.encode_lists(texts) == vectors.tolist()
     assert pickle.loads(pickle.dumps(encoder)).encode_lists(texts) == vectors.tolist()
     # A ranker on it gives cosines.
-    [score] = Ranker(source, max_length=golden["max_length"], dtype="f32").scores(texts[0], texts[1:2])
+    [score] = Ranker(source, max_length=golden["max_length"], dtype="f32").scores(
+        texts[0], texts[1:2]
+    )
     a, b = vectors[:2]
-    assert score == pytest.approx(float(a @ b / numpy.linalg.norm(a) / numpy.linalg.norm(b)), abs=1e-5)
+    assert score == pytest.approx(
+        float(a @ b / numpy.linalg.norm(a) / numpy.linalg.norm(b)), abs=1e-5
+    )
 
 
 def test_encoders_of_nothing_and_of_what_is_none():

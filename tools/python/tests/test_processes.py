@@ -40,7 +40,7 @@ def test_scoring_lets_other_threads_run():
         turns += 1
         time.sleep(0.001)
     thread.join()
-    # Some hundred milliseconds of scoring; under the interpreter lock they would be one turn or two.
+    # A few hundred milliseconds of scoring. With the interpreter lock held, turns would be 1 or 2.
     assert turns > 5
 
 
@@ -52,7 +52,7 @@ def test_a_fork_has_threads_of_its_own():
     expected = ranker.scores(QUERIES[0], texts)
     child = os.fork()
     if child == 0:
-        # Whatever happens here, nothing of pytest may go on.
+        # In any case pytest must not continue in the child.
         try:
             signal.alarm(60)
             same = ranker.scores(QUERIES[0], texts) == expected

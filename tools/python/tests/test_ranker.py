@@ -1,4 +1,4 @@
-"""Ranker on the model inside the package: forms of call, scores, errors."""
+"""Ranker on the model inside the package: ways to call it, scores, errors."""
 
 import json
 import re
@@ -22,19 +22,23 @@ TEXTS = [
 
 
 def command_line(*args, stdin=""):
-    return subprocess.run([sys.executable, "-m", "lanerank", *args], input=stdin, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-m", "lanerank", *args], input=stdin, capture_output=True, text=True
+    )
 
 
 def test_the_bits_are_the_librarys(ranker):
     lines = "".join(json.dumps({"text": text}) + "\n" for text in TEXTS)
     hits = json.loads(command_line("rerank", "--query", QUERY, "--json", stdin=lines).stdout)
-    # JSON has the shortest digits that give the float of 32 bits back.
+    # JSON has the shortest digits that round-trip the 32-bit float.
     expected = {hit["index"]: numpy.float32(hit["score"]) for hit in hits}
     scores = ranker.scores(QUERY, TEXTS)
     assert all(numpy.float32(score) == score == expected[i] for i, score in enumerate(scores))
     found = ranker.rank(QUERY, TEXTS)
     assert [hit.index for hit in found] == [hit["index"] for hit in hits] == [1, 2, 0]
-    assert [numpy.float32(hit.logit) for hit in found] == [numpy.float32(hit["logit"]) for hit in hits]
+    assert [numpy.float32(hit.logit) for hit in found] == [
+        numpy.float32(hit["logit"]) for hit in hits
+    ]
     assert [hit.score for hit in found] == [scores[hit.index] for hit in found]
 
 
@@ -56,7 +60,12 @@ def test_requests_are_as_flashranks():
 
 
 def test_empty_and_odd_texts_have_scores(ranker):
-    assert ranker.rerank(RerankRequest(QUERY, [])) == [] == ranker.rank(QUERY, []) == ranker.scores(QUERY, [])
+    assert (
+        ranker.rerank(RerankRequest(QUERY, []))
+        == []
+        == ranker.rank(QUERY, [])
+        == ranker.scores(QUERY, [])
+    )
     odd = ["", "\0", "\N{GRINNING FACE}" * 9, "word " * 5000, "\ufffd", "[SEP]"]
     scores = ranker.scores("", odd)
     assert len(scores) == len(odd) and all(0 <= score <= 1 for score in scores)
@@ -81,10 +90,15 @@ def test_rank_cuts_and_blends(ranker):
 def test_hits_say_what_was_cut():
     short = Ranker(max_length=16)
     [hit] = short.rank("one two three", ["word " * 50])
-    # 16 tokens less three special ones and the query's three.
+    # 16 tokens minus three special tokens and the query's three.
     assert (hit.query_tokens_cut, hit.passage_tokens_cut) == (0, 40)
-    assert short.max_length == 16 and short.scores("q", ["word " * 50]) == short.scores("q", ["word " * 90])
-    assert repr(Hit(3, 0.5, 0.0, passage_tokens_cut=4)) == "Hit(index=3, score=0.5, logit=0.0, passage_tokens_cut=4)"
+    assert short.max_length == 16 and short.scores("q", ["word " * 50]) == short.scores(
+        "q", ["word " * 90]
+    )
+    assert (
+        repr(Hit(3, 0.5, 0.0, passage_tokens_cut=4))
+        == "Hit(index=3, score=0.5, logit=0.0, passage_tokens_cut=4)"
+    )
     assert Hit(3, 0.5, 0.0) == Hit(3, 0.5, 0.0) != Hit(3, 0.5, 0.25)
 
 
@@ -99,7 +113,11 @@ def test_max_length_is_at_most_the_models(ranker):
 
 def test_threads_change_no_bit(ranker):
     texts = TEXTS * 40
-    assert Ranker(threads=1).scores(QUERY, texts) == Ranker(threads=3).scores(QUERY, texts) == ranker.scores(QUERY, TEXTS) * 40
+    assert (
+        Ranker(threads=1).scores(QUERY, texts)
+        == Ranker(threads=3).scores(QUERY, texts)
+        == ranker.scores(QUERY, TEXTS) * 40
+    )
     with pytest.raises(ValueError, match="threads"):
         Ranker(threads=0)
 
@@ -113,9 +131,21 @@ def test_threads_change_no_bit(ranker):
         (lambda r: r.scores(QUERY, 3), TypeError, "not iterable"),
         (lambda r: r.scores(QUERY, ["a", "\ud800"]), UnicodeEncodeError, "surrogates not allowed"),
         (lambda r: r.rank(QUERY, [b"bytes"]), TypeError, r"texts\[0\] is bytes"),
-        (lambda r: r.rerank(RerankRequest(QUERY, [{"text": "a"}, {"id": 1}])), KeyError, r"passages\[1\] has no 'text'"),
-        (lambda r: r.rerank(RerankRequest(QUERY, [{"text": None}])), TypeError, r"passages\[0\] is NoneType, not str"),
-        (lambda r: r.rerank(RerankRequest(QUERY, [7])), TypeError, r"passages\[0\] is int, neither dict nor str"),
+        (
+            lambda r: r.rerank(RerankRequest(QUERY, [{"text": "a"}, {"id": 1}])),
+            KeyError,
+            r"passages\[1\] has no 'text'",
+        ),
+        (
+            lambda r: r.rerank(RerankRequest(QUERY, [{"text": None}])),
+            TypeError,
+            r"passages\[0\] is NoneType, not str",
+        ),
+        (
+            lambda r: r.rerank(RerankRequest(QUERY, [7])),
+            TypeError,
+            r"passages\[0\] is int, neither dict nor str",
+        ),
         (lambda r: r.rerank(RerankRequest(None, passages())), TypeError, "query is NoneType"),
         (lambda r: r.rerank(QUERY), TypeError, "needs passages"),
         (lambda r: r.rerank(RerankRequest(QUERY), ["a"]), TypeError, "in the request"),
@@ -152,9 +182,17 @@ def test_the_command_line():
 
 
 def test_importing_imports_little():
-    code = "import sys; before = set(sys.modules); import lanerank; print(*sorted(set(sys.modules) - before))"
+    code = (
+        "import sys; before = set(sys.modules); import lanerank; "
+        "print(*sorted(set(sys.modules) - before))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) <= {"__future__", "lanerank", "lanerank._lanerank", "lanerank._models"}
+    assert set(done.stdout.split()) <= {
+        "__future__",
+        "lanerank",
+        "lanerank._lanerank",
+        "lanerank._models",
+    }
 
 
 def test_the_readmes_examples(capsys):

@@ -154,8 +154,8 @@ impl fmt::Display for HubError {
             ),
             HubError::Forbidden { url } => write!(
                 f,
-                "{url}: 403, HF_TOKEN's owner may not read it; a gated model's terms are accepted on \
-                 its page"
+                "{url}: 403, HF_TOKEN's owner may not read it; a gated model's terms are accepted \
+                 on its page"
             ),
             HubError::NotFound { url, code } => match code {
                 Some(code) => write!(f, "{url}: 404, {code}"),

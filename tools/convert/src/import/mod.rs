@@ -24,7 +24,7 @@
 //! | `source`, `weights` | what readers return |
 //! | `safetensors`, `shards`, `pytorch`, `onnx`, `gguf` | the five readers |
 //! | `detect` | which files of a source are the weights, and their format |
-//! | `huggingface` | configuration and tokenizer of a model folder; picks the reader of its weights |
+//! | `huggingface` | configuration and tokenizer of a folder; picks the reader of its weights |
 //! | this module | [`open`] |
 
 mod archive;

@@ -4,8 +4,8 @@ const ENGLISH: &str =
     "use a BERT cross-encoder with 1 or 2 labels, such as cross-encoder/ms-marco-MiniLM-L6-v2";
 const MULTILINGUAL: &str =
     "use a BERT cross-encoder instead; for several languages one made from bert-base-multilingual";
-const DECODER: &str = "language models rerank far slower on a CPU; use a BERT cross-encoder such as \
-     cross-encoder/ms-marco-MiniLM-L6-v2";
+const DECODER: &str = "language models rerank far slower on a CPU; use a BERT cross-encoder such \
+     as cross-encoder/ms-marco-MiniLM-L6-v2";
 
 /// Prefixes of `model_type` (or of GGUF's `general.architecture`), the family's name and the
 /// advice. The first match wins.

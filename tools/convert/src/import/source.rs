@@ -32,8 +32,8 @@ pub struct Source {
 
 impl Source {
     /// Converts the model to the bytes of a model file. The file's metadata begin with the note
-    /// `converter`, which names this crate's version; the options' notes follow. `progress` is called
-    /// with the number of weights done and the number of all weights.
+    /// `converter`, which names this crate's version; the options' notes follow. `progress` is
+    /// called with the number of weights done and the number of all weights.
     ///
     /// # Errors
     /// As [`convert`](crate::convert::convert()).
@@ -50,8 +50,8 @@ impl Source {
         convert(&self.config, &self.tokenizer, tensors, &options, progress)
     }
 
-    /// Recomputes a converted file's self-test in f32 from the weights of this source. The differences
-    /// are the cost of the file's dtypes.
+    /// Recomputes a converted file's self-test in f32 from the weights of this source. The
+    /// differences are the cost of the file's dtypes.
     ///
     /// # Errors
     /// As [`compare_with_source`].

@@ -120,10 +120,7 @@ fn a_body_that_never_comes_is_an_error() {
     let setup = Setup::new();
     setup.server.fail(STORE, vec![Fault::BreakAfter(0); 100]);
     let error = setup.pull().unwrap_err();
-    assert!(
-        error.to_string().contains("broke off after 0 of"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("broke after 0 of"), "{error}");
     assert_eq!(
         setup
             .server

@@ -156,7 +156,12 @@ fn several_at_once_convert_once() {
 #[test]
 fn a_model_that_lanerank_does_not_run_is_refused_by_name() {
     let setup = Setup::new();
-    setup.server.put("config.json", "{\"model_type\": \"xlm-roberta\", \"architectures\": [\"XLMRobertaForSequenceClassification\"], \"hidden_size\": 8, \"num_hidden_layers\": 1, \"num_attention_heads\": 2, \"intermediate_size\": 16, \"vocab_size\": 9, \"max_position_embeddings\": 12}");
+    let config = r#"{
+        "model_type": "xlm-roberta", "architectures": ["XLMRobertaForSequenceClassification"],
+        "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "intermediate_size": 16, "vocab_size": 9, "max_position_embeddings": 12
+    }"#;
+    setup.server.put("config.json", config);
     let (hub, snapshot) = (setup.hub(), setup.pull().unwrap());
     let error = hub
         .lane(&snapshot, WeightDtype::Int8, &mut |_, _| {})
@@ -198,23 +203,44 @@ fn flashranks_readme() {
     let passages = [
         (
             0.99806124,
-            "Introduce *lookahead decoding*: - a parallel decoding algo to accelerate LLM inference - w/o the need for a draft model or a data store - linearly decreases # decoding steps relative to log(FLOPs) used per decoding step.",
+            "Introduce *lookahead decoding*: - a parallel decoding algo to accelerate LLM \
+             inference - w/o the need for a draft model or a data store - linearly decreases # \
+             decoding steps relative to log(FLOPs) used per decoding step.",
         ),
         (
             0.95966834,
-            "There are many ways to increase LLM inference throughput (tokens/second) and decrease memory footprint, sometimes at the same time. Here are a few methods I’ve found effective when working with Llama 2. These methods are all well-integrated with Hugging Face.  This list is far from exhaustive; some of these techniques can be used in combination with each other and there are plenty of others to try. - Bettertransformer (Optimum Library): Simply call `model.to_bettertransformer()` on your Hugging Face model for a modest improvement in tokens per second.  - Fp4 Mixed-Precision (Bitsandbytes): Requires minimal configuration and dramatically reduces the model's memory footprint.  - AutoGPTQ: Time-consuming but leads to a much smaller model and faster inference. The quantization is a one-time cost that pays off in the long run. ",
+            "There are many ways to increase LLM inference throughput (tokens/second) and \
+             decrease memory footprint, sometimes at the same time. Here are a few methods I’ve \
+             found effective when working with Llama 2. These methods are all well-integrated \
+             with Hugging Face.  This list is far from exhaustive; some of these techniques can \
+             be used in combination with each other and there are plenty of others to try. - \
+             Bettertransformer (Optimum Library): Simply call `model.to_bettertransformer()` on \
+             your Hugging Face model for a modest improvement in tokens per second.  - Fp4 \
+             Mixed-Precision (Bitsandbytes): Requires minimal configuration and dramatically \
+             reduces the model's memory footprint.  - AutoGPTQ: Time-consuming but leads to a \
+             much smaller model and faster inference. The quantization is a one-time cost that \
+             pays off in the long run. ",
         ),
         (
             0.620731,
-            "vLLM is a fast and easy-to-use library for LLM inference and serving. vLLM is fast with: State-of-the-art serving throughput Efficient management of attention key and value memory with PagedAttention Continuous batching of incoming requests Optimized CUDA kernels",
+            "vLLM is a fast and easy-to-use library for LLM inference and serving. vLLM is fast \
+             with: State-of-the-art serving throughput Efficient management of attention key and \
+             value memory with PagedAttention Continuous batching of incoming requests Optimized \
+             CUDA kernels",
         ),
         (
             0.56146526,
-            "LLM inference efficiency will be one of the most crucial topics for both industry and academia, simply because the more efficient you are, the more $$$ you will save. vllm project is a must-read for this direction, and now they have just released the paper",
+            "LLM inference efficiency will be one of the most crucial topics for both industry \
+             and academia, simply because the more efficient you are, the more $$$ you will save. \
+             vllm project is a must-read for this direction, and now they have just released the \
+             paper",
         ),
         (
             0.098350815,
-            "Ever want to make your LLM inference go brrrrr but got stuck at implementing speculative decoding and finding the suitable draft model? No more pain! Thrilled to unveil Medusa, a simple framework that removes the annoying draft model while getting 2x speedup. ",
+            "Ever want to make your LLM inference go brrrrr but got stuck at implementing \
+             speculative decoding and finding the suitable draft model? No more pain! Thrilled to \
+             unveil Medusa, a simple framework that removes the annoying draft model while \
+             getting 2x speedup. ",
         ),
     ];
     let ranker = lanerank_convert::hub::ranker("ms-marco-TinyBERT-L-2-v2").unwrap();

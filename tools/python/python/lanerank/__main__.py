@@ -1,4 +1,4 @@
-"""The command line: `python -m lanerank`, the same as the program `lanerank`."""
+"""The command line: `python -m lanerank` is the program `lanerank`."""
 
 import signal
 import sys
@@ -7,8 +7,8 @@ from ._lanerank import run_cli
 
 
 def main() -> int:
-    """Runs the command that sys.argv asks for; returns the exit code."""
-    # Native code does not look at Python's flag for an interrupt.
+    """Runs the command of sys.argv and returns the exit code."""
+    # Native code does not check Python's flag for an interrupt.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     return run_cli(["lanerank", *sys.argv[1:]])
 

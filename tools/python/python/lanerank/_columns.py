@@ -1,4 +1,4 @@
-"""What the adapters for Ray and Spark have in common: columns of texts in, a column of scores out."""
+"""Shared code of the adapters for Ray and Spark: columns of texts in, a column of scores out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow
 
     class Ranked(TypedDict):
-        """A candidate's place in its row, and its score, which one without a text has not."""
+        """A candidate's index in its row, and its score (None without a text)."""
 
         index: int
         score: float | None
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=None)
 def ranker(model_name: str | None, cache_dir: str | None, max_length: int | None) -> Ranker:
-    """The worker's ranker, opened once; on one thread, because there is a worker for each core."""
+    """The worker's ranker, opened once. It uses one thread, because each core has a worker."""
     return Ranker(model_name, cache_dir, max_length, threads=1)
 
 
 def pair_scores(
     ranker: Ranker, queries: Iterable[str | None], passages: Iterable[str | None]
 ) -> list[float | None]:
-    """The score of each pair, in order; None where the query or the passage is None. The query of
-    neighbours that share it is read once."""
+    """The score of each pair, in order; None if the query or the passage is None. Neighbours with
+    the same query are one call."""
     found: list[float | None] = []
     for query, pairs in groupby(zip(queries, passages, strict=True), key=itemgetter(0)):
         found += _scores(ranker, query, [passage for _, passage in pairs])
@@ -42,8 +42,8 @@ def pair_scores(
 def ranking(
     ranker: Ranker, query: str | None, candidates: Iterable[str | None] | None
 ) -> list[Ranked] | None:
-    """The candidates of a row, best first, equal ones in the order given; last those without a score,
-    because the text or the query is None. None where there is no list."""
+    """The candidates of a row, best first; equal scores keep the order given. Candidates without a
+    score, because the text or the query is None, come last. None if there is no list."""
     if candidates is None:
         return None
     texts = list(candidates)
@@ -52,10 +52,14 @@ def ranking(
     there = [index for index, text in enumerate(texts) if text is not None]
     hits = ranker.rank(query, [text for text in texts if text is not None])
     ranked: list[Ranked] = [{"index": there[hit.index], "score": hit.score} for hit in hits]
-    return ranked + [{"index": index, "score": None} for index, text in enumerate(texts) if text is None]
+    return ranked + [
+        {"index": index, "score": None} for index, text in enumerate(texts) if text is None
+    ]
 
 
-def _scores(ranker: Ranker, query: str | None, passages: Sequence[str | None]) -> list[float | None]:
+def _scores(
+    ranker: Ranker, query: str | None, passages: Sequence[str | None]
+) -> list[float | None]:
     if query is None:
         return [None] * len(passages)
     scores = iter(ranker.scores(query, [passage for passage in passages if passage is not None]))
@@ -63,10 +67,10 @@ def _scores(ranker: Ranker, query: str | None, passages: Sequence[str | None]) -
 
 
 class Scorer:
-    """A column of scores for Arrow's batches and tables of (query, passage): what a worker runs.
+    """Adds a column of scores to Arrow batches and tables of (query, passage). Runs in a worker.
 
-    The arguments are the ranker's, and the names of the columns that are read and of the one that is
-    added, of float32. Rows keep their order, and all their columns.
+    The arguments are the ranker's, the names of the columns to read and that of the column to add,
+    a float32. Rows keep their order and all their columns.
     """
 
     def __init__(
@@ -91,8 +95,9 @@ class Scorer:
 
 
 class ListRanker:
-    """A column of rankings for Arrow's batches and tables of (query, list of candidates), otherwise as
-    Scorer. A ranking is a list of structs of the candidate's index, int32, and its score, float32."""
+    """Adds a column of rankings to Arrow batches and tables of (query, list of candidates),
+    otherwise like Scorer. A ranking is a list of structs: the candidate's index, int32, and score,
+    float32."""
 
     def __init__(
         self,
@@ -113,11 +118,13 @@ class ListRanker:
         own = ranker(*self._model)
         rows = zip(*(batch.column(name).to_pylist() for name in self._columns))
         rankings = [ranking(own, query, candidates) for query, candidates in rows]
-        kind = pyarrow.list_(pyarrow.struct([("index", pyarrow.int32()), ("score", pyarrow.float32())]))
+        kind = pyarrow.list_(
+            pyarrow.struct([("index", pyarrow.int32()), ("score", pyarrow.float32())])
+        )
         return _with_column(batch, self._output, pyarrow.array(rankings, kind))
 
 
 def _with_column(batch: Any, name: str, values: pyarrow.Array) -> Any:
     if name in batch.schema.names:
-        raise ValueError(f"there is a column {name!r} already; name another for the result")
+        raise ValueError(f"column {name!r} exists already; choose another name for the result")
     return batch.append_column(name, values)

@@ -1,4 +1,4 @@
-"""The native half of lanerank; use the package around it."""
+"""The native half of lanerank. Use the package around it."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import final
@@ -11,11 +11,11 @@ class ModelError(ValueError):
     """A model file or a source of one is damaged, or is of a kind that lanerank does not run."""
 
 class HubError(OSError):
-    """A model could not be had from the hub: no connection, no permission, no such name."""
+    """A model could not be downloaded: no connection, no permission, no such name."""
 
 @final
 class Hit:
-    """A passage's place in a ranking."""
+    """A passage's rank and scores."""
 
     def __new__(
         cls,
@@ -28,7 +28,7 @@ class Hit:
     ) -> Hit: ...
     @property
     def index(self) -> int:
-        """The passage's index among those given."""
+        """Index of the passage in the request."""
     @property
     def score(self) -> float:
         """Relevance: 0 to 1 from a cross-encoder, the cosine from a sentence encoder."""
@@ -37,7 +37,7 @@ class Hit:
         """The model's output before the sigmoid."""
     @property
     def fused(self) -> float | None:
-        """The blend with the first stage's score that passages are then ordered by."""
+        """The blend with the first-stage score, if one was given. It determines the order."""
     @property
     def query_tokens_cut(self) -> int:
         """Tokens that truncation cut from the query."""

@@ -1,4 +1,4 @@
-"""Ranker and Encoder: FlashRank's interface and a plain one over the native module."""
+"""Ranker and Encoder: FlashRank's interface and a plain one on top of the native module."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ else:
 
 
 class RerankRequest:
-    """A query and the passages to rerank for it: dicts with `text`, and whatever else they carry."""
+    """A query and the passages to rerank for it: dicts with `text` and any other keys."""
 
-    def __init__(self, query: str | None = None, passages: list[dict[str, Any]] | None = None) -> None:
+    def __init__(
+        self, query: str | None = None, passages: list[dict[str, Any]] | None = None
+    ) -> None:
         self.query = query
         self.passages: list[dict[str, Any]] = passages if passages is not None else []
 
@@ -32,7 +34,7 @@ class RerankRequest:
 
 
 class _Model:
-    """What opens a model, and opens it again where an instance was sent to another process."""
+    """Opens a model, and opens it again after an instance was sent to another process."""
 
     logger: logging.Logger
 
@@ -79,7 +81,7 @@ class _Model:
 
 
 def _anywhere(model: str | None, cache_dir: str | None) -> str | None:
-    """The same model in a process with another working directory."""
+    """A name for the same model in a process with another working directory."""
     if model is None or not os.path.exists(model):
         return model
     if cache_dir is not None:
@@ -96,34 +98,39 @@ def _restore(kind: type, name: str | None, arguments: dict[str, Any]) -> Any:
 class Ranker(_Model):
     """Scores passages for a query with a cross-encoder, or by cosine with a sentence encoder.
 
-    `Ranker()` runs the model inside the package: no file, no network. Otherwise `model_name`
-    (`model_id` is the same) is, whichever there is first: a folder of this name in `cache_dir` as
-    FlashRank leaves it there; the path of a `.lane` file, of a model folder or of a zip of one; a name
-    such as "ms-marco-MiniLM-L-12-v2", or `org/name[@revision]`, in the caches of models on this
-    machine; the same on the Hugging Face hub. So a name that is not on this machine is downloaded, as
-    FlashRank does, once, unless `local_files_only` or HF_HUB_OFFLINE=1 forbids it. What is no
-    `.lane` file is converted on first use, and the result kept.
+    `Ranker()` runs the model inside the package: no file, no network. Otherwise `model_name` (or
+    its alias `model_id`) is looked up in this order:
+
+    1. a folder with this name in FlashRank's `cache_dir`;
+    2. the path of a `.lane` file, of a model folder or of a zip of one;
+    3. a name such as "ms-marco-MiniLM-L-12-v2", or `org/name[@revision]`, in the model caches of
+       this machine;
+    4. the same name on the Hugging Face hub.
+
+    So a name that is not on this machine is downloaded once, as FlashRank does, unless
+    `local_files_only` or HF_HUB_OFFLINE=1 forbids it. A model in another format than `.lane` is
+    converted on first use, and the converted file is kept.
 
     Args:
-        model_name: What to run; None for the model inside, or, where `cache_dir` has FlashRank's
-            default model, that one.
-        cache_dir: Where models are kept, converted ones in `lanerank` in it. None: the Hugging Face
-            cache, and LANERANK_CACHE for converted ones.
-        max_length: Longest query and passage together, in tokens; at most, and by default, what the
-            model takes.
-        log_level: Of the logger "lanerank", which says at INFO what takes long.
-        threads: Threads a request may use; None for as many as this process may.
-        dtype: What weights are converted to: "int8", "f16" or "f32".
+        model_name: The model. None: the one inside the package, or FlashRank's default model if it
+            is in `cache_dir`.
+        cache_dir: Folder of models; converted ones are in its folder `lanerank`. None: the Hugging
+            Face cache, and LANERANK_CACHE for converted ones.
+        max_length: Maximum length of query and passage together, in tokens. Limit and default: the
+            model's.
+        log_level: Level of the logger "lanerank". INFO messages announce slow work.
+        threads: Threads per request. None: as many as this process may use.
+        dtype: Dtype of converted weights: "int8", "f16" or "f32".
         local_files_only: Never use the network.
 
     Raises:
-        FileNotFoundError, OSError: A file is not there or cannot be read.
+        FileNotFoundError, OSError: A file does not exist or cannot be read.
         ModelError: A file is damaged, or a model is of a kind that lanerank does not run.
-        HubError: A name is not on this machine and the hub did not give it.
-        ValueError: An argument is out of range, or the name is none.
+        HubError: A name is not on this machine and could not be downloaded.
+        ValueError: An argument is out of range, or the name is invalid.
 
-    One instance serves any number of threads at once; scoring releases the interpreter lock. It can
-    be pickled, by the path or name of its model, and survives `fork`.
+    One instance serves any number of threads at once; scoring releases the interpreter lock. It
+    pickles as the path or name of its model, and survives `fork`.
     """
 
     def __init__(
@@ -153,7 +160,7 @@ class Ranker(_Model):
 
     @property
     def max_length(self) -> int:
-        """Longest query and passage together, in tokens, special tokens included."""
+        """Maximum length of query and passage together, in tokens, with special tokens."""
         return self._native.max_length
 
     @property
@@ -182,15 +189,15 @@ class Ranker(_Model):
         """Ranks passages, best first, as FlashRank does.
 
         `rerank(RerankRequest(query, passages))` returns a new dict for each passage with a `score`
-        added, a float. FlashRank writes into the caller's dicts and sorts the caller's list; so does
-        this with `inplace=True`, and only then.
+        added, a float. FlashRank writes into the caller's dicts and sorts the caller's list; this
+        method does so only with `inplace=True`.
 
         `rerank(query, passages)` is FlashRank's older form: strings give
-        `{"score": ..., "passage": ...}`, dicts what they give above.
+        `{"score": ..., "passage": ...}`, dicts the same as above.
 
         Raises:
             KeyError: A passage has no `text`.
-            TypeError: A text or the query is no str.
+            TypeError: A text or the query is not a str.
         """
         if isinstance(request, str):
             if passages is None:
@@ -209,8 +216,8 @@ class Ranker(_Model):
         return [_scored(given[index], score) for index, score in order]
 
     def scores(self, query: str, texts: Iterable[str]) -> list[float]:
-        """The score of each text, in the order given: the sigmoid of the model's logit, or, with a
-        sentence encoder, the cosine."""
+        """The score of each text, in the order given: the sigmoid of the model's logit, or the
+        cosine with a sentence encoder."""
         return self._native.scores(query, texts)
 
     def rank(
@@ -222,11 +229,11 @@ class Ranker(_Model):
         first_stage: Sequence[float] | None = None,
         weight: float = 0.5,
     ) -> list[_lanerank.Hit]:
-        """Ranks texts, best first; equal ones in the order given.
+        """Ranks texts, best first. Equal scores keep the order given.
 
-        With `first_stage`, the search engine's score of each text, the order is by a blend of both
-        (`Hit.fused`): z-scores added with `weight` for ours and 1 - weight for theirs. A small
-        reranker and BM25 together are better than either alone.
+        `first_stage` is the search engine's score of each text. With it, texts are ordered by a
+        blend (`Hit.fused`): the sum of both z-scores, ours times `weight`, theirs times 1 - weight.
+        A small reranker and BM25 together are better than either alone.
         """
         return self._native.rank(query, texts, top_k, first_stage, weight)
 
@@ -267,8 +274,8 @@ def _sort_in_place(passages: Any, order: list[tuple[int, float]]) -> list[dict[s
 class Encoder(_Model):
     """Turns texts into vectors with a sentence encoder such as all-MiniLM-L6-v2.
 
-    Arguments, errors and what holds for threads and processes are those of Ranker, but that a model
-    must be named: the one inside the package is no sentence encoder.
+    Arguments, errors, and the behaviour with threads and processes are those of Ranker, except that
+    the model must be named: the one inside the package is not a sentence encoder.
     """
 
     def __init__(
@@ -283,7 +290,14 @@ class Encoder(_Model):
         local_files_only: bool = False,
     ) -> None:
         self._native: _lanerank.Encoder = self._open(
-            _lanerank.Encoder, model_name, cache_dir, max_length, threads, dtype, local_files_only, log_level
+            _lanerank.Encoder,
+            model_name,
+            cache_dir,
+            max_length,
+            threads,
+            dtype,
+            local_files_only,
+            log_level,
         )
 
     @property
@@ -295,14 +309,14 @@ class Encoder(_Model):
         return f"Encoder({self._name!r}, dimension={self.dimension})"
 
     def encode(self, texts: Iterable[str]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-        """A row of float32 for each text, in the order given; of unit length where the model says
-        so. Needs numpy."""
+        """A row of float32 for each text, in the order given. Normalised to unit length if the
+        model says so. Needs numpy."""
         import numpy
 
         vectors = numpy.frombuffer(self._native.encode(texts), numpy.float32)
         return vectors.reshape(-1, self.dimension)
 
     def encode_lists(self, texts: Iterable[str]) -> list[list[float]]:
-        """The same as lists, for where there is no numpy."""
+        """The same as lists, without numpy."""
         values: Any = memoryview(self._native.encode(texts)).cast("f").tolist()
         return [values[i : i + self.dimension] for i in range(0, len(values), self.dimension)]

@@ -1,13 +1,13 @@
-"""lanerank where other libraries expect a reranker. Each class needs its library, and nothing of it is
-imported before the class is asked for:
+"""Adapters for libraries that expect a reranker. Each class needs its library, which is imported
+when the class is first used:
 
     from lanerank.integrations import LangChainReranker   # langchain-core: BaseDocumentCompressor
     from lanerank.integrations import LlamaIndexReranker  # llama-index-core: BaseNodePostprocessor
     from lanerank.integrations import HaystackRanker      # haystack-ai: a component
     from lanerank.integrations import RerankersRanker     # rerankers: BaseRanker
 
-All take `model_name`, `cache_dir` and `max_length` as lanerank.Ranker does, or a Ranker that is there
-already as `ranker`. None changes the documents it is given.
+All take `model_name`, `cache_dir` and `max_length` as lanerank.Ranker does, or an existing Ranker
+as `ranker`. None of them changes the documents that it is given.
 """
 
 import sys
@@ -24,8 +24,8 @@ def _langchain():
     from lanerank import Ranker
 
     class LangChainReranker(BaseDocumentCompressor):
-        """Keeps the `top_n` documents that answer the query best (None: all), best first, without
-        those below `score_threshold`. A document's metadata gain `relevance_score`."""
+        """Returns the `top_n` documents that answer the query best (None: all), best first, without
+        those below `score_threshold`. Adds `relevance_score` to each document's metadata."""
 
         model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
@@ -47,7 +47,9 @@ def _langchain():
             hits = self.ranker.rank(query, [d.page_content for d in documents], self.top_n)
             return [
                 documents[hit.index].model_copy(
-                    update={"metadata": {**documents[hit.index].metadata, "relevance_score": hit.score}}
+                    update={
+                        "metadata": {**documents[hit.index].metadata, "relevance_score": hit.score}
+                    }
                 )
                 for hit in _at_least(self.score_threshold, hits)
             ]
@@ -66,12 +68,14 @@ def _llama_index():
     from lanerank import Ranker
 
     class LlamaIndexReranker(BaseNodePostprocessor):
-        """Keeps the `top_n` nodes that answer the query best (None: all), best first, with their
-        scores. A node's text is what it gives an embedding: content and metadata."""
+        """Returns the `top_n` nodes that answer the query best (None: all), best first, with their
+        scores. A node's text is its text for embeddings: content and metadata."""
 
         model_name: Optional[str] = Field(default=None, description="Path or name of the model.")
-        cache_dir: Optional[str] = Field(default=None, description="Where models are kept.")
-        max_length: Optional[int] = Field(default=None, description="Longest pair, in tokens.")
+        cache_dir: Optional[str] = Field(default=None, description="Folder of models.")
+        max_length: Optional[int] = Field(
+            default=None, description="Maximum length of a pair, in tokens."
+        )
         top_n: Optional[int] = Field(default=2, ge=0, description="Number of nodes to return.")
         _ranker: Any = PrivateAttr()
 
@@ -85,7 +89,11 @@ def _llama_index():
             **kwargs: Any,
         ) -> None:
             super().__init__(
-                model_name=model_name, cache_dir=cache_dir, max_length=max_length, top_n=top_n, **kwargs
+                model_name=model_name,
+                cache_dir=cache_dir,
+                max_length=max_length,
+                top_n=top_n,
+                **kwargs,
             )
             self._ranker = ranker or Ranker(model_name, cache_dir, max_length)
 
@@ -125,9 +133,9 @@ def _haystack():
 
     @component
     class HaystackRanker:
-        """Keeps the `top_k` documents that answer the query best (None: all), best first, with their
-        scores, without those below `score_threshold`. The model is opened by `warm_up`, or by the
-        first run."""
+        """Returns the `top_k` documents that answer the query best (None: all), best first, with
+        their scores, without those below `score_threshold`. `warm_up` or the first run opens the
+        model."""
 
         def __init__(
             self,
@@ -152,9 +160,12 @@ def _haystack():
                 self._ranker = Ranker(self.model_name, self.cache_dir, self.max_length)
 
         def to_dict(self) -> dict[str, Any]:
-            """For pipelines that are written down; a `ranker` that was given cannot be."""
+            """For serialised pipelines. A component with an existing `ranker` cannot be
+            serialised."""
             if self._given is not None:
-                raise ValueError("a HaystackRanker made with ranker= cannot be written down; name its model")
+                raise ValueError(
+                    "a HaystackRanker made with ranker= cannot be serialised; name its model"
+                )
             return default_to_dict(
                 self,
                 model_name=self.model_name,
@@ -177,12 +188,16 @@ def _haystack():
             top_k: Optional[int] = None,
             score_threshold: Optional[float] = None,
         ) -> dict[str, Any]:
-            """Ranks documents; `top_k` and `score_threshold` overrule those of the component."""
+            """Ranks documents. `top_k` and `score_threshold` override those of the component."""
             self.warm_up()
             most = self.top_k if top_k is None else _count("top_k", top_k)
             least = self.score_threshold if score_threshold is None else score_threshold
-            hits = self._ranker.rank(query, [document.content or "" for document in documents], most)
-            best = [replace(documents[hit.index], score=hit.score) for hit in _at_least(least, hits)]
+            hits = self._ranker.rank(
+                query, [document.content or "" for document in documents], most
+            )
+            best = [
+                replace(documents[hit.index], score=hit.score) for hit in _at_least(least, hits)
+            ]
             return {"documents": best}
 
     return HaystackRanker
@@ -199,7 +214,7 @@ def _rerankers():
     from lanerank import Ranker
 
     class RerankersRanker(BaseRanker):
-        """What `rerankers.Reranker` returns for the engines it knows, on lanerank."""
+        """lanerank in place of the engines that `rerankers.Reranker` knows."""
 
         ranking_type = "pointwise"
 
@@ -221,7 +236,7 @@ def _rerankers():
             doc_ids: Optional[Union[List[str], List[int]]] = None,
             metadata: Optional[List[dict]] = None,
         ) -> RankedResults:
-            # prep_docs looks at the first of them.
+            # prep_docs inspects the first document.
             documents = prep_docs(docs, doc_ids, metadata) if docs else []
             hits = self.model.rank(query, [document.text for document in documents])
             results = [
@@ -259,7 +274,7 @@ def __getattr__(name):
     if name not in _MADE_BY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     made = _MADE_BY[name]()
-    # Found by its name, as whoever pickles an instance or writes a pipeline down needs it.
+    # Pickled instances and serialised pipelines look the class up by this name.
     made.__qualname__ = name
     globals().setdefault(name, made)
     return globals()[name]
@@ -269,6 +284,6 @@ def __dir__():
     return sorted({*globals(), *__all__})
 
 
-# Haystack looks for a pipeline's classes among those that its imports have made.
+# Haystack looks up a pipeline's classes among those that imports have defined.
 if "haystack" in sys.modules:
     __getattr__("HaystackRanker")

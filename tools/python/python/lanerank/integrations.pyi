@@ -31,7 +31,10 @@ class LangChainReranker(BaseDocumentCompressor):
         ranker: Ranker | None = None,
     ) -> None: ...
     def compress_documents(
-        self, documents: Sequence[_LangChainDocument], query: str, callbacks: Callbacks | None = None
+        self,
+        documents: Sequence[_LangChainDocument],
+        query: str,
+        callbacks: Callbacks | None = None,
     ) -> Sequence[_LangChainDocument]: ...
 
 class LlamaIndexReranker(BaseNodePostprocessor):

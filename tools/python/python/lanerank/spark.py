@@ -2,15 +2,15 @@
 
     from lanerank.spark import rank, rerank_score, score
 
-    score(spark.read.parquet("pairs/"))          # query, passage, and whatever else: the same with `score`
-    rank(spark.read.parquet("requests/"))        # query, candidates: the same with `ranking`
+    score(spark.read.parquet("pairs/"))          # query, passage, any other columns: adds `score`
+    rank(spark.read.parquet("requests/"))        # query, candidates: adds `ranking`
 
     spark.udf.register("rerank_score", rerank_score())
     spark.sql("SELECT id, rerank_score(query, passage) AS score FROM pairs")
 
-Each Python worker has a model of its own on one core. `options` are `model_name`, `cache_dir` and
-`max_length` of lanerank.Ranker, and, of `score` and `rank`, the names of columns: `query`, `passage` or
-`candidates`, `output`. A missing text gives a null score, and a missing list a null ranking.
+Each Python worker has its own model on one core. `options` are `model_name`, `cache_dir` and
+`max_length` of lanerank.Ranker, and for `score` and `rank` the names of columns: `query`, `passage`
+or `candidates`, `output`. A missing text gives a null score, a missing list a null ranking.
 """
 
 from ._columns import ListRanker, Scorer, pair_scores, ranker
@@ -28,14 +28,14 @@ __all__ = ["rank", "rerank_score", "score"]
 
 
 def score(pairs: "DataFrame", **options: "Any") -> "DataFrame":
-    """The rows with a score each, a float."""
+    """Adds a score, a float, to each row."""
     from pyspark.sql.types import FloatType
 
     return _map(pairs, Scorer(**options), options.get("output", "score"), FloatType())
 
 
 def rank(requests: "DataFrame", **options: "Any") -> "DataFrame":
-    """The rows with a ranking each: an array of structs of the candidate's index and its score, best
+    """Adds a ranking to each row: an array of structs of the candidate's index and score, best
     first."""
     from pyspark.sql.types import ArrayType, FloatType, IntegerType, StructField, StructType
 
@@ -44,17 +44,21 @@ def rank(requests: "DataFrame", **options: "Any") -> "DataFrame":
 
 
 def rerank_score(
-    model_name: "Optional[str]" = None, cache_dir: "Optional[str]" = None, max_length: "Optional[int]" = None
+    model_name: "Optional[str]" = None,
+    cache_dir: "Optional[str]" = None,
+    max_length: "Optional[int]" = None,
 ) -> "Callable[..., Any]":
     """A pandas UDF (query, passage) -> score, for columns and, registered, for SQL."""
     import pandas
     from pyspark.sql.pandas import functions
 
-    # Its types know only calls that give the kind of function as a number.
+    # Its type hints cover only calls with the kind of function as a number.
     pandas_udf: "Any" = functions.pandas_udf
 
     def rerank_score(query: pandas.Series, passage: pandas.Series) -> pandas.Series:
-        scores = pair_scores(ranker(model_name, cache_dir, max_length), _texts(query), _texts(passage))
+        scores = pair_scores(
+            ranker(model_name, cache_dir, max_length), _texts(query), _texts(passage)
+        )
         return pandas.Series(scores, dtype="float32")
 
     function: "Callable[..., Any]" = pandas_udf(rerank_score, "float")
@@ -69,10 +73,10 @@ def _map(
     def batches(them: "Iterable[pyarrow.RecordBatch]") -> "Iterator[pyarrow.RecordBatch]":
         return map(batch_function, them)
 
-    # What mapInPandas does, without making Python objects of the columns that only pass through.
+    # Like mapInPandas, without making Python objects of the other columns.
     return frame.mapInArrow(batches, StructType([*frame.schema.fields, StructField(output, kind)]))
 
 
 def _texts(column: "Any") -> "list[str | None]":
-    """A column of pandas with None where it has one of its several kinds of nothing."""
+    """A pandas column with None for each of its kinds of missing values."""
     return [None if missing else text for text, missing in zip(column, column.isna())]

@@ -135,8 +135,8 @@ fn is_uncased(pieces: &[String]) -> Result<bool, String> {
         (true, _) => Ok(false),
         (false, false) => Ok(true),
         (false, true) => Err(
-            "its vocabulary has accents but no capitals, and GGUF does not say how text is normalised; \
-             use the model's own files"
+            "its vocabulary has accents but no capitals, and GGUF does not say how text is \
+             normalised; use the model's own files"
                 .into(),
         ),
     }

@@ -265,7 +265,9 @@ mod tests {
             let error = config(changes).check_supported().unwrap_err();
             assert!(error.contains(name), "{error}");
         }
-        let plain = json!({"pruned_heads": {}, "position_embedding_type": "absolute", "quantization_config": null});
+        let plain = json!({
+            "pruned_heads": {}, "position_embedding_type": "absolute", "quantization_config": null
+        });
         assert!(config(plain).check_supported().is_ok());
         for (name, expected) in [
             ("relu", Some(Activation::Relu)),

@@ -252,8 +252,14 @@ fn post_processor(
 fn bert_template(template: TemplateProcessing) -> Result<[(String, u64); 2], String> {
     use Piece::{Sequence, SpecialToken};
     let refuse = || "post_processor: a template other than BERT's is not supported".to_owned();
-    let is_a = |piece: &Piece, name: &str, segment: u32| matches!(piece, Sequence { id, type_id } if id == name && *type_id == segment);
-    let is = |piece: &Piece, token: &str, segment: u32| matches!(piece, SpecialToken { id, type_id } if id == token && *type_id == segment);
+    let is_a = |piece: &Piece, name: &str, segment: u32| match piece {
+        Sequence { id, type_id } => id == name && *type_id == segment,
+        SpecialToken { .. } => false,
+    };
+    let is = |piece: &Piece, token: &str, segment: u32| match piece {
+        SpecialToken { id, type_id } => id == token && *type_id == segment,
+        Sequence { .. } => false,
+    };
     let [
         SpecialToken {
             id: cls,

@@ -211,8 +211,10 @@ mod tests {
             .map(|t| t.content.as_str())
             .collect();
         assert_eq!(added, ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]);
-        let cased = json!({"do_lower_case": false, "sep_token": {"content": "</s>", "lstrip": false},
-            "tokenizer_class": "BertTokenizerFast", "model_max_length": 1e30});
+        let cased = json!({
+            "do_lower_case": false, "sep_token": {"content": "</s>", "lstrip": false},
+            "tokenizer_class": "BertTokenizerFast", "model_max_length": 1e30
+        });
         let cased = settings(cased);
         let rules = cased.rules(|_| true).unwrap();
         assert!(!rules.lowercase && !rules.strip_accents);

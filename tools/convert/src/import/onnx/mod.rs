@@ -2,8 +2,9 @@
 //! bits.
 //!
 //! An ONNX file is a graph of operators, not a list of named weights. Exporters rename tensors, and
-//! optimisers drop names and fuse operators. So the reader recognises nothing by its name. It derives
-//! what the graph computes, in two independent ways, and refuses the file unless both agree.
+//! optimisers drop names and fuse operators. So the reader recognises nothing by its name. It
+//! derives what the graph computes, in two independent ways, and refuses the file unless both
+//! agree.
 //!
 //! # 1. A symbolic trace finds the weights
 //!
@@ -17,33 +18,33 @@
 //! The trace walks the graph once on a probe. A value is either *known* or a *term*:
 //!
 //! - Known values depend on shapes, masks and positions only. The trace computes them with the
-//!   evaluator, and compares them with what the probe says they must be: this tells an attention mask
-//!   from position ids, whatever subgraph made them.
+//!   evaluator, and compares them with what the probe says they must be: this tells an attention
+//!   mask from position ids, whatever subgraph made them.
 //! - Terms depend on weights. A term is a step of a BERT forward pass: a sum of rows of embedding
 //!   tables, `x weight^T + bias`, a layer norm, heads split off, scores, a softmax's mix of values.
 //!   A rule per operator makes a term of the operator's inputs. Fused operators, such as
 //!   `com.microsoft.Attention`, make the terms of all their parts. An elementwise function, such as
 //!   GELU, is represented by its values at fixed points, so its spelling does not matter.
 //!
-//! Equal terms are stored once. So the output's term is the whole forward pass, and [`roles`] matches
-//! it against BERT layer by layer: which matrix is which layer's query, which activation, which
-//! epsilon. An operator without a rule, or a term that does not fit, ends the trace with an error that
-//! names the node. All of this runs on two probes of different shapes and must give the same roles, so
-//! that nothing depends on the probe.
+//! Equal terms are stored once. So the output's term is the whole forward pass, and [`roles`]
+//! matches it against BERT layer by layer: which matrix is which layer's query, which activation,
+//! which epsilon. An operator without a rule, or a term that does not fit, ends the trace with an
+//! error that names the node. All of this runs on two probes of different shapes and must give the
+//! same roles, so that nothing depends on the probe.
 //!
-//! Quantised files keep their integers: a [`matrix`] records the scale and zero point that the graph
-//! applies to them, and the converter stores the integers where an int8 file can hold them.
+//! Quantised files keep their integers: a [`matrix`] records the scale and zero point that the
+//! graph applies to them, and the converter stores the integers where an int8 file can hold them.
 //!
 //! # 2. An evaluator checks them
 //!
-//! [`eval`] runs operators by their definitions, without any knowledge of BERT. [`Reference`] runs the
-//! whole graph on the self-test's texts. Its results must match those of the extracted weights, run by
-//! the engine in f32, within [`MAX_LOGIT_DIFFERENCE`] or [`MAX_COSINE_DIFFERENCE`].
+//! [`eval`] runs operators by their definitions, without any knowledge of BERT. [`Reference`] runs
+//! the whole graph on the self-test's texts. Its results must match those of the extracted weights,
+//! run by the engine in f32, within [`MAX_LOGIT_DIFFERENCE`] or [`MAX_COSINE_DIFFERENCE`].
 //!
 //! # Hostile files
 //!
-//! Sizes, numbers of messages, nesting and the work of both parts are limited, and external data must
-//! lie in the model's folder.
+//! Sizes, numbers of messages, nesting and the work of both parts are limited, and external data
+//! must lie in the model's folder.
 
 mod eval;
 mod graph;
@@ -82,8 +83,8 @@ use reference::Reference;
 /// number of heads.
 const PROBES: [(usize, usize); 2] = [(5, 11), (7, 13)];
 
-/// Largest allowed logit difference (relative above 1) between the ONNX graph and our reading of it.
-/// Graphs in f16 round the constants of their activations.
+/// Largest allowed logit difference (relative above 1) between the ONNX graph and our reading of
+/// it. Graphs in f16 round the constants of their activations.
 const MAX_LOGIT_DIFFERENCE: f32 = 2e-3;
 /// Largest allowed difference of an encoder's vector: 1 - cosine.
 const MAX_COSINE_DIFFERENCE: f32 = 1e-5;
@@ -196,8 +197,8 @@ impl Weights for OnnxFile {
                 )));
             }
             notes.push(format!(
-                "the graph computes {found:?}, but config.json says {said:?} (optimisers change it); the \
-                 graph's is used"
+                "the graph computes {found:?}, but config.json says {said:?} (optimisers change \
+                 it); the graph's is used"
             ));
             config.hidden_act = found;
         }
@@ -223,8 +224,8 @@ impl Weights for OnnxFile {
             Err(ImportError::at(
                 &self.path,
                 format!(
-                    "the results of the graph and of the weights read from it differ by {difference}; please \
-                     report this model"
+                    "the results of the graph and of the weights read from it differ by \
+                     {difference}; please report this model"
                 ),
             ))
         }

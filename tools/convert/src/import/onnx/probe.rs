@@ -163,14 +163,16 @@ impl Probe {
                 (true, 0.0) => (),
                 (false, v) if v <= -1000.0 => (),
                 (true, v) if v <= -1000.0 && column > row => {
-                    return Err("a token does not see those behind it: decoders are not supported; use a BERT \
-                         cross-encoder"
-                        .into());
+                    return Err(
+                        "a token does not see later ones: decoders are not supported; use a \
+                         BERT cross-encoder"
+                            .into(),
+                    );
                 }
                 (true, v) => {
                     return Err(format!(
-                        "adds {v} to the score of a token: attention biases (ALiBi, relative positions) are not \
-                         supported; use a model with absolute positions"
+                        "adds {v} to the score of a token: attention biases (ALiBi, relative \
+                         positions) are not supported; use a model with absolute positions"
                     ));
                 }
                 (false, v) => {

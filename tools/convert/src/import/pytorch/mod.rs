@@ -158,7 +158,8 @@ fn tensors(
         let name = heap.text(key).ok_or("a tensor whose name is not a text")?;
         let &Value::Tensor(number) = value else {
             return Err(format!(
-                "{name:?} is not a tensor: a checkpoint of a training run? Save the model's state_dict"
+                "{name:?} is not a tensor: a checkpoint of a training run? Save the model's \
+                 state_dict"
             ));
         };
         let view = view(&heap.tensors[number], storages);

@@ -138,7 +138,8 @@ fn with_bias(x: Tensor, bias: Option<&Tensor>) -> Result<Tensor, String> {
     }
 }
 
-/// Input, weight, bias, input's scale, weight's scale, mask, input's zero point, weight's zero point.
+/// Input, weight, bias, input's scale, weight's scale, mask, input's zero point, weight's zero
+/// point.
 pub(super) fn attention(e: &mut Evaluator, node: &Node, x: &Inputs) -> Result<Tensor, String> {
     let input = from_integers(x.get(0)?, x.get(3)?, x.optional(6))?;
     let weight = from_integers(x.get(1)?, x.get(4)?, x.optional(7))?;

@@ -131,9 +131,11 @@ pub(super) fn mean(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, St
     let axes = x.optional(1).map(|_| x.constant(1)).transpose()?;
     let axes = reduction_axes(node, &Inputs(&[None, axes]), shape.len())?;
     if axes != [shape.len() - 1] || node.int("keepdims", 1)? == 0 {
-        return Err("a mean over other axes than the last is no layer norm (pooling inside the graph is not \
-             supported; use an output before it)"
-            .into());
+        return Err(
+            "a mean over axes other than the last is not a layer norm (pooling inside the \
+             graph is not supported; use an output before it)"
+                .into(),
+        );
     }
     let mut reduced = shape.to_vec();
     reduced[shape.len() - 1] = 1;
@@ -445,11 +447,15 @@ pub(super) fn select(t: &mut Trace, x: &Operands) -> Result<Value, String> {
 pub(super) fn softmax(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
     let (id, shape) = x.term(0)?;
     match t.terms.get(id).clone() {
-        Term::Scores(scores) if softmax_is_last(node, shape.len())? => Ok(t.put(Term::Probabilities(scores), shape)),
+        Term::Scores(scores) if softmax_is_last(node, shape.len())? => {
+            Ok(t.put(Term::Probabilities(scores), shape))
+        }
         Term::Scores(_) => Err("a softmax over an axis other than the last".into()),
-        _ => Err("a softmax of something else than attention scores (a score's softmax belongs behind the \
-             graph, not in it)"
-            .into()),
+        _ => Err(
+            "a softmax of something other than attention scores (a score's softmax belongs \
+             after the graph, not in it)"
+                .into(),
+        ),
     }
 }
 

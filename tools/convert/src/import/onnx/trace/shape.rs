@@ -30,9 +30,11 @@ pub(super) fn rows_of_table(
     } else if ints.iter().all(|&i| i == 0) && !t.feeds(Feed::Types) {
         segment = Some(table);
     } else if probe.are_shifted_positions(&indices) {
-        return Err("positions are counted from 2 on: RoBERTa and XLM-RoBERTa are not supported; use a BERT \
+        return Err(
+            "positions start at 2: RoBERTa and XLM-RoBERTa are not supported; use a BERT \
              cross-encoder, for several languages one made from bert-base-multilingual"
-            .into());
+                .into(),
+        );
     } else {
         return Err(
             "selects rows by something other than token ids, positions or token types".into(),
