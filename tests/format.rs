@@ -239,7 +239,8 @@ fn shapes_must_be_those_of_the_config() {
     let whole = small();
     let config = section(&whole, "config");
     for (index, value, words) in [
-        (0, 9, "config.architecture"),
+        (0, 1, "config.embedding_size"),
+        (0, 2, "config.architecture"),
         (1, 96, "section"),
         (1, 0, "config.hidden_size"),
         (1, u32::MAX, "config.hidden_size"),
@@ -266,7 +267,7 @@ fn shapes_must_be_those_of_the_config() {
         (13, 41, "config.max_length"),
         (14, 16, "config.activations"),
         (14, u32::MAX, "config.activations"),
-        (15, 1, "config.reserved"),
+        (15, 1, "config.embedding_size"),
     ] {
         let mut bytes = whole.clone();
         let at = config.start + 4 * index;

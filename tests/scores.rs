@@ -8,7 +8,7 @@ use lanerank::{
     Encoder, Error, Fusion, Hit, Model, Ranker, RerankOptions, Truncation, TruncationSide,
 };
 use lanerank_convert::convert::WeightDtype;
-use lanerank_testing::models::{classifier, encoder, int8_model, model, passages};
+use lanerank_testing::models::{classifier, electra, encoder, int8_model, model, passages};
 
 const QUERY: &str = "how do i keep the bread fresh ?";
 const DTYPES: [WeightDtype; 3] = [WeightDtype::Int8, WeightDtype::F16, WeightDtype::F32];
@@ -54,6 +54,8 @@ fn configs() -> Vec<ModelConfig> {
         one_layer,
         deep,
         odd_heads,
+        electra(48),
+        electra(20),
         encoder(Pooling::Mean),
         encoder(Pooling::Cls),
     ]

@@ -23,7 +23,7 @@ NONE, M64 = 2**32 - 1, 2**64 - 1
 CONFIG = (
     "architecture hidden_size num_hidden_layers num_attention_heads intermediate_size vocab_size "
     "max_position_embeddings type_vocab_size hidden_act eps head num_labels normalize max_length "
-    "activations r1"
+    "activations embedding_size"
 ).split()
 
 
@@ -144,8 +144,9 @@ class Model:
     def small_sections(self):
         c = self.c = dict(zip(CONFIG, self.cursor("config").numbers("9If6I")))
         classifier = int(c["head"] == 0)
+        electra = c["architecture"] == 1
         limits = (
-            (0, 0),
+            (0, 1),
             (1, 65536),
             (1, 128),
             (1, c["hidden_size"]),
@@ -160,7 +161,7 @@ class Model:
             (0, 1 - classifier),
             (2 + classifier, c["max_position_embeddings"]),
             (0, 15),
-            (0, 0),
+            (int(electra), 65536 if electra else 0),
         )
         for (name, value), (low, high) in zip(c.items(), limits):
             need(low <= value <= high, f"config: {name} {value}")
@@ -268,10 +269,13 @@ class Model:
             c["num_attention_heads"],
             c["num_hidden_layers"],
         )
-        self.take("embeddings.word", "table", c["vocab_size"], h)
-        self.take("embeddings.position", "table", c["max_position_embeddings"], h)
-        self.take("embeddings.token_type", "table", c["type_vocab_size"], h)
-        self.take("embeddings.layer_norm", "norm", h)
+        e = c["embedding_size"] or h
+        self.take("embeddings.word", "table", c["vocab_size"], e)
+        self.take("embeddings.position", "table", c["max_position_embeddings"], e)
+        self.take("embeddings.token_type", "table", c["type_vocab_size"], e)
+        self.take("embeddings.layer_norm", "norm", e)
+        if e != h:
+            self.take("embeddings.project", "linear after norm", h, e)
         for i in range(layers):
             at, ffn = f"layers.{i}.attention.", f"layers.{i}.ffn."
             if i + 1 == layers and c["head"] != 1:
@@ -376,8 +380,7 @@ class Model:
             + self.W[name][1]
         )
 
-    def act(self, x):
-        kind = self.c["hidden_act"]
+    def act(self, x, kind):
         erf = (
             np.vectorize(math.erf)(x / 2**0.5)
             if kind == 0
@@ -396,6 +399,8 @@ class Model:
             "embeddings.layer_norm",
             sum(self.W["embeddings." + t][0][list(i)].astype(float) for t, i in tables),
         )
+        if "embeddings.project" in self.W:
+            x = self.linear("embeddings.project", x)
         for i in range(self.c["num_hidden_layers"]):
             at, ffn = f"layers.{i}.attention.", f"layers.{i}.ffn."
             q, k, v = self.linear(at + "qkv", x).reshape(-1, 3, a, h // a).transpose(1, 2, 0, 3)
@@ -403,14 +408,17 @@ class Model:
             e = np.exp(z - z.max(-1, keepdims=True))
             y = (e / e.sum(-1, keepdims=True) @ v).swapaxes(0, 1).reshape(-1, h)
             x = self.norm(at + "layer_norm", x + self.linear(at + "output", y))
-            y = self.linear(ffn + "output", self.act(self.linear(ffn + "intermediate", x)))
+            inner = self.act(self.linear(ffn + "intermediate", x), self.c["hidden_act"])
+            y = self.linear(ffn + "output", inner)
             x = self.norm(ffn + "layer_norm", x + y)
         return x
 
     def score(self, tokenizer, query, passage):
         if self.c["head"] == 0:
             x = self.hidden(tokenizer.encode(query, passage))
-            z = self.linear("classifier", np.tanh(self.linear("pooler", x[0])))
+            y = self.linear("pooler", x[0])
+            y = np.tanh(y) if self.c["architecture"] == 0 else self.act(y, 0)
+            z = self.linear("classifier", y)
             return z[0] if len(z) == 1 else z[1] - z[0]
         u, v = (self.hidden(tokenizer.encode(t)) for t in (query, passage))
         u, v = (u.mean(0), v.mean(0)) if self.c["head"] == 1 else (u[0], v[0])

@@ -1,6 +1,7 @@
 //! Small seeded models, made in memory.
 
-use lanerank::model::{Activation, Head, ModelConfig, Pooling};
+use lanerank::model::architectures::schema;
+use lanerank::model::{Activation, Architecture, Head, ModelConfig, Pooling};
 use lanerank::tokenizer::TokenizerConfig;
 use lanerank::{Model, Tokenizer};
 use lanerank_convert::TensorSource;
@@ -55,6 +56,7 @@ impl TensorSource for RandomSource {
 /// Shape of a cross-encoder with this number of labels.
 pub fn classifier(num_labels: usize) -> ModelConfig {
     ModelConfig {
+        architecture: Architecture::Bert,
         hidden_size: 48,
         num_hidden_layers: 2,
         num_attention_heads: 3,
@@ -66,6 +68,14 @@ pub fn classifier(num_labels: usize) -> ModelConfig {
         layer_norm_eps: 1e-12,
         head: Head::Classifier { num_labels },
         max_length: 40,
+    }
+}
+
+/// Shape of a cross-encoder with projected embeddings and another head.
+pub fn electra(embedding_size: usize) -> ModelConfig {
+    ModelConfig {
+        architecture: Architecture::Electra { embedding_size },
+        ..classifier(1)
     }
 }
 
@@ -95,42 +105,8 @@ pub fn tokenizer() -> Tokenizer {
 
 /// Weights for this shape.
 pub fn source(config: &ModelConfig, seed: u64) -> RandomSource {
-    let h = config.hidden_size;
-    let f = config.intermediate_size;
-    let mut shapes: Vec<(String, Vec<usize>)> = Vec::new();
-    let mut add = |name: String, shape: &[usize]| shapes.push((name, shape.to_vec()));
-    for (name, rows) in [
-        ("word", config.vocab_size),
-        ("position", config.max_position_embeddings),
-        ("token_type", config.type_vocab_size),
-    ] {
-        add(format!("embeddings.{name}_embeddings.weight"), &[rows, h]);
-    }
-    let mut norms = vec!["embeddings.LayerNorm".to_owned()];
-    let mut linears = vec![("pooler.dense".to_owned(), h, h)];
-    for i in 0..config.num_hidden_layers {
-        let layer = format!("encoder.layer.{i}");
-        for part in ["self.query", "self.key", "self.value", "output.dense"] {
-            linears.push((format!("{layer}.attention.{part}"), h, h));
-        }
-        linears.push((format!("{layer}.intermediate.dense"), f, h));
-        linears.push((format!("{layer}.output.dense"), h, f));
-        norms.push(format!("{layer}.attention.output.LayerNorm"));
-        norms.push(format!("{layer}.output.LayerNorm"));
-    }
-    if let Head::Classifier { num_labels } = config.head {
-        linears.push(("classifier".into(), num_labels, h));
-    }
-    for (name, n, k) in linears {
-        add(format!("{name}.weight"), &[n, k]);
-        add(format!("{name}.bias"), &[n]);
-    }
-    for name in norms {
-        add(format!("{name}.weight"), &[h]);
-        add(format!("{name}.bias"), &[h]);
-    }
     RandomSource {
-        shapes,
+        shapes: schema(config).tensors().collect(),
         poison: None,
         seed,
     }

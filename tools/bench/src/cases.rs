@@ -3,11 +3,14 @@
 use std::hint::black_box;
 
 use half::f16;
+use lanerank::kernels::layout::{PackedFloat, pack_f16, pack_f32};
 use lanerank::kernels::peak::Arithmetic;
 use lanerank::kernels::{
-    Activation, Kernels, PackedF16, PackedF32, PackedI8, RowQuant, column_sums, pack_f16, pack_f32,
-    pack_i8, padded_k, quantize_weights,
+    Activation, Attention, ClsAttention, Epilogue, GemmFloat, GemmI8, GemmI8A16, Kernels,
+    LayerNorm, Rows, RowsI16, RowsU8,
 };
+
+use crate::operands::{Bytes, Planes, Weights, floats};
 
 /// Rows of a product: the tokens of a few passages.
 pub const ROWS: usize = 256;
@@ -93,13 +96,6 @@ pub fn all() -> Vec<Case> {
         embeddings(model, &mut cases);
     }
     cases
-}
-
-/// Values from -1 to 1; the same on every call.
-pub fn floats(len: usize) -> Vec<f32> {
-    (0..len as u32)
-        .map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 8_388_608.0 - 1.0)
-        .collect()
 }
 
 /// A matrix product.
@@ -201,34 +197,18 @@ fn products(&Shape { model, hidden, .. }: &Shape, cases: &mut Vec<Case>) {
     cases.push(I8_A16.case(model, few));
 }
 
-/// Packed int8 weights that own their memory.
-struct Weights {
-    packed: Vec<i8>,
-    scales: Vec<f32>,
-    sums: Vec<i32>,
-    n: usize,
-    k: usize,
+/// Layer norm, of `x + delta` where there is a delta.
+pub fn layer_norm(tier: &Kernels, x: &mut [f32], delta: Option<&[f32]>, weight: &[f32]) {
+    tier.layer_norm(LayerNorm {
+        x,
+        delta,
+        weight,
+        bias: weight,
+        eps: 1e-12,
+    });
 }
 
-impl Weights {
-    fn new(n: usize, k: usize) -> Self {
-        let w = quantize_weights(&floats(n * k), n, k);
-        Weights {
-            packed: pack_i8(&w.values, n, k),
-            sums: column_sums(&w.values, n, k),
-            scales: w.scales,
-            n,
-            k,
-        }
-    }
-
-    fn view(&self) -> PackedI8<'_> {
-        PackedI8::new(self.n, self.k, &self.packed, &self.scales, &self.sums)
-            .expect("packed for this shape")
-    }
-}
-
-/// A product with u8 activations and int8 weights.
+/// A product with u8 inputs and int8 weights.
 fn gemm_i8(product: Product) -> Run {
     gemm_i8_then(product, Activation::None)
 }
@@ -236,12 +216,16 @@ fn gemm_i8(product: Product) -> Run {
 /// The same, followed by a separate pass over the outputs with the activation `then`.
 pub fn gemm_i8_then(Product { m, k, n, act }: Product, then: Activation) -> Run {
     let (weights, bias, mut out) = (Weights::new(n, k), floats(n), vec![0.0; m * n]);
-    let mut a = vec![0; m * padded_k(k)];
-    let mut params = vec![RowQuant::default(); m];
-    Kernels::best().quantize_u8(&floats(m * k), m, k, &mut a, &mut params);
+    let mut a = Bytes::new(m, k);
+    a.quantize(Kernels::best(), &floats(m * k), None, k);
     Box::new(move |tier| {
-        let a = black_box(&a);
-        tier.gemm_i8(a, &params, m, &weights.view(), &bias, act, &mut out);
+        let Bytes { data, params } = black_box(&a);
+        tier.gemm_i8(GemmI8 {
+            a: RowsU8 { data, params },
+            b: weights.view(),
+            epilogue: Epilogue { bias: &bias, act },
+            out: &mut out,
+        });
         if then != Activation::None {
             tier.activate(then, &mut out);
         }
@@ -250,31 +234,45 @@ pub fn gemm_i8_then(Product { m, k, n, act }: Product, then: Activation) -> Run 
 
 fn gemm_i8_a16(Product { m, k, n, act }: Product) -> Run {
     let (weights, bias, mut out) = (Weights::new(n, k), floats(n), vec![0.0; m * n]);
-    let [mut hi, mut lo] = [0, 0].map(|zero| vec![zero; m * padded_k(k)]);
-    let mut scales = vec![0.0; m];
-    Kernels::best().quantize_i16(&floats(m * k), m, k, &mut hi, &mut lo, &mut scales);
+    let mut a = Planes::new(m, k);
+    a.quantize(Kernels::best(), &floats(m * k), None, k);
     Box::new(move |tier| {
-        let hi = black_box(&hi);
-        tier.gemm_i8_a16(hi, &lo, &scales, m, &weights.view(), &bias, act, &mut out);
+        let Planes { high, low, scales } = black_box(&a);
+        tier.gemm_i8_a16(GemmI8A16 {
+            a: RowsI16 { high, low, scales },
+            b: weights.view(),
+            epilogue: Epilogue { bias: &bias, act },
+            out: &mut out,
+        });
     })
 }
 
-fn gemm_f32(Product { m, k, n, act }: Product) -> Run {
-    let packed = pack_f32(&floats(n * k), n, k);
-    let (a, bias, mut out) = (floats(m * k), floats(n), vec![0.0; m * n]);
-    Box::new(move |tier| {
-        let weights = PackedF32::new(n, k, &packed).expect("packed for this shape");
-        tier.gemm_f32(black_box(&a), m, &weights, &bias, act, &mut out);
-    })
+fn gemm_f32(product: Product) -> Run {
+    let Product { k, n, .. } = product;
+    gemm_float(product, pack_f32(&floats(n * k), n, k), Kernels::gemm_f32)
 }
 
-fn gemm_f16(Product { m, k, n, act }: Product) -> Run {
+fn gemm_f16(product: Product) -> Run {
+    let Product { k, n, .. } = product;
     let values: Vec<f16> = floats(n * k).into_iter().map(f16::from_f32).collect();
-    let packed = pack_f16(&values, n, k);
+    gemm_float(product, pack_f16(&values, n, k), Kernels::gemm_f16)
+}
+
+fn gemm_float<T: 'static>(
+    Product { m, k, n, act }: Product,
+    packed: Vec<T>,
+    run: fn(&Kernels, GemmFloat<'_, T>),
+) -> Run {
     let (a, bias, mut out) = (floats(m * k), floats(n), vec![0.0; m * n]);
     Box::new(move |tier| {
-        let weights = PackedF16::new(n, k, &packed).expect("packed for this shape");
-        tier.gemm_f16(black_box(&a), m, &weights, &bias, act, &mut out);
+        let data = black_box(&a);
+        let op = GemmFloat {
+            a: Rows { data, m, k },
+            b: PackedFloat::new(n, k, &packed).expect("packed for this shape"),
+            epilogue: Epilogue { bias: &bias, act },
+            out: &mut out,
+        };
+        run(tier, op);
     })
 }
 
@@ -285,8 +283,8 @@ fn attention(model: &Shape, cases: &mut Vec<Case>) {
         heads,
     } = model;
     let dim = hidden / heads;
-    type Attention = fn(&Kernels, &[f32], &[f32], usize, usize, &mut Vec<f32>, &mut [f32]);
-    let ops: [(_, Attention, _); 2] = [
+    type Attend = fn(&Kernels, Attention<'_>);
+    let ops: [(_, Attend, _); 2] = [
         ("attention", Kernels::attention, [Arithmetic::F32; 2]),
         (
             "attention_i8",
@@ -306,7 +304,15 @@ fn attention(model: &Shape, cases: &mut Vec<Case>) {
                 let (mut scratch, mut out) = (Vec::new(), vec![0.0; TOKENS * hidden]);
                 Box::new(move |tier| {
                     let rows = black_box(&rows);
-                    run(tier, &[], rows, heads, dim, &mut scratch, &mut out);
+                    let op = Attention {
+                        prefix: &[],
+                        rows,
+                        heads,
+                        head_dim: dim,
+                        scratch: &mut scratch,
+                        out: &mut out,
+                    };
+                    run(tier, op);
                 })
             }),
         });
@@ -322,7 +328,15 @@ fn attention(model: &Shape, cases: &mut Vec<Case>) {
             let (mut scratch, mut out) = (Vec::new(), vec![0.0; heads * hidden]);
             Box::new(move |tier| {
                 let rows = black_box(&rows);
-                tier.cls_attention(&t, &[], rows, heads, hidden, &mut scratch, &mut out);
+                tier.cls_attention(ClsAttention {
+                    t: &t,
+                    prefix: &[],
+                    rows,
+                    heads,
+                    hidden,
+                    scratch: &mut scratch,
+                    out: &mut out,
+                });
             })
         }),
     });
@@ -351,34 +365,20 @@ fn push_rows(
 /// Quantisation of activations. Operations of u8: minimum, maximum, product, rounding, zero point,
 /// clamp. Of i16: absolute value, maximum, product, rounding.
 fn rounding(model: &Shape, cases: &mut Vec<Case>) {
-    push_rows(cases, model, "quantize_u8", (5, 6), |k| {
-        let (x, mut out) = (floats(ROWS * k), vec![0; ROWS * padded_k(k)]);
-        let mut params = vec![RowQuant::default(); ROWS];
-        Box::new(move |tier| tier.quantize_u8(black_box(&x), ROWS, k, &mut out, &mut params))
-    });
-    push_rows(cases, model, "quantize_scaled_u8", (5, 7), |k| {
-        let (x, mut out) = (floats(ROWS * k), vec![0; ROWS * padded_k(k)]);
-        let (scale, mut params) = (floats(k), vec![RowQuant::default(); ROWS]);
-        Box::new(move |tier| {
-            let x = black_box(&x);
-            tier.quantize_scaled_u8(x, &scale, ROWS, k, &mut out, &mut params);
-        })
-    });
-    push_rows(cases, model, "quantize_i16", (6, 4), |k| {
-        let [mut hi, mut lo] = [0, 0].map(|zero| vec![zero; ROWS * padded_k(k)]);
-        let (x, mut scales) = (floats(ROWS * k), vec![0.0; ROWS]);
-        Box::new(move |tier| {
-            tier.quantize_i16(black_box(&x), ROWS, k, &mut hi, &mut lo, &mut scales);
-        })
-    });
-    push_rows(cases, model, "quantize_scaled_i16", (6, 5), |k| {
-        let [mut hi, mut lo] = [0, 0].map(|zero| vec![zero; ROWS * padded_k(k)]);
-        let (x, scale, mut scales) = (floats(ROWS * k), floats(k), vec![0.0; ROWS]);
-        Box::new(move |tier| {
-            let x = black_box(&x);
-            tier.quantize_scaled_i16(x, &scale, ROWS, k, &mut hi, &mut lo, &mut scales);
-        })
-    });
+    for (op, operations, scaled) in [("quantize_u8", 6, false), ("quantize_scaled_u8", 7, true)] {
+        push_rows(cases, model, op, (5, operations), move |k| {
+            let (x, scale) = (floats(ROWS * k), scaled.then(|| floats(k)));
+            let mut out = Bytes::new(ROWS, k);
+            Box::new(move |tier| out.quantize(tier, black_box(&x), scale.as_deref(), k))
+        });
+    }
+    for (op, operations, scaled) in [("quantize_i16", 4, false), ("quantize_scaled_i16", 5, true)] {
+        push_rows(cases, model, op, (6, operations), move |k| {
+            let (x, scale) = (floats(ROWS * k), scaled.then(|| floats(k)));
+            let mut out = Planes::new(ROWS, k);
+            Box::new(move |tier| out.quantize(tier, black_box(&x), scale.as_deref(), k))
+        });
+    }
 }
 
 /// Operations: two sums and the normalisation for layer norm; the terms of the polynomials for
@@ -387,14 +387,13 @@ fn row_wise(model: &Shape, cases: &mut Vec<Case>) {
     push_rows(cases, model, "layer_norm", (8, 8), |k| {
         let (mut x, weight) = (floats(ROWS * k), floats(k));
         Box::new(move |tier| {
-            tier.layer_norm(black_box(&mut x), &weight, &weight, 1e-12, ROWS, k);
+            layer_norm(tier, black_box(&mut x), None, &weight);
         })
     });
     push_rows(cases, model, "add_layer_norm", (12, 9), |k| {
         let (mut x, delta, weight) = (floats(ROWS * k), floats(ROWS * k), floats(k));
         Box::new(move |tier| {
-            let delta = black_box(&delta);
-            tier.add_layer_norm(&mut x, delta, &weight, &weight, 1e-12, ROWS, k);
+            layer_norm(tier, &mut x, Some(black_box(&delta)), &weight);
         })
     });
     push_rows(cases, model, "softmax", (8, 18), |k| {

@@ -1,16 +1,18 @@
 //! The least time of a request's arithmetic.
 
 use lanerank::kernels::peak::Arithmetic;
-use lanerank::model::{Activations, Matrix, ModelConfig, Precision};
+use lanerank::model::architectures::schema;
+use lanerank::model::{Activations, ModelConfig, Precision};
+use lanerank::schema::{Extent, Step};
 
 use crate::peaks::Peaks;
 
-/// Multiply-adds of one request to a cross-encoder with int8 weights, by kind.
+/// Multiply-adds of one request to a model with int8 weights, by kind.
 #[derive(Debug, Default, PartialEq)]
 struct Counts {
-    int8: usize,
-    int16: usize,
-    f32: usize,
+    int8: u64,
+    int16: u64,
+    f32: u64,
 }
 
 fn count(
@@ -19,35 +21,38 @@ fn count(
     lengths: &[usize],
     prefix: usize,
 ) -> Counts {
-    let (h, inner) = (config.hidden_size, config.intermediate_size);
-    let passes = |matrix| match activations.of(matrix) {
-        Precision::Eight => 1,
-        Precision::Sixteen => 2,
-    };
-    let tokens: usize = lengths.iter().sum();
-    let own: usize = lengths
-        .iter()
-        .map(|length| length - prefix.min(*length))
-        .sum();
-    let mut counts = Counts::default();
-    for layer in 1..config.num_hidden_layers {
-        // The first layer projects the common prefix once for all pairs.
-        let projected = if layer == 1 { own + prefix } else { tokens };
-        counts.int8 += projected * 3 * h * h * passes(Matrix::AttentionQkv)
-            + tokens * h * h * passes(Matrix::AttentionOutput)
-            + tokens * h * inner * (passes(Matrix::FfnIntermediate) + passes(Matrix::FfnOutput));
-        // Scores are products of bytes, contexts of 16 bits.
-        let attended = lengths
+    let sum = |of: fn(usize, usize) -> usize| {
+        lengths
             .iter()
-            .map(|length| length * length * h)
-            .sum::<usize>();
-        counts.int8 += attended;
-        counts.int16 += attended;
+            .map(|&length| of(length, prefix) as u64)
+            .sum()
+    };
+    let own: u64 = sum(|length, prefix| length - prefix.min(length));
+    let extent = Extent {
+        sequences: lengths.len() as u64,
+        tokens: sum(|length, _| length),
+        own: own + prefix as u64,
+        squares: sum(|length, _| length * length),
+    };
+    let mut counts = Counts::default();
+    for (step, cost) in schema(config).steps(extent) {
+        match step {
+            Step::Product(matrix) => {
+                let precision = matrix.map_or(Precision::Sixteen, |m| activations.of(m));
+                // 16 bits are two products.
+                counts.int8 += match precision {
+                    Precision::Eight => cost,
+                    Precision::Sixteen => 2 * cost,
+                };
+            }
+            // Scores of bytes, means of 16 bits.
+            Step::Attention => {
+                counts.int8 += cost / 2;
+                counts.int16 += cost / 2;
+            }
+            Step::FirstTokenAttention => counts.f32 += cost,
+        }
     }
-    // Last layer and pooler on the first token, 16 bits: query, key, value, output, pooler; then
-    // the feed-forward part.
-    counts.int8 += lengths.len() * 2 * (5 * h * h + 2 * h * inner);
-    counts.f32 += tokens * 2 * config.num_attention_heads * h;
     counts
 }
 
@@ -61,7 +66,7 @@ pub fn ms(
     peaks: &Peaks,
 ) -> Option<f64> {
     let counts = count(config, activations, lengths, prefix);
-    let of = |count: usize, kind| Some(2e-6 * count as f64 / peaks.gops(kind)?);
+    let of = |count: u64, kind| Some(2e-6 * count as f64 / peaks.gops(kind)?);
     Some(
         of(counts.int8, Arithmetic::Int8)?
             + of(counts.int16, Arithmetic::Int16)?
@@ -71,13 +76,14 @@ pub fn ms(
 
 #[cfg(test)]
 mod tests {
-    use lanerank::model::{Activation, Head};
+    use lanerank::model::{Activation, Architecture, Head};
 
     use super::*;
 
     #[test]
     fn counts_by_hand() {
         let config = ModelConfig {
+            architecture: Architecture::Bert,
             hidden_size: 4,
             num_hidden_layers: 3,
             num_attention_heads: 2,

@@ -7,7 +7,7 @@
 //!   their summary.
 //! * [`workload`]: the requests to time; [`requests`], [`callers`]: their latencies, alone and
 //!   under concurrent callers.
-//! * [`cases`]: the kernels to time; [`peaks`]: the machine's limits; [`kernels`]: the kernels
+//! * [`operands`]: operands that own their memory; [`cases`]: the kernels to time; [`peaks`]: the machine's limits; [`kernels`]: the kernels
 //!   against those limits.
 //! * [`random_model`]: models of any shape; [`curve`]: time against tokens or layers.
 //! * [`floor`]: the least time of a request's arithmetic; [`saved_kernels`], [`saved`]: what each
@@ -20,6 +20,7 @@ pub mod curve;
 pub mod error;
 pub mod floor;
 pub mod kernels;
+pub mod operands;
 pub mod peaks;
 pub mod plot;
 pub mod random_model;

@@ -1,7 +1,10 @@
 //! Models of any shape with seeded random weights: speed does not depend on the weights.
 
+use std::collections::HashMap;
+
 use lanerank::format::storage::AlignedBytes;
-use lanerank::model::{Activation, Head, ModelConfig};
+use lanerank::model::architectures::schema;
+use lanerank::model::{Activation, Architecture, Head, ModelConfig};
 use lanerank::{Model, Tokenizer};
 use lanerank_convert::convert::{ConvertOptions, convert};
 use lanerank_convert::{Error, TensorSource};
@@ -9,6 +12,7 @@ use lanerank_convert::{Error, TensorSource};
 /// A cross-encoder of BERT's proportions, as the published rerankers are.
 pub fn cross_encoder(layers: usize, hidden: usize, heads: usize) -> ModelConfig {
     ModelConfig {
+        architecture: Architecture::Bert,
         hidden_size: hidden,
         num_hidden_layers: layers,
         num_attention_heads: heads,
@@ -44,57 +48,21 @@ pub fn file(
     tokenizer: &Tokenizer,
     options: &ConvertOptions,
 ) -> Result<AlignedBytes, Error> {
-    let mut weights = RandomWeights(config);
+    let mut weights = RandomWeights {
+        shapes: schema(config).tensors().collect(),
+        hidden_size: config.hidden_size,
+    };
     convert(config, tokenizer, &mut weights, options, &mut |_, _| {})
 }
 
-struct RandomWeights<'a>(&'a ModelConfig);
-
-impl RandomWeights<'_> {
-    /// Rows and columns of a matrix or table.
-    fn matrix(&self, name: &str) -> Option<[usize; 2]> {
-        let config = self.0;
-        let (h, inner) = (config.hidden_size, config.intermediate_size);
-        Some(match name {
-            "embeddings.word_embeddings" => [config.vocab_size, h],
-            "embeddings.position_embeddings" => [config.max_position_embeddings, h],
-            "embeddings.token_type_embeddings" => [config.type_vocab_size, h],
-            "pooler.dense" => [h, h],
-            "classifier" => match config.head {
-                Head::Classifier { num_labels } => [num_labels, h],
-                Head::Encoder { .. } => return None,
-            },
-            _ => {
-                let (layer, part) = name.strip_prefix("encoder.layer.")?.split_once('.')?;
-                if layer.parse::<usize>().ok()? >= config.num_hidden_layers {
-                    return None;
-                }
-                match part {
-                    "attention.self.query"
-                    | "attention.self.key"
-                    | "attention.self.value"
-                    | "attention.output.dense" => [h, h],
-                    "intermediate.dense" => [inner, h],
-                    "output.dense" => [h, inner],
-                    _ => return None,
-                }
-            }
-        })
-    }
+struct RandomWeights {
+    shapes: HashMap<String, Vec<usize>>,
+    hidden_size: usize,
 }
 
-impl TensorSource for RandomWeights<'_> {
+impl TensorSource for RandomWeights {
     fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        let (layer, tensor) = name.rsplit_once('.')?;
-        if layer.ends_with("LayerNorm") {
-            return Some(vec![self.0.hidden_size]);
-        }
-        let matrix = self.matrix(layer)?;
-        match tensor {
-            "weight" => Some(matrix.into()),
-            "bias" => Some(vec![matrix[0]]),
-            _ => None,
-        }
+        self.shapes.get(name).cloned()
     }
 
     fn read(&mut self, name: &str) -> Result<Vec<f32>, Error> {
@@ -102,7 +70,7 @@ impl TensorSource for RandomWeights<'_> {
         let (mean, spread) = match name {
             _ if name.ends_with("LayerNorm.weight") => (1.0, 0.2),
             _ if shape.len() == 1 => (0.0, 0.1),
-            _ => (0.0, 2.0 / (self.0.hidden_size as f32).sqrt()),
+            _ => (0.0, 2.0 / (self.hidden_size as f32).sqrt()),
         };
         let mut state = name
             .bytes()

@@ -2,15 +2,16 @@
 
 use std::hint::black_box;
 
-use lanerank::kernels::{Activation, Kernels};
+use lanerank::kernels::{self, Activation, Kernels};
 
-use crate::cases::{Product, ROWS, Run, floats, gemm_i8_then};
+use crate::cases::{Product, ROWS, Run, gemm_i8_then, layer_norm};
+use crate::operands::floats;
 
 /// A call, and the number of such calls per layer.
 pub type Calls = (Run, f64);
 
 /// Attention in floats or in integers.
-pub type Attention = fn(&Kernels, &[f32], &[f32], usize, usize, &mut Vec<f32>, &mut [f32]);
+pub type Attention = fn(&Kernels, kernels::Attention<'_>);
 
 /// The sequences of a request in a layer.
 pub struct Sequences {
@@ -46,8 +47,7 @@ impl Sequences {
         let k = self.hidden;
         let (mut x, delta, weight) = (floats(ROWS * k), floats(ROWS * k), floats(k));
         let run = move |tier: &Kernels| {
-            let delta = black_box(&delta);
-            tier.add_layer_norm(&mut x, delta, &weight, &weight, 1e-12, ROWS, k);
+            layer_norm(tier, &mut x, Some(black_box(&delta)), &weight);
         };
         (Box::new(run), 2.0 * self.batches())
     }
@@ -60,7 +60,7 @@ impl Sequences {
             for (x, delta) in x.iter_mut().zip(black_box(&delta)) {
                 *x += delta;
             }
-            tier.layer_norm(black_box(&mut x), &weight, &weight, 1e-12, ROWS, k);
+            layer_norm(tier, black_box(&mut x), None, &weight);
         };
         (Box::new(run), 2.0 * self.batches())
     }
@@ -74,8 +74,15 @@ impl Sequences {
         let run = move |tier: &Kernels| {
             for &length in &lengths {
                 let rows = black_box(&rows[..length * 3 * hidden]);
-                let out = &mut out[..length * hidden];
-                attend(tier, &[], rows, heads, hidden / heads, &mut scratch, out);
+                let op = kernels::Attention {
+                    prefix: &[],
+                    rows,
+                    heads,
+                    head_dim: hidden / heads,
+                    scratch: &mut scratch,
+                    out: &mut out[..length * hidden],
+                };
+                attend(tier, op);
             }
         };
         (Box::new(run), 1.0)

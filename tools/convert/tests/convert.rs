@@ -1,4 +1,4 @@
-//! What a conversion can be asked for.
+//! Options of a conversion.
 
 use lanerank::format::directory::Dtype;
 use lanerank::kernels::{Isa, Kernels};
@@ -163,7 +163,7 @@ impl TensorSource for Quantized {
     }
 }
 
-/// Tables of deep models have scales of groups, which rows of integers do not fit.
+/// Tables of deep models have scales per group, which rows of integers do not fit.
 #[test]
 fn integers_are_kept_but_in_the_tables_of_deep_models() {
     for (layers, tables) in [(2, "kept"), (6, "requantized")] {

@@ -1,5 +1,5 @@
-//! ONNX files of every exporter, optimiser and quantiser against what ONNX Runtime makes of them:
-//! tests/data/onnx, made by tests/goldens/make_onnx_goldens.py.
+//! Compares ONNX files of every exporter, optimiser and quantiser with ONNX Runtime. The goldens in
+//! tests/data/onnx are made by tests/goldens/make_onnx_goldens.py.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -48,8 +48,8 @@ fn converted(source: &mut Source, dtype: WeightDtype) -> Model {
     Model::from_bytes(&file).unwrap()
 }
 
-/// How far a file's f32 conversion may be from ONNX Runtime: rounding, or what ONNX Runtime itself
-/// rounds to 16 or 8 bits on the way.
+/// Largest difference between a file's f32 conversion and ONNX Runtime: rounding, or ONNX Runtime's
+/// own rounding to 16 or 8 bits.
 fn bound(file: &str) -> f32 {
     match file {
         _ if file.contains("f16") => 2e-3,
@@ -63,7 +63,7 @@ fn check_logits(name: &str) {
     assert!(expected.texts.len() > 3 && !expected.files.is_empty());
     for (file, logits) in &expected.files {
         let mut source = open(name, file);
-        // The graph computed by our own reading, activations not rounded.
+        // Our own evaluation of the graph, with activations not rounded.
         let limit = if file.contains("f16") { 1e-3 } else { 2e-6 };
         let difference = source.graph_difference.unwrap();
         assert!(
@@ -116,7 +116,7 @@ fn encoders_give_onnx_runtimes_vectors() {
     }
 }
 
-/// What became of the integers of each weight.
+/// What happened to the integers of each weight.
 fn integers(file: &str) -> BTreeMap<String, String> {
     let model = converted(&mut open("one-label", file), WeightDtype::Int8);
     let notes = model.metadata().iter();
@@ -132,9 +132,11 @@ fn integers_are_taken_over_where_they_fit() {
         assert!(taken.len() > 8, "{file}: {taken:?}");
         for (name, value) in taken {
             let as_expected = match name.as_str() {
-                // onnxruntime gives tables no sign, and some of their values are too far from zero.
+                // onnxruntime quantises tables to unsigned integers, and some values are too far
+                // from the zero point.
                 "embeddings.word" | "embeddings.position" => value.starts_with("kept"),
-                // One scale a channel of the keys does not fit keys stored by head and transposed.
+                // One scale per channel of the keys does not fit keys stored per head and
+                // transposed.
                 "layers.1.attention.key_t" if file != "int8_tensor" => value == "requantized",
                 _ => value == "kept",
             };
@@ -177,7 +179,7 @@ fn int8_files_of_integers_stay_near_the_graph() {
     }
 }
 
-/// The refusal of a golden file under another `config.json`.
+/// The error for a golden file with another `config.json`.
 fn refusal(change: (&str, serde_json::Value)) -> String {
     let place = tempfile::tempdir().unwrap();
     for file in [

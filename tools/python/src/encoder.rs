@@ -22,9 +22,7 @@ pub struct Encoder {
 impl Encoder {
     #[new]
     #[pyo3(signature = (model, *, cache_dir=None, max_length=None, threads=None, dtype="int8", offline=false, notify=None))]
-    #[allow(clippy::too_many_arguments, reason = "keyword arguments in Python")]
     fn new(
-        py: Python<'_>,
         model: String,
         cache_dir: Option<PathBuf>,
         max_length: Option<usize>,
@@ -39,7 +37,7 @@ impl Encoder {
             dtype: dtype.parse().map_err(conversion_exception)?,
             offline,
         };
-        let model = open(py, wanted, notify)?;
+        let model = open(wanted, notify)?;
         let dimension = model.config().hidden_size;
         let engine = Engine::new(move || {
             configure(lanerank::Encoder::builder(), &model, max_length, threads).build()
@@ -56,7 +54,7 @@ impl Encoder {
         self.dimension
     }
 
-    /// The vectors one after the other, each `dimension` floats of 32 bits in the machine's order.
+    /// The vectors one after another, each `dimension` 32-bit floats in the machine's byte order.
     fn encode<'py>(
         &self,
         py: Python<'py>,

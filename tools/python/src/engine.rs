@@ -8,22 +8,21 @@ use lanerank::{Builder, Error, Model};
 
 type Make<T> = dyn Fn() -> Result<T, Error> + Send + Sync;
 
-/// What was made, and the process it was made in.
+/// An engine, and the process that made it.
 struct Made<T> {
     process: u32,
     engine: Option<T>,
 }
 
-/// Makes an engine, and makes it anew in a child process: `multiprocessing` may fork, and a fork has
-/// neither the threads of the parent's pool nor the threads that held its locks. The model itself is
-/// shared.
+/// Makes an engine, and makes it again in a forked child process: a fork has neither the threads of
+/// the parent's pool nor the threads that held its locks. The model is shared.
 pub struct Engine<T> {
     make: Box<Make<T>>,
     made: Mutex<Made<T>>,
 }
 
-/// A ranker's or an encoder's choices: Python's `None` is the default, and a length beyond the model's is
-/// the model's.
+/// Settings of a ranker or an encoder. Python's `None` is the default; a length beyond the model's
+/// is reduced to it.
 pub fn configure<T>(
     builder: Builder<T>,
     model: &Model,
@@ -44,7 +43,7 @@ impl<T: Clone> Engine<T> {
     /// Makes the first engine.
     ///
     /// # Errors
-    /// What `make` says.
+    /// Errors of `make`.
     pub fn new(make: impl Fn() -> Result<T, Error> + Send + Sync + 'static) -> Result<Self, Error> {
         let made = Made::new(make()?);
         Ok(Engine {
@@ -53,11 +52,11 @@ impl<T: Clone> Engine<T> {
         })
     }
 
-    /// This process's engine. To be called with the interpreter lock held, as forks are: so this
-    /// lock is free in every child.
+    /// This process's engine. Call it with the interpreter lock held: forks happen with that lock
+    /// held, so this lock is free in every child.
     ///
     /// # Errors
-    /// What `make` says.
+    /// Errors of `make`.
     pub fn get(&self) -> Result<T, Error> {
         let mut made = self.made.lock().unwrap_or_else(|e| e.into_inner());
         match &made.engine {
@@ -83,7 +82,8 @@ impl<T> Made<T> {
 impl<T> Drop for Made<T> {
     fn drop(&mut self) {
         if self.process != process::id() {
-            // The parent's is forgotten: ending its pool would wait for threads that are not here.
+            // The parent's engine is leaked: dropping its pool would wait for threads that do not
+            // exist here.
             mem::forget(self.engine.take());
         }
     }

@@ -23,7 +23,7 @@ create_exception!(
     "A model could not be had from the hub: no connection, no permission, no such name."
 );
 
-/// An error of the library as the exception that fits it.
+/// The exception for an error of the library.
 pub fn exception(error: Error) -> PyErr {
     match error {
         Error::Io { path, source } => os_error(&path, &source),
@@ -34,7 +34,7 @@ pub fn exception(error: Error) -> PyErr {
     }
 }
 
-/// The same for the converter's errors.
+/// The exception for an error of the converter.
 pub fn conversion_exception(error: lanerank_convert::Error) -> PyErr {
     match error {
         lanerank_convert::Error::Engine(error) => exception(error),
@@ -44,7 +44,7 @@ pub fn conversion_exception(error: lanerank_convert::Error) -> PyErr {
     }
 }
 
-/// The same for models by name or from a source.
+/// The exception for an error of a model's name, download or source.
 pub fn hub_exception(error: LibraryHubError) -> PyErr {
     match error {
         LibraryHubError::Disk { path, source } => os_error(&path, &source),
@@ -61,7 +61,7 @@ pub fn hub_exception(error: LibraryHubError) -> PyErr {
     }
 }
 
-/// `OSError` with number and file name, of which Python makes `FileNotFoundError` and its like.
+/// `OSError` with number and file name. Python makes it `FileNotFoundError` or a similar subclass.
 fn os_error(path: &Path, error: &io::Error) -> PyErr {
     let text = error.to_string();
     match error.raw_os_error() {

@@ -1,5 +1,5 @@
-//! The native half of the Python package `lanerank`: models opened by path or name, scoring with the
-//! interpreter lock released, errors as Python's exceptions. What users see is the package around it
+//! The native half of the Python package `lanerank`: opens models by path or name, scores with the
+//! interpreter lock released, and turns errors into exceptions. Users see the package around it
 //! (`python/lanerank`).
 
 mod encoder;

@@ -11,35 +11,31 @@ use crate::errors::{conversion_exception, exception, hub_exception};
 use crate::models::Wanted;
 use crate::texts::{string, strings};
 
-/// What opens a model for a ranker or an encoder.
+/// Opens a model for a ranker or an encoder.
 ///
 /// # Errors
-/// The exception that fits.
-pub fn open(
-    py: Python<'_>,
-    wanted: Wanted,
-    notify: Option<Py<PyAny>>,
-) -> PyResult<lanerank::Model> {
+/// The exception for what went wrong.
+pub fn open(wanted: Wanted, notify: Option<Py<PyAny>>) -> PyResult<lanerank::Model> {
     let notify = |message: &str| {
         if let Some(notify) = &notify {
-            // What a logging handler raises is no reason not to open a model.
+            // An exception of a logging handler must not prevent opening a model.
             Python::attach(|py| notify.call1(py, (message,)).map(drop).unwrap_or(()));
         }
     };
-    py.detach(|| wanted.open(&notify)).map_err(hub_exception)
+    Python::attach(|py| py.detach(|| wanted.open(&notify))).map_err(hub_exception)
 }
 
-/// A passage's place in a ranking.
+/// A passage's rank and scores.
 #[pyclass(module = "lanerank", frozen, get_all, eq)]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hit {
-    /// The passage's index among those given.
+    /// Index of the passage in the request.
     index: usize,
     /// Relevance: 0 to 1 from a cross-encoder, the cosine from a sentence encoder.
     score: f32,
     /// The model's output before the sigmoid.
     logit: f32,
-    /// The blend with the first stage's score that passages are then ordered by.
+    /// The blend with the first-stage score, if one was given. It determines the order.
     fused: Option<f32>,
     /// Tokens that truncation cut from the query.
     query_tokens_cut: usize,
@@ -132,9 +128,7 @@ pub struct Ranker(Engine<lanerank::Ranker>);
 impl Ranker {
     #[new]
     #[pyo3(signature = (model=None, *, cache_dir=None, max_length=None, threads=None, dtype="int8", offline=false, notify=None))]
-    #[allow(clippy::too_many_arguments, reason = "keyword arguments in Python")]
     fn new(
-        py: Python<'_>,
         model: Option<String>,
         cache_dir: Option<PathBuf>,
         max_length: Option<usize>,
@@ -149,14 +143,14 @@ impl Ranker {
             dtype: dtype.parse().map_err(conversion_exception)?,
             offline,
         };
-        let model = open(py, wanted, notify)?;
+        let model = open(wanted, notify)?;
         let engine = Engine::new(move || {
             configure(lanerank::Ranker::builder(), &model, max_length, threads).build()
         });
         Ok(Ranker(engine.map_err(exception)?))
     }
 
-    /// Longest sequence in tokens, query and special tokens included.
+    /// Maximum length in tokens, with query and special tokens.
     #[getter]
     fn max_length(&self) -> PyResult<usize> {
         Ok(self.0.get().map_err(exception)?.max_length())

@@ -1,15 +1,15 @@
-//! Texts from Python, used where they lie.
+//! Texts from Python, without copies.
 
 use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyString;
 
-/// The strings of an iterable, without copying them. `name` is what messages call it.
+/// The strings of an iterable, without copying them. `name` is the argument's name for messages.
 ///
 /// # Errors
-/// `TypeError` that names the first element which is no `str`; `UnicodeEncodeError` for one with a lone
-/// surrogate, which is no text.
+/// `TypeError` that names the first element that is not a `str`; `UnicodeEncodeError` for a lone
+/// surrogate, which is not text.
 pub fn strings(name: &str, texts: &Bound<'_, PyAny>) -> PyResult<Vec<PyBackedStr>> {
     if texts.is_instance_of::<PyString>() {
         let reason = format!("{name} is a str, not a list of them");

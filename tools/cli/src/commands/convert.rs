@@ -1,4 +1,4 @@
-//! `lanerank convert`: somebody else's model in, a model file out.
+//! `lanerank convert`: converts a model from another format to a model file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use lanerank::format::write::write_file;
 use lanerank::model::Pooling;
+use lanerank_convert::convert::integers;
 use lanerank_convert::convert::{ActivationChoice, ConvertOptions, Keep, SourceRow, WeightDtype};
-use lanerank_convert::convert::{compare_with_source, convert, integers};
 use lanerank_convert::import::{self, Kind, Options, Source};
 use serde::Serialize;
 
@@ -49,7 +49,8 @@ enum PoolingChoice {
     Cls,
 }
 
-/// Make a model file from a BERT as others keep it. Nothing in the source is run or unpacked to disk
+/// Convert a model from another format to a model file. Nothing in the source is run or unpacked to
+/// disk
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
     /// A model folder (config.json, tokenizer.json or vocab.txt, and model.safetensors,
@@ -60,11 +61,11 @@ pub struct ConvertArgs {
     #[arg(long, short, value_name = "OUT.lane")]
     output: PathBuf,
 
-    /// How weights are stored: int8, f16 or f32
+    /// Type of the stored weights: int8, f16 or f32
     #[arg(long, default_value = "int8")]
     dtype: WeightDtype,
 
-    /// Which weights are meant, where the source has several [default: the best there are]
+    /// Format of the weights, if the source has several [default: the best of them]
     #[arg(long, value_enum, value_name = "KIND")]
     from: Option<SourceKind>,
 
@@ -72,16 +73,16 @@ pub struct ConvertArgs {
     #[arg(long, value_delimiter = ',', value_name = "NAME=DTYPE")]
     keep: Vec<Keep>,
 
-    /// Bits of the activations that int8 matrices are multiplied with: auto, a8 or a16, and
+    /// Bits of the activations that int8 matrices are multiplied by: auto, a8 or a16, and
     /// exceptions by kind of matrix: a8,ffn.output=a16
     #[arg(long, default_value = "auto", value_name = "BITS")]
     activations: ActivationChoice,
 
-    /// How an encoder's token vectors become one [default: as 1_Pooling/config.json says]
+    /// Pooling of an encoder's token vectors [default: as 1_Pooling/config.json says]
     #[arg(long, value_enum)]
     pooling: Option<PoolingChoice>,
 
-    /// Longest sequence by default, in tokens [default: as the tokenizer's files say]
+    /// Default maximum length of the model, in tokens [default: as the tokenizer's files say]
     #[arg(long, value_name = "TOKENS")]
     max_length: Option<usize>,
 
@@ -89,12 +90,12 @@ pub struct ConvertArgs {
     #[arg(long)]
     force: bool,
 
-    /// Write what was done as a JSON object to standard output
+    /// Write a report as a JSON object to standard output
     #[arg(long)]
     json: bool,
 }
 
-/// What was done.
+/// The report.
 #[derive(Serialize)]
 struct Report<'a> {
     output: &'a Path,
@@ -102,11 +103,11 @@ struct Report<'a> {
     source: String,
     notes: &'a [String],
     self_test: Vec<Row<'a>>,
-    /// Largest difference of a self-test's logit from the f32 computation of the source's weights.
+    /// Largest difference between a logit of the self-test and the source's weights in f32.
     max_difference: f32,
-    /// The same of the source's own graph, where it has one, from that computation.
+    /// The same for the source's own graph, if it has one.
     graph_difference: Option<f32>,
-    /// What became of the integers of a quantised source, weight by weight.
+    /// What happened to each weight of an already-quantised source.
     integers: BTreeMap<&'a str, &'a str>,
 }
 
@@ -121,7 +122,7 @@ struct Row<'a> {
 /// Runs the command.
 ///
 /// # Errors
-/// When the source cannot be converted or the output cannot be written; then no output is left.
+/// When the source cannot be converted or the output cannot be written. No output is left then.
 pub fn run(args: &ConvertArgs) -> Result<(), Failure> {
     check_output(&args.output, args.force)?;
     let options = Options {
@@ -137,19 +138,15 @@ pub fn run(args: &ConvertArgs) -> Result<(), Failure> {
         dtype: args.dtype,
         keep: args.keep.clone(),
         activations: args.activations.clone(),
-        metadata: vec![(
-            "converter".into(),
-            concat!("lanerank ", env!("CARGO_PKG_VERSION")).into(),
-        )],
+        metadata: Vec::new(),
     };
     let bar = output::progress(0, "weights");
     let mut progress = |done: usize, total: usize| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
     };
-    let (config, tokenizer, tensors) = (&source.config, &source.tokenizer, &mut *source.tensors);
-    let done = convert(config, tokenizer, tensors, &options, &mut progress).and_then(|file| {
-        let rows = compare_with_source(&file, config, tokenizer, tensors)?;
+    let done = source.convert(&options, &mut progress).and_then(|file| {
+        let rows = source.compare(&file)?;
         Ok((file, rows))
     });
     bar.finish_and_clear();
@@ -159,7 +156,7 @@ pub fn run(args: &ConvertArgs) -> Result<(), Failure> {
     report(args, &source, file.len(), &rows, &integers)
 }
 
-/// Says what was done; only now, so that a refusal is one line.
+/// Prints the report. Called after everything else, so that a refusal is one line.
 fn report(
     args: &ConvertArgs,
     source: &Source,
@@ -207,7 +204,7 @@ fn report(
     output::print(|out| output::write_json(out, &report))
 }
 
-/// Which of a quantised source's matrices kept their integers.
+/// A line on which weights of a quantised source kept their integers.
 fn takeover(integers: &[(String, String)]) -> String {
     let other = integers.iter().filter(|(_, value)| value != "kept");
     let other: Vec<String> = other
@@ -234,7 +231,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Finds out before the work is done whether its result can be put down.
+/// Checks before the conversion that the output can be written.
 fn check_output(path: &Path, force: bool) -> Result<(), Failure> {
     let wrong = |reason: &str| Err(Failure::input(&Place::file(path), reason));
     let folder = path

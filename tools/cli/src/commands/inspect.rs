@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use lanerank::format::directory::{Dtype, Layout, Section};
 use lanerank::kernels::Kernels;
-use lanerank::model::{Activation, CheckReport, Head, Matrix, ModelConfig, Pooling, Verify};
-use lanerank::{Error, Model};
+use lanerank::model::{Activation, Architecture, Head, Matrix, ModelConfig, Pooling};
+use lanerank::{CheckReport, Error, Model, Verify};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -85,7 +85,7 @@ pub fn run(args: &InspectArgs) -> Result<(), Failure> {
 
 fn config(config: &ModelConfig) -> Value {
     let mut facts = json!({
-        "architecture": "bert",
+        "architecture": config.architecture.name(),
         "hidden_size": config.hidden_size,
         "num_hidden_layers": config.num_hidden_layers,
         "num_attention_heads": config.num_attention_heads,
@@ -102,6 +102,9 @@ fn config(config: &ModelConfig) -> Value {
         "layer_norm_eps": shortest(config.layer_norm_eps),
         "max_length": config.max_length,
     });
+    if let Architecture::Electra { embedding_size } = config.architecture {
+        facts["embedding_size"] = json!(embedding_size);
+    }
     match config.head {
         Head::Classifier { num_labels } => {
             facts["head"] = json!("classifier");

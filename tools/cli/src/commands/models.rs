@@ -6,13 +6,15 @@ use clap::{Args, Subcommand};
 use lanerank_convert::convert::WeightDtype;
 use lanerank_convert::hub::registry::{MODELS, Registered};
 use lanerank_convert::hub::{Hub, ModelId, Snapshot};
+use lanerank_convert::import::is_lane;
 use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::output;
 use crate::table::Table;
 
-/// List, fetch and remove models. MODEL is a name from the list or org/name or org/name@revision on the hub
+/// List, download and remove models. MODEL is a name from the list, or org/name or
+/// org/name@revision on the hub
 #[derive(Debug, Args)]
 pub struct ModelsArgs {
     #[command(subcommand)]
@@ -21,26 +23,26 @@ pub struct ModelsArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Show the models that have a name of their own, and what is on this machine
+    /// Show the registered models, and the models on this machine
     List {
         /// Write a JSON array
         #[arg(long)]
         json: bool,
     },
-    /// Fetch a model from the hub, or the newest of it, convert it and print the path of the model
+    /// Download a model or its update from the hub, convert it and print the path of the model
     /// file; the only command that uses the network
     Pull {
         /// The model
         model: ModelId,
-        /// How weights are stored: int8, f16 or f32
+        /// Type of the stored weights: int8, f16 or f32
         #[arg(long, default_value = "int8")]
         dtype: WeightDtype,
     },
-    /// Print the path of a model's file, converted if need be from what was fetched
+    /// Print the path of a downloaded model's file, after converting it if necessary
     Path {
         /// The model
         model: ModelId,
-        /// How weights are stored: int8, f16 or f32
+        /// Type of the stored weights: int8, f16 or f32
         #[arg(long, default_value = "int8")]
         dtype: WeightDtype,
     },
@@ -49,7 +51,7 @@ enum Action {
     Remove {
         /// The model
         model: ModelId,
-        /// Leave the hub's cache as it is
+        /// Keep the folder in the hub's cache
         #[arg(long)]
         keep_source: bool,
     },
@@ -58,7 +60,7 @@ enum Action {
 /// Runs the command.
 ///
 /// # Errors
-/// When the hub, the connection or the disk fails, or the model is none that can be converted.
+/// When the hub, the connection or the disk fails, or the model cannot be converted.
 pub fn run(args: &ModelsArgs) -> Result<(), Failure> {
     let hub = Hub::from_env()?;
     match &args.action {
@@ -72,17 +74,16 @@ pub fn run(args: &ModelsArgs) -> Result<(), Failure> {
     }
 }
 
-/// The file that `--model` means: a path, or the int8 file of a model that was pulled.
+/// Resolves `--model`: a path, or the int8 file of a downloaded model.
 ///
 /// # Errors
-/// When the name is that of a model which is not on this machine, with the command that fetches it.
+/// When the model is not on this machine; names the command that downloads it.
 pub fn resolve(model: &Path) -> Result<PathBuf, Failure> {
-    let is_lane = model
-        .extension()
-        .is_some_and(|extension| extension == "lane");
     let id = model.to_str().and_then(|name| name.parse::<ModelId>().ok());
     match id {
-        Some(id) if !is_lane && !model.exists() => find(&Hub::from_env()?, &id, WeightDtype::Int8),
+        Some(id) if !is_lane(model) && !model.exists() => {
+            find(&Hub::from_env()?, &id, WeightDtype::Int8)
+        }
         _ => Ok(model.to_owned()),
     }
 }
@@ -107,7 +108,7 @@ fn pull(hub: &Hub, id: &ModelId, dtype: WeightDtype) -> Result<PathBuf, Failure>
     bar.finish_and_clear();
     let snapshot: Snapshot = pulled?;
     with_bar(|progress| {
-        // Opened, so that a damaged file does not stay.
+        // Opened, so that a damaged file is replaced.
         hub.open(&snapshot, dtype, progress)?;
         Ok(hub.lane(&snapshot, dtype, progress)?)
     })

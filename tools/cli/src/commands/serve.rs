@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use lanerank_server::{Options, ServeError, Settings};
+use lanerank_server::{ServeError, ServeOptions, ServeSettings};
 
 use super::models;
 use crate::failure::Failure;
@@ -20,24 +20,24 @@ environment over the file.";
 /// The server's options. There are many, so they are built only for this command; the others start
 /// faster without them.
 #[derive(Debug)]
-pub struct ServeArgs(Options);
+pub struct ServeArgs(ServeOptions);
 
 impl Args for ServeArgs {
     fn augment_args(command: Command) -> Command {
         fn describe(command: Command) -> Command {
             command.about(ABOUT).long_about(MORE)
         }
-        describe(command).defer(|command| describe(Options::augment_args(command)))
+        describe(command).defer(|command| describe(ServeOptions::augment_args(command)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
-        Options::augment_args_for_update(command)
+        ServeOptions::augment_args_for_update(command)
     }
 }
 
 impl FromArgMatches for ServeArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        Options::from_arg_matches(matches).map(ServeArgs)
+        ServeOptions::from_arg_matches(matches).map(ServeArgs)
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -52,7 +52,7 @@ impl FromArgMatches for ServeArgs {
 pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     let options = args.0.clone().with_file()?;
     let resolve = |name: &str| models::resolve(Path::new(name)).map_err(|e| e.to_string());
-    Ok(lanerank_server::run(Settings::new(options, resolve)?)?)
+    Ok(lanerank_server::run(ServeSettings::new(options, resolve)?)?)
 }
 
 impl From<ServeError> for Failure {

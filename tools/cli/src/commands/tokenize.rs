@@ -1,4 +1,4 @@
-//! `lanerank tokenize`: texts in, token ids out, line by line.
+//! `lanerank tokenize`: turns lines of text into token ids.
 
 use std::borrow::Cow;
 use std::io::{BufWriter, Write};
@@ -16,7 +16,7 @@ use crate::input::Input;
 /// Turn texts into token ids: JSON lines in, a string or a pair ["a","b"] each; JSON lines out
 #[derive(Debug, Args)]
 pub struct TokenizeArgs {
-    /// The texts; standard input without it
+    /// The texts [default: standard input]
     file: Option<PathBuf>,
 
     #[command(flatten)]
@@ -38,7 +38,7 @@ pub struct TokenizeArgs {
     #[arg(long, value_name = "TOKENS")]
     max_length: Option<usize>,
 
-    /// Read [SEP] and its like in a text as plain text
+    /// Treat special tokens such as [SEP] in a text as plain text
     #[arg(long)]
     special_tokens_as_text: bool,
 }
@@ -58,7 +58,7 @@ struct Tokens {
 /// Runs the command.
 ///
 /// # Errors
-/// When the tokenizer or a line is wrong, or the answer cannot be written.
+/// When the tokenizer or a line is wrong, or the output cannot be written.
 pub fn run(args: &TokenizeArgs) -> Result<(), Failure> {
     let tokenizer = tokenizer(args)?.special_tokens_as_text(args.special_tokens_as_text);
     let max_length = args.max_length.unwrap_or(usize::MAX);
@@ -85,15 +85,12 @@ fn tokenizer(args: &TokenizeArgs) -> Result<Tokenizer, Failure> {
 }
 
 fn tokenize(tokenizer: &Tokenizer, line: &str, max_length: usize) -> serde_json::Result<Tokens> {
-    let encoding = match line.trim_start().starts_with('[') {
-        true => {
-            let Pair(a, b) = serde_json::from_str(line)?;
-            tokenizer.encode_pair(&a, &b, max_length)
-        }
-        false => {
-            let Single(text) = serde_json::from_str(line)?;
-            tokenizer.encode(&text, max_length)
-        }
+    let encoding = if line.trim_start().starts_with('[') {
+        let Pair(a, b) = serde_json::from_str(line)?;
+        tokenizer.encode_pair(&a, &b, max_length)
+    } else {
+        let Single(text) = serde_json::from_str(line)?;
+        tokenizer.encode(&text, max_length)
     };
     Ok(Tokens {
         ids: encoding.ids,

@@ -308,9 +308,9 @@ fn flashranks_zips_and_folders() {
 fn hostile_zips_write_nothing() {
     let zeros = vec![0; 8 << 20];
     for (name, content, words) in [
-        ("../../evil", &b"x"[..], "leads out of its folder"),
+        ("../../evil", &b"x"[..], "leads out of the archive"),
         ("/tmp/evil", b"x", "absolute name"),
-        ("zeros", &zeros, "no model packs so well"),
+        ("zeros", &zeros, "no model compresses that well"),
     ] {
         let place = Place::new();
         let bytes = zipped("m/", "model.safetensors", &[(name, content)]);
@@ -354,7 +354,7 @@ fn what_is_no_source() {
         (
             "a.txt",
             &b"text"[..],
-            "is neither a folder nor a file that lanerank knows",
+            "is neither a folder nor a file in a known format",
         ),
         ("a.h5", b"\x89HDF\r\n\x1a\n", "TensorFlow"),
         ("a.lane", b"LANERANK\x01\0\0\0", "already"),
@@ -386,7 +386,7 @@ fn what_is_no_source() {
     two.write("a.onnx", "");
     let folder = two.folder("b.onnx", "legacy.bin");
     two.convert(&folder, &[])
-        .refused("name the file that is meant");
+        .refused("name the file to convert");
     two.convert(&folder, &["--from", "gguf"])
         .refused("no gguf weights here");
 }

@@ -7,28 +7,28 @@ use lanerank::model::{Activations, Matrix, ModelConfig, Precision};
 use super::name_fits;
 use crate::error::Error;
 
-/// How many bits the activations of int8 matrices have: `auto`, `a8` or `a16` for all of them, then
-/// exceptions `name=a8` or `name=a16` by parts of the names in [`Matrix::name`], all with commas
-/// between: `a8,ffn.output=a16`, `attention=a16`. Of several that fit, the last holds.
+/// Bits of the activations of int8 matrices: `auto`, `a8` or `a16` for all matrices, then
+/// exceptions `name=a8` or `name=a16` by parts of the names in [`Matrix::name`], separated by
+/// commas: `a8,ffn.output=a16`, `attention=a16`. The last match wins.
 ///
-/// `auto`, the default and what exceptions alone are added to, is 8 bits in models of up to four
-/// layers, and 16 for `attention.qkv` and `ffn.intermediate` in deeper ones, where the rounding of
-/// every layer passes through all that follow.
+/// The default is `auto`, also where only exceptions are given: 8 bits in models of up to four
+/// layers. Deeper models get 16 bits for `attention.qkv` and `ffn.intermediate`, because the
+/// rounding errors of each layer pass through all later ones.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ActivationChoice {
     /// For all matrices; `None` is `auto`.
     pub all: Option<Precision>,
-    /// Exceptions: parts of a name, and the precision of the matrices that they fit.
+    /// Exceptions: parts of a name, and the precision of the matrices that match.
     pub exceptions: Vec<(String, Precision)>,
 }
 
 impl ActivationChoice {
-    /// Whether anything was asked for.
+    /// Whether nothing was asked for.
     pub(super) fn is_auto(&self) -> bool {
         self.all.is_none() && self.exceptions.is_empty()
     }
 
-    /// What the model file is to say.
+    /// The precisions to store in the model file.
     pub(super) fn resolve(&self, config: &ModelConfig) -> Result<Activations, Error> {
         let mut chosen = match self.all {
             Some(precision) => Activations::all(precision),
@@ -42,7 +42,7 @@ impl ActivationChoice {
             if fitting.peek().is_none() {
                 let names = Matrix::ALL.map(Matrix::name).join(", ");
                 return Err(Error::Argument(format!(
-                    "activations: {pattern} is part of none of {names}"
+                    "activations: {pattern} matches none of {names}"
                 )));
             }
             fitting.for_each(|matrix| chosen.set(matrix, *precision));
@@ -51,11 +51,11 @@ impl ActivationChoice {
     }
 }
 
-/// Most layers of a model that needs no more than int8's usual accuracy.
+/// Largest number of layers for which 8 bits are accurate enough.
 const SHALLOW: usize = 4;
 
-/// Whether rounding passes through so many layers that it must be finer: 16-bit activations where
-/// they count most, and a scale for each group of an embedding's values.
+/// Whether the model is deep enough to need finer rounding: 16-bit activations where they matter
+/// most, and several scales per row of an embedding table.
 pub(super) fn is_deep(config: &ModelConfig) -> bool {
     config.num_hidden_layers > SHALLOW
 }

@@ -1,4 +1,4 @@
-//! Integers of a source that is quantised already, taken over as they are.
+//! Keeps the integers of sources that are already quantised.
 
 use lanerank::format::write::Draft;
 use lanerank::kernels::layout;
@@ -7,21 +7,21 @@ use super::matrix::write_part;
 use crate::error::Error;
 use crate::source::IntegerRows;
 
-/// Rows as an int8 file has them: a scale each, values from -127 to 127.
+/// Rows of an int8 file: one scale per row, values from -127 to 127.
 #[derive(Debug, Default)]
-pub struct KeptRows {
+pub(super) struct KeptRows {
     pub values: Vec<i8>,
     pub scales: Vec<f32>,
-    /// Rows that did not fit and were quantised anew.
+    /// Rows that did not fit and were requantised.
     requantized: usize,
 }
 
 impl KeptRows {
-    /// Adds a source's rows: as they are where they fit, else quantised anew.
+    /// Adds a source's rows. Keeps those that fit and requantises the others.
     ///
     /// # Errors
-    /// Where a scale is not a finite number; `name` is the tensor.
-    pub fn add(&mut self, rows: &IntegerRows, name: &str) -> Result<(), Error> {
+    /// Where a scale is not a finite number. `name` is the tensor.
+    pub(super) fn add(&mut self, rows: &IntegerRows, name: &str) -> Result<(), Error> {
         let count = rows.scales.len();
         let width = rows.values.len() / count.max(1);
         for (row, &scale) in rows.values.chunks_exact(width.max(1)).zip(&rows.scales) {
@@ -46,8 +46,8 @@ impl KeptRows {
         Ok(())
     }
 
-    /// What was done, in a word or two.
-    pub fn summary(&self) -> String {
+    /// What happened to the rows, in a word or two.
+    pub(super) fn summary(&self) -> String {
         match self.requantized {
             0 => "kept".into(),
             all if all == self.scales.len() => "requantized".into(),
@@ -60,7 +60,7 @@ impl KeptRows {
 }
 
 /// Writes matrix `part` of a stack, `values[n, k]` row-major, in panels, with its scales and sums.
-pub fn write_int8_panels(
+pub(super) fn write_int8_panels(
     draft: &mut Draft,
     name: &str,
     part: usize,

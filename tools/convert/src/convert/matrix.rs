@@ -1,4 +1,4 @@
-//! Weights into sections: quantise, pack, copy.
+//! Writes weights to sections: quantises, packs, copies.
 
 use bytemuck::Pod;
 use half::f16;
@@ -10,9 +10,9 @@ use lanerank::kernels::layout;
 use super::integers::write_int8_panels;
 use crate::error::Error;
 
-/// Writes part `part` of a stack of matrices, `values[n, k]` row-major, in panels; for int8 its
-/// scales and sums too.
-pub fn write_panels(
+/// Writes matrix `part` of a stack, `values[n, k]` row-major, in panels. For int8, also its scales
+/// and sums.
+pub(super) fn write_panels(
     draft: &mut Draft,
     name: &str,
     dtype: Dtype,
@@ -35,9 +35,9 @@ pub fn write_panels(
     }
 }
 
-/// Writes an int8 table row-major, a f16 scale for each [`GROUP`] of a row. The largest of 32 values
-/// is a third less than that of 384, and so is rounding.
-pub fn write_groups(
+/// Writes an int8 table row-major, with an f16 scale per [`GROUP`] of a row. The maximum of 32
+/// values is a third less than that of 384, and so is the rounding error.
+pub(super) fn write_groups(
     draft: &mut Draft,
     name: &str,
     values: &[f32],
@@ -48,10 +48,13 @@ pub fn write_groups(
         let largest = group.iter().fold(0f32, |a, w| a.max(w.abs()));
         let scale = to_f16(&format!("{name}.scale"), &[largest / 127.0])?[0];
         let step = scale.to_f32();
-        // A scale that f16 rounded down by much is a tiny one; 0 stands for zeros.
-        let round = |w: &f32| match step > 0.0 {
-            true => (w / step).round_ties_even().clamp(-127.0, 127.0) as i8,
-            false => 0,
+        // A tiny scale can round to 0 in f16; then all values are 0.
+        let round = |w: &f32| {
+            if step > 0.0 {
+                (w / step).round_ties_even().clamp(-127.0, 127.0) as i8
+            } else {
+                0
+            }
         };
         quantized.extend(group.iter().map(round));
         scales.push(scale);
@@ -60,8 +63,8 @@ pub fn write_groups(
     write_part(draft, &format!("{name}.scale"), 0, &scales)
 }
 
-/// Writes a table row-major; for int8 a scale a row too.
-pub fn write_rows(
+/// Writes a table row-major. For int8, also a scale per row.
+pub(super) fn write_rows(
     draft: &mut Draft,
     name: &str,
     dtype: Dtype,
@@ -92,8 +95,8 @@ fn to_f16(name: &str, values: &[f32]) -> Result<Vec<f16>, Error> {
     }
 }
 
-/// Copies `values` to place `part` of a section that is a stack of as long pieces.
-pub fn write_part<T: Pod>(
+/// Copies `values` to position `part` of a section that is a stack of pieces of this length.
+pub(super) fn write_part<T: Pod>(
     draft: &mut Draft,
     name: &str,
     part: usize,

@@ -1,16 +1,15 @@
-//! From a source's f32 tensors to a model file.
+//! Converts f32 tensors to a model file.
 //!
-//! Reading the source (safetensors, JSON) is the caller's: this module is given a
-//! [`TensorSource`], a [`ModelConfig`] and a [`Tokenizer`], and returns the file's bytes, the same
-//! ones for the same input on every machine.
+//! This module reads no files: the caller gives it a [`TensorSource`], a [`ModelConfig`] and a
+//! [`Tokenizer`]. It returns the file's bytes, the same ones for the same input on every machine.
 
 mod activations;
-mod bert;
 mod integers;
 mod matrix;
 pub(crate) mod self_test;
 mod smoothing;
 mod tensors;
+mod weights;
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,8 +21,9 @@ use lanerank::format::storage::{AlignedBytes, Blob};
 use lanerank::format::write::{Draft, Plan};
 use lanerank::format::{config, metadata};
 use lanerank::kernels::Kernels;
-use lanerank::model::{Activations, Model, ModelConfig, Verify};
+use lanerank::model::{Activations, ModelConfig};
 use lanerank::tokenizer::Tokenizer;
+use lanerank::{Model, Verify};
 
 use crate::error::Error;
 use crate::source::TensorSource;
@@ -31,10 +31,10 @@ use self_test::TEXTS;
 
 pub use activations::ActivationChoice;
 
-/// Type in which weights are stored.
+/// Type of the stored weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WeightDtype {
-    /// 8-bit integers: a scale per output channel of a matrix, per row of a table.
+    /// 8-bit integers: one scale per output channel of a matrix, per row of a table.
     #[default]
     Int8,
     /// IEEE half precision.
@@ -73,14 +73,14 @@ impl FromStr for WeightDtype {
     }
 }
 
-/// A dtype for some of the weights: `pattern=dtype`. The pattern is one or more whole parts of a
+/// Another dtype for some weights: `pattern=dtype`. The pattern is one or more whole parts of a
 /// weight's name, as `lanerank inspect` prints it: `classifier`, `layers.0`, `ffn.output`,
 /// `embeddings.word`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keep {
     /// Parts of the name.
     pub pattern: String,
-    /// What the weights it fits are stored as.
+    /// Dtype of the weights that match.
     pub dtype: WeightDtype,
 }
 
@@ -109,20 +109,19 @@ impl FromStr for Keep {
     }
 }
 
-/// Beginning of the metadata that say what became of the integers of a source that is quantised
-/// already: `integers.` and the weight's name. `kept`: taken over as they are; `requantized`:
-/// multiplied out and quantised anew; or kept but for some rows.
+/// Prefix of metadata keys that record what happened to an already-quantised source's weights:
+/// `integers.` and the weight's name. Values: `kept`, `requantized`, or kept except for some rows.
 pub const INTEGERS: &str = "integers.";
 
-/// How to convert.
+/// Options of a conversion.
 #[derive(Debug, Clone, Default)]
 pub struct ConvertOptions {
-    /// Type of all matrices and embeddings; the classifier and the segment embeddings, a few
-    /// rows, stay f32, as biases and layer norms do.
+    /// Type of all matrices and embeddings. The classifier and the segment embeddings, which have
+    /// few rows, stay f32, as biases and layer norms do.
     pub dtype: WeightDtype,
-    /// Exceptions; of several that fit, the last holds.
+    /// Exceptions. The last match wins.
     pub keep: Vec<Keep>,
-    /// Bits of the activations that int8 matrices are multiplied with.
+    /// Bits of the activations that int8 matrices are multiplied by.
     pub activations: ActivationChoice,
     /// Notes to store in the file, `key = value`.
     pub metadata: Vec<(String, String)>,
@@ -135,14 +134,15 @@ impl ConvertOptions {
     }
 }
 
-/// Converts a model. `progress` is called with the number of weights done and the number of all.
+/// Converts a model. Calls `progress` with the number of weights done and the number of all
+/// weights.
 ///
-/// Beside the file, at most the largest tensor is in memory, and once more in the dtype it is
-/// stored in.
+/// Apart from the file, memory holds at most the largest tensor, in f32 and in its stored dtype.
 ///
 /// # Errors
 /// [`Error::Tensor`] where a tensor is missing, has the wrong shape, or holds NaN or infinity;
-/// [`Error::Argument`] where the config or an option is wrong; what the source reports.
+/// [`Error::Argument`] where an option is wrong; [`Error::Engine`] where the config is wrong;
+/// errors of the source.
 pub fn convert(
     config: &ModelConfig,
     tokenizer: &Tokenizer,
@@ -153,22 +153,22 @@ pub fn convert(
     self_test::fill(build(config, tokenizer, source, options, progress)?)
 }
 
-/// A row of a model file's self-test beside what its source gives.
+/// A row of a file's self-test, and the source's own result for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceRow {
-    /// The texts, and the logit (for an encoder, the cosine) that the file stores.
+    /// The texts, and the stored logit (for an encoder, the cosine).
     pub row: SelfTestRow,
-    /// The logit that the source's own weights give, computed in f32.
+    /// The logit of the source's weights, computed in f32.
     pub source_logit: f32,
 }
 
-/// Computes the self-test of a model file once more in f32 from the weights of the source that it was
-/// made of. What differs is what the file's dtypes cost.
+/// Recomputes a file's self-test in f32 from the weights of its source. The differences are the
+/// cost of the file's dtypes.
 ///
-/// The f32 file of the source is in memory meanwhile.
+/// Holds an f32 file of the source in memory.
 ///
 /// # Errors
-/// As [`convert`]; [`Error::Argument`] where the file has no self-test of this crate's.
+/// As [`convert`]; [`Error::Argument`] where the self-test is not this crate's.
 pub fn compare_with_source(
     file: &[u8],
     config: &ModelConfig,
@@ -191,11 +191,11 @@ pub fn compare_with_source(
         .collect())
 }
 
-/// What became of the integers of a source that is quantised already, weight by weight: the
-/// [`INTEGERS`] notes of a model file. Empty where the source was none.
+/// What happened to an already-quantised source's weights: the [`INTEGERS`] notes of a model file.
+/// Empty for other sources.
 ///
 /// # Errors
-/// When the file is not sound.
+/// When the file is not valid.
 pub fn integers(file: &[u8]) -> Result<Vec<(String, String)>, Error> {
     let sections = directory::parse(file, &Header::parse(file)?)?;
     let stored = sections.iter().find(|s| s.name == "metadata");
@@ -234,19 +234,19 @@ fn build(
     config
         .validate()
         .map_err(|(name, reason)| Error::Argument(format!("{name}: {reason}")))?;
-    let weights = bert::weights(config, options);
+    let weights = weights::all(config, options);
     for keep in &options.keep {
-        if !weights.iter().any(|w| keep.fits(&w.name)) {
+        if !weights.iter().any(|w| keep.fits(w.name())) {
             let reason = format!("{}: no weight has this name", keep.pattern);
             return Err(Error::Argument(reason));
         }
     }
     let activations = activations(config, &weights, options)?;
-    bert::check_shapes(&weights, source)?;
+    weights::check_shapes(&weights, source)?;
     let mut options = options.clone();
     for weight in &weights {
         if let Some(takeover) = weight.takeover(source)? {
-            let key = format!("{INTEGERS}{}", weight.name);
+            let key = format!("{INTEGERS}{}", weight.name());
             options.metadata.push((key, takeover));
         }
     }
@@ -259,28 +259,30 @@ fn build(
     Ok(draft.seal())
 }
 
-/// The precision of activations, which means something only where a matrix is int8.
+/// The precision of activations. It has a meaning only for int8 matrices.
 fn activations(
     config: &ModelConfig,
-    weights: &[bert::Weight],
+    weights: &[weights::Weight],
     options: &ConvertOptions,
 ) -> Result<Activations, Error> {
     let chosen = options.activations.resolve(config)?;
-    match weights.iter().any(bert::Weight::is_int8_matrix) {
-        true => Ok(chosen),
-        false if options.activations.is_auto() => Ok(Activations::default()),
-        false => Err(Error::Argument(
-            "activations: they are rounded for int8 weights only, and no matrix is int8".into(),
-        )),
+    if weights.iter().any(weights::Weight::is_int8_matrix) {
+        return Ok(chosen);
     }
+    if options.activations.is_auto() {
+        return Ok(Activations::default());
+    }
+    Err(Error::Argument(
+        "activations: only int8 weights round them, and no matrix is int8".into(),
+    ))
 }
 
-/// Lays the file out, with everything in it but the weights.
+/// Lays the file out and fills everything except the weights.
 fn plan(
     config: &ModelConfig,
     activations: Activations,
     tokenizer: &Tokenizer,
-    weights: &[bert::Weight],
+    weights: &[weights::Weight],
     options: &ConvertOptions,
 ) -> Result<Draft, Error> {
     let metadata = metadata::to_bytes(&options.metadata)?;

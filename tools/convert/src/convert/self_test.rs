@@ -1,11 +1,10 @@
 //! The self-test that the converter stores in a model file.
 
-use lanerank::Model;
 use lanerank::format::self_test::{self, SelfTestRow};
 use lanerank::format::storage::{AlignedBytes, Blob};
 use lanerank::format::write::Draft;
 use lanerank::kernels::{Isa, Kernels};
-use lanerank::model::Verify;
+use lanerank::{Model, Verify};
 
 use crate::error::Error;
 
@@ -25,7 +24,7 @@ pub(crate) const TEXTS: [(&str, &str); 3] = [
     ),
 ];
 
-/// The section before the model can compute its logits: all of them 0.
+/// The section before the logits are computed: all are 0.
 pub(super) fn empty() -> Vec<u8> {
     self_test::to_bytes(&rows([0.0; TEXTS.len()]))
 }

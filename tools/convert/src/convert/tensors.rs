@@ -1,10 +1,14 @@
-//! A source's tensors, checked.
+//! Reads a source's tensors and checks them.
 
 use crate::error::Error;
 use crate::source::TensorSource;
 
-/// Refuses a tensor that the source lacks or has in another shape.
-pub fn check_shape(source: &dyn TensorSource, name: &str, expected: &[usize]) -> Result<(), Error> {
+/// Refuses a tensor that is missing or has another shape.
+pub(super) fn check_shape(
+    source: &dyn TensorSource,
+    name: &str,
+    expected: &[usize],
+) -> Result<(), Error> {
     let reason = match source.shape(name) {
         Some(shape) if shape == expected => return Ok(()),
         Some(shape) => format!("has shape {shape:?}, the config asks for {expected:?}"),
@@ -16,8 +20,12 @@ pub fn check_shape(source: &dyn TensorSource, name: &str, expected: &[usize]) ->
     })
 }
 
-/// A tensor of the right length, all of it finite.
-pub fn read(source: &mut dyn TensorSource, name: &str, len: usize) -> Result<Vec<f32>, Error> {
+/// Reads a tensor. Its length must match, and its values must be finite.
+pub(super) fn read(
+    source: &mut dyn TensorSource,
+    name: &str,
+    len: usize,
+) -> Result<Vec<f32>, Error> {
     let values = source.read(name)?;
     let reason = if values.len() != len {
         format!("{} values, not {len}", values.len())

@@ -1,4 +1,4 @@
-//! The cache's layout, that of `huggingface_hub`:
+//! The layout of the cache, which is that of `huggingface_hub`:
 //!
 //! ```text
 //! models--org--name/blobs/<digest>              contents
@@ -8,7 +8,7 @@
 //! .locks/models--org--name/<digest>.lock        held while the blob is fetched
 //! ```
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -33,7 +33,7 @@ pub(super) fn is_commit(revision: &str) -> bool {
 }
 
 impl Repository {
-    pub fn new(cache: &Path, repository: &str) -> Self {
+    pub(super) fn new(cache: &Path, repository: &str) -> Self {
         let name = folder_name(repository);
         Repository {
             folder: cache.join(&name),
@@ -41,12 +41,12 @@ impl Repository {
         }
     }
 
-    pub fn folder(&self) -> &Path {
+    pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The commit that a revision was last seen at.
-    pub fn commit(&self, revision: &str) -> Option<String> {
+    /// The commit of a revision when it was last looked up.
+    pub(super) fn commit(&self, revision: &str) -> Option<String> {
         if is_commit(revision) {
             return Some(revision.to_owned());
         }
@@ -56,16 +56,16 @@ impl Repository {
         Some(text.trim().to_owned()).filter(|commit| is_commit(commit))
     }
 
-    pub fn snapshot(&self, commit: &str) -> PathBuf {
+    pub(super) fn snapshot(&self, commit: &str) -> PathBuf {
         self.folder.join("snapshots").join(commit)
     }
 
-    pub fn blob(&self, digest: &Digest) -> PathBuf {
+    pub(super) fn blob(&self, digest: &Digest) -> PathBuf {
         self.folder.join("blobs").join(digest.as_str())
     }
 
     /// Whether the commit is known to have no such file.
-    pub fn is_absent(&self, commit: &str, file: &str) -> bool {
+    pub(super) fn is_absent(&self, commit: &str, file: &str) -> bool {
         self.absence(commit, file).is_file()
     }
 
@@ -73,15 +73,15 @@ impl Repository {
         self.folder.join(".no_exist").join(commit).join(file)
     }
 
-    pub fn mark_absent(&self, commit: &str, file: &str) -> Result<(), HubError> {
+    pub(super) fn mark_absent(&self, commit: &str, file: &str) -> Result<(), HubError> {
         let path = self.absence(commit, file);
         create_parent(&path)?;
         File::create(&path).map_err(HubError::disk(&path))?;
         Ok(())
     }
 
-    /// Writes down which commit a branch or tag is at.
-    pub fn set_commit(&self, revision: &str, commit: &str) -> Result<(), HubError> {
+    /// Records the commit of a branch or tag.
+    pub(super) fn set_commit(&self, revision: &str, commit: &str) -> Result<(), HubError> {
         if revision == commit || self.commit(revision).as_deref() == Some(commit) {
             return Ok(());
         }
@@ -90,8 +90,9 @@ impl Repository {
         replace(&path, |temporary| fs::write(temporary, commit))
     }
 
-    /// Makes the snapshot's file the blob: a relative link, or a copy where links cannot be made.
-    pub fn link(&self, commit: &str, file: &str, digest: &Digest) -> Result<(), HubError> {
+    /// Links the snapshot's file to the blob: a relative link, or a copy where links are not
+    /// possible.
+    pub(super) fn link(&self, commit: &str, file: &str, digest: &Digest) -> Result<(), HubError> {
         let path = self.snapshot(commit).join(file);
         let up = "../".repeat(2 + file.matches('/').count());
         let target = PathBuf::from(format!("{up}blobs/{}", digest.as_str()));
@@ -108,39 +109,19 @@ impl Repository {
         })
     }
 
-    /// Waits until nobody else fetches this blob. The lock is held until the file is dropped.
-    pub fn lock(&self, digest: &Digest) -> Result<File, HubError> {
-        lock(&self.locks.join(format!("{}.lock", digest.as_str())))
+    /// Waits until no other process downloads this blob. The lock is held until the file is
+    /// dropped.
+    pub(super) fn lock(&self, digest: &Digest) -> Result<File, HubError> {
+        let path = self.locks.join(format!("{}.lock", digest.as_str()));
+        Ok(crate::cache::lock(&path)?)
     }
 
     /// Removes the repository with all its revisions.
-    pub fn remove(&self) -> Result<(), HubError> {
+    pub(super) fn remove(&self) -> Result<(), HubError> {
         for folder in [&self.folder, &self.locks] {
             remove_folder(folder)?;
         }
         Ok(())
-    }
-}
-
-/// Waits for an exclusive lock on a file of this name.
-pub(super) fn lock(path: &Path) -> Result<File, HubError> {
-    create_parent(path)?;
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(HubError::disk(path))?;
-    let locked = match file.try_lock() {
-        Err(TryLockError::WouldBlock) => file.lock(),
-        Err(TryLockError::Error(e)) => Err(e),
-        Ok(()) => Ok(()),
-    };
-    match locked {
-        // Some network file systems have no locks. Without one the work may be done twice; what is
-        // placed is complete all the same.
-        Err(e) if e.kind() != io::ErrorKind::Unsupported => Err(HubError::disk(path)(e)),
-        _ => Ok(file),
     }
 }
 
@@ -149,26 +130,26 @@ pub(super) fn create_parent(path: &Path) -> Result<(), HubError> {
     fs::create_dir_all(parent).map_err(HubError::disk(parent))
 }
 
-/// Removes a folder, where there is one. A link to a folder is somebody's own arrangement.
+/// Removes a folder if it exists. A link to a folder is left alone: the user made it.
 pub(super) fn remove_folder(folder: &Path) -> Result<(), HubError> {
     match fs::symlink_metadata(folder) {
         Ok(found) if found.is_dir() => fs::remove_dir_all(folder).map_err(HubError::disk(folder)),
         Ok(_) => Err(HubError::disk(folder)(io::Error::other(
-            "is not a folder; left as it is",
+            "is not a folder; not removed",
         ))),
         Err(_) => Ok(()),
     }
 }
 
-/// Makes something beside `path` and renames it there, so that it is there whole or not at all.
+/// Creates a file next to `path` and renames it, so that `path` appears whole or not at all.
 fn replace(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), HubError> {
-    // No other thread's name and no other process's.
+    // A name that no other thread or process uses.
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}-{count}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
-    // Left by a process of the same number that was killed.
+    // Left behind by a killed process with the same id.
     let _ = fs::remove_file(&temporary);
     let made = make(&temporary).and_then(|()| fs::rename(&temporary, path));
     made.map_err(|source| {

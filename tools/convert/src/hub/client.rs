@@ -1,4 +1,4 @@
-//! Requests to the hub: redirects, refusals, and when to try again.
+//! Requests to the hub: redirects, errors and retries.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use ureq::{Agent, Body};
 use super::{HubError, Settings};
 
 const MAX_REDIRECTS: usize = 10;
-/// Listings of models take some kilobytes.
+/// Listings of models take a few kilobytes.
 const MAX_JSON: u64 = 16 << 20;
-/// A connection that says nothing for so long is broken.
+/// A connection that is silent for this long is broken.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// Speaks to one endpoint.
+/// A client of one endpoint.
 pub(super) struct Client {
     agent: Agent,
     endpoint: String,
@@ -24,22 +24,22 @@ pub(super) struct Client {
     longest_pause: Duration,
 }
 
-/// A successful answer.
+/// A successful response.
 pub(super) struct Answer {
     pub response: Response<Body>,
-    /// What the hub itself, before any redirect to a store, calls the content: `X-Linked-Etag`, or
+    /// The hub's own name of the content, from before any redirect to a store: `X-Linked-Etag`, or
     /// `ETag` where there is none.
     pub etag: Option<String>,
 }
 
 impl Client {
-    pub fn new(settings: &Settings) -> Client {
+    pub(super) fn new(settings: &Settings) -> Client {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("lanerank/", env!("CARGO_PKG_VERSION")))
-            // Lengths and digests are those of the plain bytes.
+            // Lengths and digests refer to the uncompressed bytes.
             .accept_encoding("identity")
             .timeout_connect(Some(SILENCE))
             .timeout_recv_response(Some(SILENCE))
@@ -55,13 +55,13 @@ impl Client {
         }
     }
 
-    /// The address of something at the endpoint.
-    pub fn url(&self, path: &str) -> String {
+    /// The URL of a path at the endpoint.
+    pub(super) fn url(&self, path: &str) -> String {
         format!("{}/{path}", self.endpoint)
     }
 
-    /// A JSON document, and the address of its next page where there is one.
-    pub fn json(&self, url: &str) -> Result<(Vec<u8>, Option<String>), HubError> {
+    /// A JSON document, and the URL of its next page if there is one.
+    pub(super) fn json(&self, url: &str) -> Result<(Vec<u8>, Option<String>), HubError> {
         let mut retry = self.retry();
         loop {
             let got = self.get(url, 0).and_then(|answer| {
@@ -77,9 +77,9 @@ impl Client {
         }
     }
 
-    /// One attempt to get the content from byte `start` on. Redirects are followed; the token goes
-    /// to the endpoint's own origin only.
-    pub fn get(&self, url: &str, start: u64) -> Result<Answer, HubError> {
+    /// One attempt to get the content from byte `start`. Follows redirects; the token is sent only
+    /// to the endpoint's own origin.
+    pub(super) fn get(&self, url: &str, start: u64) -> Result<Answer, HubError> {
         let mut at = url.to_owned();
         let mut etag = None;
         for _ in 0..=MAX_REDIRECTS {
@@ -96,7 +96,7 @@ impl Client {
             let headers = response.headers();
             if origin(&at) == origin(&self.endpoint) {
                 etag = text(headers, "x-linked-etag").or(etag);
-                // A redirect's own ETag is that of the redirect.
+                // The ETag of a redirect is that of the redirect itself.
                 if response.status().is_success() {
                     etag = etag.or_else(|| text(headers, "etag"));
                 }
@@ -110,10 +110,10 @@ impl Client {
                 _ => return Err(refusal(url, status.as_u16(), headers)),
             }
         }
-        Err(protocol(url, "redirects without end"))
+        Err(protocol(url, "too many redirects"))
     }
 
-    pub fn retry(&self) -> Retry<'_> {
+    pub(super) fn retry(&self) -> Retry<'_> {
         Retry {
             client: self,
             failures: 0,
@@ -121,15 +121,15 @@ impl Client {
     }
 }
 
-/// Counts failures in a row.
+/// Counts consecutive failures.
 pub(super) struct Retry<'a> {
     client: &'a Client,
     failures: u32,
 }
 
 impl Retry<'_> {
-    /// Waits where another attempt makes sense; else gives the error back.
-    pub fn after(&mut self, error: HubError) -> Result<(), HubError> {
+    /// Waits if a retry makes sense; otherwise returns the error.
+    pub(super) fn after(&mut self, error: HubError) -> Result<(), HubError> {
         self.failures += 1;
         if !error.is_transient() || self.failures >= self.client.attempts {
             return Err(error);
@@ -146,20 +146,20 @@ impl Retry<'_> {
         Ok(())
     }
 
-    /// Something was achieved since the last failure.
-    pub fn progressed(&mut self) {
+    /// Resets the count: there was progress since the last failure.
+    pub(super) fn progressed(&mut self) {
         self.failures = 0;
     }
 }
 
-/// Scheme, host and port of an address.
+/// Scheme, host and port of a URL.
 fn origin(url: &str) -> &str {
     let authority = url.find("://").map_or(0, |at| at + 3);
     let end = url[authority..].find(['/', '?', '#']);
     end.map_or(url, |end| &url[..authority + end])
 }
 
-/// Where a redirect leads.
+/// The target of a redirect.
 fn redirect(url: &str, from: &str, location: &str) -> Result<String, HubError> {
     let secure = from.starts_with("https://");
     match location {
@@ -190,12 +190,12 @@ fn refusal(url: &str, status: u16, headers: &HeaderMap) -> HubError {
     }
 }
 
-/// Seconds, as the hub gives them; of the other form, a date, nothing is known.
+/// The header in seconds, as the hub sends it. Its other form, a date, is ignored.
 fn retry_after(value: &str) -> Option<Duration> {
     value.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// The address that a paged listing's `Link` header calls next.
+/// The URL marked `next` in the `Link` header of a paged listing.
 fn next_page(headers: &HeaderMap) -> Option<String> {
     let links = text(headers, LINK.as_str())?;
     let next = links

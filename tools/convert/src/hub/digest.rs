@@ -1,4 +1,4 @@
-//! The two digests that the hub names content by.
+//! The two digests by which the hub names content.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,19 +9,19 @@ use sha2::{Digest as _, Sha256};
 
 const CHUNK: usize = 1 << 16;
 
-/// The name of a file's content: what the hub gives as its etag, and what the cache calls the blob.
+/// The name of a file's content: the hub's etag, and the name of the blob in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Digest {
-    /// Of large files: SHA-256.
+    /// SHA-256, for large files.
     Sha256(String),
-    /// Of small ones: git's object id, SHA-1 of a header with the length, then the content.
+    /// Git's object id, for small files: SHA-1 of a header with the length, then the content.
     Git(String),
 }
 
 impl Digest {
-    /// Reads an object id, or an etag with its quotes. Anything but 64 or 40 lower-case hexadecimal
-    /// digits is none.
-    pub fn parse(text: &str) -> Option<Digest> {
+    /// Parses an object id, or an etag in quotes. Only 64 or 40 lower-case hexadecimal digits are
+    /// valid.
+    pub(super) fn parse(text: &str) -> Option<Digest> {
         let text = text.strip_prefix("W/").unwrap_or(text).trim_matches('"');
         let is_digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         match text.len() {
@@ -31,15 +31,15 @@ impl Digest {
         }
     }
 
-    /// Its hexadecimal digits.
-    pub fn as_str(&self) -> &str {
+    /// The hexadecimal digits.
+    pub(super) fn as_str(&self) -> &str {
         match self {
             Digest::Sha256(text) | Digest::Git(text) => text,
         }
     }
 
-    /// The digest of the same kind of a file's content.
-    pub fn same_kind_of(&self, path: &Path) -> io::Result<Digest> {
+    /// The digest of a file's content, of the same kind.
+    pub(super) fn same_kind_of(&self, path: &Path) -> io::Result<Digest> {
         match self {
             Digest::Sha256(_) => Ok(Digest::Sha256(sha256_of(path)?)),
             Digest::Git(_) => {

@@ -1,4 +1,4 @@
-//! One file from the hub into the cache.
+//! Downloads one file from the hub to the cache.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -13,7 +13,7 @@ use super::digest::Digest;
 
 const CHUNK: usize = 1 << 16;
 
-/// A file as the hub lists it.
+/// A file in the hub's listing.
 #[derive(Debug, Clone)]
 pub(super) struct Listed {
     pub path: String,
@@ -21,7 +21,8 @@ pub(super) struct Listed {
     pub digest: Digest,
 }
 
-/// Sees to it that the cache holds the file's blob; `progress` is given the bytes that are there.
+/// Makes sure that the cache holds the file's blob. Calls `progress` with the number of bytes so
+/// far.
 pub(super) fn fetch(
     client: &Client,
     url: &str,
@@ -33,7 +34,7 @@ pub(super) fn fetch(
     if !is_whole(&blob, file) {
         create_parent(&blob)?;
         let _lock = repository.lock(&file.digest)?;
-        // Another process may have fetched it while this one waited.
+        // Another process may have downloaded it meanwhile.
         if !is_whole(&blob, file) {
             let part = Part::open(&blob)?;
             fetch_part(client, url, file, part, progress)?;
@@ -43,7 +44,7 @@ pub(super) fn fetch(
     Ok(())
 }
 
-/// Whether the blob is there, with the content that its name promises.
+/// Whether the blob exists and has the content that its name promises.
 fn is_whole(blob: &Path, file: &Listed) -> bool {
     fs::metadata(blob).is_ok_and(|found| found.is_file() && found.len() == file.size)
         && file
@@ -52,7 +53,7 @@ fn is_whole(blob: &Path, file: &Listed) -> bool {
             .is_ok_and(|found| found == file.digest)
 }
 
-/// What there is of a blob so far, in a file that a later run takes up again.
+/// A partial download in a file, which a later run resumes.
 struct Part {
     blob: PathBuf,
     path: PathBuf,
@@ -94,7 +95,7 @@ impl Part {
         Ok(())
     }
 
-    /// Checks the content and gives it its name.
+    /// Checks the content and renames the file to its digest.
     fn finish(&mut self, url: &str, file: &Listed) -> Result<(), HubError> {
         let disk = |e| HubError::disk(&self.path)(e);
         self.file.sync_all().map_err(disk)?;
@@ -111,7 +112,7 @@ impl Part {
     }
 }
 
-/// Attempts until the file is complete, each going on where the one before ended.
+/// Retries until the file is complete. Each attempt resumes the one before.
 fn fetch_part(
     client: &Client,
     url: &str,
@@ -125,8 +126,8 @@ fn fetch_part(
         let done =
             receive(client, url, file, &mut part, progress).and_then(|()| part.finish(url, file));
         let Err(error) = done else { return Ok(()) };
-        // A server that breaks off every connection still gets there if each brings some more; one
-        // that starts over or sends rubbish does not count as getting on.
+        // A server that breaks every connection still gets there if each attempt adds bytes.
+        // Starting over or sending garbage is no progress.
         if part.len > furthest {
             furthest = part.len;
             retry.progressed();
@@ -135,7 +136,7 @@ fn fetch_part(
     }
 }
 
-/// One attempt to receive what is missing.
+/// One attempt to receive the missing bytes.
 fn receive(
     client: &Client,
     url: &str,
@@ -150,7 +151,7 @@ fn receive(
         return Ok(());
     }
     let answer = request(client, url, file, part)?;
-    // One byte more than is right, to see that it is too much.
+    // One byte more than allowed, to detect a body that is too long.
     let left = (file.size - part.len).saturating_add(1);
     let mut body = answer.response.into_body().into_reader().take(left);
     let mut buffer = vec![0; CHUNK];
@@ -158,7 +159,7 @@ fn receive(
         progress(part.len.min(file.size));
         let read = body.read(&mut buffer).map_err(|e| HubError::Network {
             url: url.to_owned(),
-            reason: format!("broke off after {} of {} bytes: {e}", part.len, file.size),
+            reason: format!("broke after {} of {} bytes: {e}", part.len, file.size),
         })?;
         if read == 0 {
             break;
@@ -180,10 +181,10 @@ fn receive(
     }
 }
 
-/// Asks for what is missing; the answer's body goes on where the part ends.
+/// Requests the missing bytes. The body of the response continues the partial file.
 fn request(client: &Client, url: &str, file: &Listed, part: &mut Part) -> Result<Answer, HubError> {
     let answer = match client.get(url, part.len) {
-        // What is there cannot be gone on with.
+        // The partial file cannot be resumed.
         Err(HubError::Status { status: 416, .. }) => {
             part.restart()?;
             client.get(url, 0)?
@@ -199,14 +200,14 @@ fn request(client: &Client, url: &str, file: &Listed, part: &mut Part) -> Result
     }
     if part.len > 0 && !continues_at(&answer.response, part.len) {
         if answer.response.status() == 206 {
-            return Err(protocol(url, "another range than was asked for"));
+            return Err(protocol(url, "not the requested range"));
         }
         part.restart()?;
     }
     Ok(answer)
 }
 
-/// Whether the answer is the rest from byte `start` on.
+/// Whether the response is the rest from byte `start` on.
 fn continues_at<T>(response: &ureq::http::Response<T>, start: u64) -> bool {
     let range = response.headers().get(CONTENT_RANGE);
     let range = range.and_then(|value| value.to_str().ok());

@@ -1,26 +1,27 @@
-//! What can go wrong between a model's name and its files.
+//! Errors of finding and downloading models.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::cache::CacheError;
 use crate::error::Error;
 use crate::import::ImportError;
 
-/// Why a model could not be had from the hub or its cache. Addresses are the hub's own, never the
-/// signed ones it redirects to.
+/// Why a model could not be taken from the hub or its cache. URLs are the hub's own, never the
+/// signed ones that it redirects to.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum HubError {
     /// Neither a registered id nor `org/name[@revision]`.
     Id {
-        /// What was given.
+        /// The name.
         id: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// An environment variable has a value that cannot be used.
+    /// An environment variable has an invalid value.
     Setting {
         /// The variable.
         name: &'static str,
@@ -32,66 +33,66 @@ pub enum HubError {
         /// The model.
         model: String,
     },
-    /// 401: no token, or one the hub does not know. The hub also answers so for a repository that
-    /// does not exist.
+    /// 401: no token, or an unknown one. The hub gives the same answer for a repository that does
+    /// not exist.
     Unauthorized {
-        /// The address.
+        /// The URL.
         url: String,
     },
-    /// 403: the token's owner may not read this, as with a gated model whose terms were not accepted.
+    /// 403: the token gives no access, for example to a gated model whose terms were not accepted.
     Forbidden {
-        /// The address.
+        /// The URL.
         url: String,
     },
     /// 404: no such repository, revision or file.
     NotFound {
-        /// The address.
+        /// The URL.
         url: String,
-        /// The hub's own word for what is missing, where it has one.
+        /// The hub's error code, if it sent one.
         code: Option<String>,
     },
-    /// 429, also after waiting.
+    /// 429, even after retries.
     TooManyRequests {
-        /// The address.
+        /// The URL.
         url: String,
-        /// How long the hub asks to wait.
+        /// The wait that the hub asks for.
         retry_after: Option<Duration>,
     },
-    /// Any other answer that is not a success, 5xx also after several attempts.
+    /// Any other status that is not a success; 5xx only after retries.
     Status {
-        /// The address.
+        /// The URL.
         url: String,
-        /// The answer's status.
+        /// The status.
         status: u16,
     },
-    /// No connection, or one that broke.
+    /// The connection failed or broke.
     Network {
-        /// The address.
+        /// The URL.
         url: String,
-        /// What the connection said.
+        /// The reason.
         reason: String,
     },
-    /// A body ended early, again and again.
+    /// A body ended early, even after retries.
     Truncated {
-        /// The address.
+        /// The URL.
         url: String,
-        /// Bytes that came.
+        /// Bytes received.
         received: u64,
-        /// Bytes that were announced.
+        /// Bytes announced.
         expected: u64,
     },
-    /// A body is not the one that the hub announced.
+    /// A body does not have the announced digest.
     Corrupt {
-        /// The address.
+        /// The URL.
         url: String,
-        /// The digest announced.
+        /// The announced digest.
         expected: String,
-        /// The digest of what came.
+        /// The digest of the received body.
         received: String,
     },
-    /// An answer that a hub does not give.
+    /// An invalid answer.
     Protocol {
-        /// The address.
+        /// The URL.
         url: String,
         /// What is wrong with it.
         reason: String,
@@ -110,9 +111,9 @@ pub enum HubError {
         /// What the operating system said.
         source: io::Error,
     },
-    /// The files are not those of a model that lanerank runs.
+    /// The files are not a model that lanerank runs.
     Import(ImportError),
-    /// The model could not be converted, or the result not be written.
+    /// The model could not be converted, or the file not be written.
     Library(Box<Error>),
 }
 
@@ -125,7 +126,7 @@ impl HubError {
         }
     }
 
-    /// Whether another attempt may do better.
+    /// Whether a retry may succeed.
     pub(super) fn is_transient(&self) -> bool {
         match self {
             HubError::Network { .. }
@@ -168,7 +169,7 @@ impl fmt::Display for HubError {
                 ),
                 None => write!(f, "{url}: 429, too many requests; try again later"),
             },
-            HubError::Status { url, status } => write!(f, "{url}: the hub answered {status}"),
+            HubError::Status { url, status } => write!(f, "{url}: the hub returned {status}"),
             HubError::Network { url, reason } => write!(f, "{url}: {reason}"),
             HubError::Truncated {
                 url,
@@ -179,10 +180,7 @@ impl fmt::Display for HubError {
                 url,
                 expected,
                 received,
-            } => write!(
-                f,
-                "{url}: came with digest {received} instead of {expected}"
-            ),
+            } => write!(f, "{url}: received digest {received} instead of {expected}"),
             HubError::Protocol { url, reason } => write!(f, "{url}: {reason}"),
             HubError::NoModel { model, reason } => write!(f, "{model}: {reason}"),
             HubError::Disk { path, source } => write!(f, "{}: {source}", path.display()),
@@ -206,6 +204,16 @@ impl std::error::Error for HubError {
 impl From<ImportError> for HubError {
     fn from(e: ImportError) -> Self {
         HubError::Import(e)
+    }
+}
+
+impl From<CacheError> for HubError {
+    fn from(e: CacheError) -> Self {
+        match e {
+            CacheError::Disk { path, source } => HubError::Disk { path, source },
+            CacheError::Import(e) => HubError::Import(e),
+            CacheError::Convert(e) => HubError::Library(Box::new(e)),
+        }
     }
 }
 

@@ -1,9 +1,9 @@
-//! Which of a repository's files make a model.
+//! Selects the files of a repository that make up a model.
 
 use std::fs;
 use std::path::Path;
 
-/// What the converter reads beside the weights, where it is there.
+/// Files that the converter reads in addition to the weights, if they exist.
 const SIDE_FILES: [&str; 9] = [
     "config.json",
     "tokenizer.json",
@@ -16,7 +16,7 @@ const SIDE_FILES: [&str; 9] = [
     "1_Pooling/config.json",
 ];
 
-/// Weights, the best source first.
+/// Weights, in order of preference.
 const WEIGHTS: [&str; 5] = [
     "model.safetensors",
     "model.safetensors.index.json",
@@ -25,10 +25,10 @@ const WEIGHTS: [&str; 5] = [
     "model.onnx",
 ];
 
-/// Of a repository's paths those that make the model.
+/// Selects the files of a model from a repository's paths.
 ///
 /// # Errors
-/// Says what is missing.
+/// Names the missing file.
 pub(super) fn select(paths: &[String]) -> Result<Vec<String>, String> {
     let has = |name: &str| paths.iter().any(|path| path == name);
     if !has("config.json") {
@@ -53,7 +53,7 @@ pub(super) fn select(paths: &[String]) -> Result<Vec<String>, String> {
 
 /// The files `model-00001-of-0000N.safetensors`, all N of them.
 fn shards(paths: &[String]) -> Result<Vec<String>, String> {
-    // Nothing but digits: what is selected becomes a path in the cache.
+    // Only digits: a selected name becomes a path in the cache.
     let count = |path: &str| -> Option<usize> {
         let name = path.strip_prefix("model-")?.strip_suffix(".safetensors")?;
         let (number, all) = name.split_once("-of-")?;
@@ -82,17 +82,15 @@ pub(super) fn absent(paths: &[String]) -> impl Iterator<Item = &'static str> {
         .filter(|name| !paths.iter().any(|path| path == name))
 }
 
-/// The paths of the files in a folder and its subfolders. A link that leads nowhere is no file.
+/// The paths of the files in a folder and its subfolders. Broken links are skipped.
 pub(super) fn list(folder: &Path) -> Vec<String> {
     let mut paths = Vec::new();
     for (name, path) in entries(folder) {
-        match path.is_dir() {
-            true => {
-                let files = entries(&path).filter(|(_, path)| path.is_file());
-                paths.extend(files.map(|(file, _)| format!("{name}/{file}")));
-            }
-            false if path.is_file() => paths.push(name),
-            false => {}
+        if path.is_dir() {
+            let files = entries(&path).filter(|(_, path)| path.is_file());
+            paths.extend(files.map(|(file, _)| format!("{name}/{file}")));
+        } else if path.is_file() {
+            paths.push(name);
         }
     }
     paths.sort();

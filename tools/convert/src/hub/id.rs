@@ -37,12 +37,12 @@ impl ModelId {
         &self.revision
     }
 
-    /// The registry's entry, where the model was named by its id there.
+    /// The registry's entry, if the model was named by its id.
     pub fn registered(&self) -> Option<&'static Registered> {
         self.registered
     }
 
-    /// Names under which the repository may be cached: its own, then the one it had before.
+    /// Names under which the repository may be cached: its current name, then its former one.
     pub(super) fn repositories(&self) -> impl Iterator<Item = &str> {
         let former = self.registered.and_then(|entry| entry.former_repository);
         [self.repository.as_str()].into_iter().chain(former)
@@ -99,8 +99,8 @@ impl FromStr for ModelId {
     }
 }
 
-/// The hub's rule for users and repositories. It keeps names usable as parts of a path: no `..`, and
-/// no `--`, which separates the two in the cache.
+/// The hub's rule for users and repositories. It keeps names safe as parts of a path: no `..`, and
+/// no `--`, which separates the two parts in the cache.
 fn is_part(part: &str) -> bool {
     let ends = |c| part.starts_with(c) || part.ends_with(c);
     (1..=MAX_PART).contains(&part.len())
@@ -113,7 +113,7 @@ fn is_part(part: &str) -> bool {
         && !part.contains("..")
 }
 
-/// What git allows and a path inside `refs/` can hold.
+/// What git allows and what a path inside `refs/` can hold.
 fn is_revision(revision: &str) -> bool {
     let is_component = |part: &str| {
         !part.is_empty()

@@ -1,10 +1,10 @@
 //! Models by name, from the Hugging Face hub and its cache.
 //!
-//! The cache is the one that `huggingface_hub` in Python uses, found by the same environment
-//! variables ([`Settings`]) and filled in the same layout: what either has fetched, the other uses.
-//! Nothing is asked of the network but by [`Hub::pull`], and by [`Hub::get`] where the cache lacks the
-//! model. Downloads resume, are checked against the digests that the hub lists, and appear in the
-//! cache whole or not at all; a lock makes a second process wait instead of fetching as well.
+//! The cache is the one of Python's `huggingface_hub`: the same environment variables
+//! ([`Settings`]), the same layout, and each uses what the other has downloaded. Only [`Hub::pull`]
+//! uses the network, and [`Hub::get`] for a model that is not in the cache. Downloads resume, are
+//! checked against the digests in the hub's listing, and appear in the cache whole or not at all. A
+//! lock makes a second process wait instead of downloading too.
 //!
 //! ```no_run
 //! use lanerank_convert::convert::WeightDtype;
@@ -42,21 +42,21 @@ use client::{Client, protocol};
 use digest::Digest;
 use download::Listed;
 
-/// Pages of a repository's listing that are read; a page has a thousand files.
+/// Most pages of a repository's listing. A page has a thousand files.
 const MAX_PAGES: usize = 20;
 
-/// How far a download is.
+/// Progress of a download.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress<'a> {
-    /// The file that is on its way.
+    /// The current file.
     pub file: &'a str,
-    /// Bytes of all files that are there.
+    /// Bytes of all files so far.
     pub done: u64,
     /// Bytes of all files.
     pub total: u64,
 }
 
-/// A model's files as the cache has them.
+/// A model's files in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     repository: String,
@@ -76,7 +76,7 @@ impl Snapshot {
         &self.commit
     }
 
-    /// Paths of the files that make the model, within the folder.
+    /// Paths within the folder of the files that make up the model.
     pub fn files(&self) -> &[String] {
         &self.files
     }
@@ -92,7 +92,7 @@ impl Snapshot {
             });
             let digest = match blob {
                 Some(digest) => digest.as_str().to_owned(),
-                // A copy, as the hub's cache has them where links cannot be made.
+                // A copy: the cache has one where links are not possible.
                 None => digest::sha256_of(&path).map_err(HubError::disk(&path))?,
             };
             list.push_str(&format!("{digest} {file}\n"));
@@ -101,14 +101,14 @@ impl Snapshot {
     }
 }
 
-/// The hub, its cache, and our cache of converted models.
+/// The hub, its cache, and the cache of converted files.
 pub struct Hub {
     settings: Settings,
     client: Client,
 }
 
 impl Hub {
-    /// As the environment says.
+    /// The hub with the settings of the environment.
     ///
     /// # Errors
     /// [`HubError::Setting`].
@@ -116,7 +116,7 @@ impl Hub {
         Ok(Hub::new(Settings::from_env()?))
     }
 
-    /// With these settings.
+    /// The hub with these settings.
     pub fn new(settings: Settings) -> Hub {
         Hub {
             client: Client::new(&settings),
@@ -129,7 +129,7 @@ impl Hub {
         &self.settings
     }
 
-    /// The model as the cache has it, where it has all of it. Never asks the network.
+    /// The model in the cache, if all of it is there. Never uses the network.
     pub fn find(&self, id: &ModelId) -> Option<Snapshot> {
         id.repositories().find_map(|name| {
             let repository = Repository::new(&self.settings.cache, name);
@@ -138,8 +138,8 @@ impl Hub {
             let paths = files::list(&folder);
             let files = files::select(&paths).ok()?;
             let has = |name: &str| paths.iter().any(|path| path == name);
-            // Only half there: without the first, capitals would be guessed; without the second, how
-            // to pool.
+            // An incomplete snapshot would be misread: without the first file we would guess the
+            // case, without the second the pooling.
             let known = |name: &str| has(name) || repository.is_absent(&commit, name);
             let whole = (has("tokenizer.json") || known("tokenizer_config.json"))
                 && (!has("modules.json") || known("1_Pooling/config.json"));
@@ -152,7 +152,7 @@ impl Hub {
         })
     }
 
-    /// The model from the cache, else from the hub.
+    /// The model from the cache, otherwise from the hub.
     ///
     /// # Errors
     /// As [`Hub::pull`].
@@ -167,12 +167,13 @@ impl Hub {
         }
     }
 
-    /// Brings the cache to what the hub has: asks which commit the revision is at, verifies what is
-    /// there and fetches what is missing. Where `HF_HUB_OFFLINE` is set, the cache has to do.
+    /// Updates the cache from the hub: asks for the commit of the revision, verifies the files in
+    /// the cache and downloads those that are missing. With `HF_HUB_OFFLINE` set, takes the model
+    /// from the cache.
     ///
     /// # Errors
-    /// What the hub, the connection or the disk says. What was fetched by then is gone on with next
-    /// time; a revision that was complete before stays usable.
+    /// Errors of the hub, the connection or the disk. Partial downloads are resumed next time, and
+    /// a revision that was complete before stays usable.
     pub fn pull(
         &self,
         id: &ModelId,
@@ -201,7 +202,7 @@ impl Hub {
         for name in files::absent(&paths) {
             repository.mark_absent(&commit, name)?;
         }
-        // Last, so that a branch never points to a snapshot that is not whole.
+        // Last, so that a branch always points to a complete snapshot.
         repository.set_commit(id.revision(), &commit)?;
         Ok(Snapshot {
             repository: id.repository().to_owned(),
@@ -211,7 +212,7 @@ impl Hub {
         })
     }
 
-    /// Fetches what the cache lacks of these files, and links all of them into the snapshot.
+    /// Downloads the files that the cache lacks, and links all files into the snapshot.
     fn fetch(
         &self,
         id: &ModelId,
@@ -240,7 +241,7 @@ impl Hub {
         Ok(())
     }
 
-    /// The commit that the hub has for the model's revision.
+    /// The hub's commit of the model's revision.
     fn commit(&self, id: &ModelId) -> Result<String, HubError> {
         if cache::is_commit(id.revision()) {
             return Ok(id.revision().to_owned());
@@ -256,9 +257,10 @@ impl Hub {
         ));
         let (bytes, _) = self.client.json(&url)?;
         let Revision { sha } = parse(&url, &bytes)?;
-        match cache::is_commit(&sha) {
-            true => Ok(sha),
-            false => Err(protocol(&url, "sha is not a commit")),
+        if cache::is_commit(&sha) {
+            Ok(sha)
+        } else {
+            Err(protocol(&url, "sha is not a commit"))
         }
     }
 
@@ -280,7 +282,7 @@ impl Hub {
             next = more;
         }
         let url = self.client.url(&first);
-        Err(protocol(&url, "more files than any model has"))
+        Err(protocol(&url, "too many files"))
     }
 }
 
@@ -322,7 +324,7 @@ fn parse<'a, T: Deserialize<'a>>(url: &str, bytes: &'a [u8]) -> Result<T, HubErr
     serde_json::from_slice(bytes).map_err(|e| protocol(url, &e.to_string()))
 }
 
-/// Compares the listing of a registered model with what is known of it.
+/// Checks the listing of a registered model against the registry.
 fn check_known(id: &ModelId, files: &[&Listed]) -> Result<(), HubError> {
     let Some(entry) = id
         .registered()

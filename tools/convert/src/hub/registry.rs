@@ -1,12 +1,12 @@
-//! The models that have a name of their own: FlashRank's names, with where they come from.
+//! The registered models: FlashRank's names, and their repositories.
 //!
-//! Each entry names the repository in which the model's author published it, not a re-upload. The
-//! figures are those of the models' pages on the hub (`cross-encoder/ms-marco-*`, table
-//! "Performance"): nDCG@10 on TREC Deep Learning 2019 and MRR@10 on the MS MARCO development set, of
-//! the f32 originals. Digests and commits stand here only where they were seen in public; what is
-//! `None` is checked against what the hub itself announces.
+//! Each entry names the repository of the model's author, not a re-upload. The figures are from the
+//! models' pages on the hub (`cross-encoder/ms-marco-*`, table "Performance"): nDCG@10 on TREC Deep
+//! Learning 2019 and MRR@10 on the MS MARCO development set, for the f32 originals. Digests and
+//! commits are given only where they were seen in public. `None` means: checked against the hub's
+//! own listing.
 
-/// A file whose content is known beforehand.
+/// A file with known content.
 #[derive(Debug, PartialEq, Eq)]
 pub struct KnownFile {
     /// Its path in the repository.
@@ -29,19 +29,19 @@ pub struct Quality {
 /// A registered model.
 #[derive(Debug, PartialEq)]
 pub struct Registered {
-    /// What it is called here.
+    /// The model's id.
     pub id: &'static str,
     /// `org/name` on the hub.
     pub repository: &'static str,
-    /// The repository's name before it was renamed; the hub redirects, old caches have it.
+    /// The repository's former name. The hub redirects it, and old caches use it.
     pub former_repository: Option<&'static str>,
-    /// The commit, or `main` where none is pinned.
+    /// The commit, or `main` if none is pinned.
     pub revision: &'static str,
-    /// Files that are known beforehand, the weights first.
+    /// Files with known content, the weights first.
     pub files: &'static [KnownFile],
     /// SPDX name of the weights' licence.
     pub license: &'static str,
-    /// Languages, for people.
+    /// Languages, for display.
     pub languages: &'static str,
     /// Published figures, where there are any.
     pub quality: Option<Quality>,
@@ -142,7 +142,7 @@ pub static MODELS: [Registered; 7] = [
     },
 ];
 
-/// The model of this id.
+/// The model with this id.
 pub fn find(id: &str) -> Option<&'static Registered> {
     MODELS.iter().find(|model| model.id == id)
 }

@@ -1,4 +1,4 @@
-//! Where models are looked for and fetched from: the environment variables of `huggingface_hub`.
+//! Settings of the hub and its cache, from the environment variables of `huggingface_hub`.
 
 use std::env;
 use std::fs;
@@ -12,32 +12,33 @@ const ENDPOINT: &str = "https://huggingface.co";
 /// Tokens have some 40 characters.
 const MAX_TOKEN: usize = 4096;
 
-/// Choices for a [`Hub`](super::Hub).
+/// Settings of a [`Hub`](super::Hub).
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Settings {
-    /// The hub's cache, in the layout of `huggingface_hub`. `HF_HUB_CACHE`; else `hub` in `HF_HOME`,
-    /// which is else `huggingface` in `XDG_CACHE_HOME` or `~/.cache`.
+    /// The hub's cache, in the layout of `huggingface_hub`. `HF_HUB_CACHE`; default `hub` in
+    /// `HF_HOME`, which defaults to `huggingface` in `XDG_CACHE_HOME` or `~/.cache`.
     pub cache: PathBuf,
-    /// Converted model files. `LANERANK_CACHE`; else `lanerank` in `XDG_CACHE_HOME` or `~/.cache`.
+    /// Converted model files. `LANERANK_CACHE`; default `lanerank` in `XDG_CACHE_HOME` or
+    /// `~/.cache`.
     pub converted: PathBuf,
-    /// The hub or a mirror of it. `HF_ENDPOINT`.
+    /// The hub or a mirror. `HF_ENDPOINT`.
     pub endpoint: String,
-    /// Sent to the endpoint and nowhere else. `HF_TOKEN`; else the content of `HF_TOKEN_PATH`, which
-    /// is else `token` in `HF_HOME`.
+    /// Token, sent only to the endpoint. `HF_TOKEN`; default the content of `HF_TOKEN_PATH`, which
+    /// defaults to `token` in `HF_HOME`.
     pub token: Option<String>,
-    /// Whether the network is forbidden. `HF_HUB_OFFLINE`.
+    /// Forbids the network. `HF_HUB_OFFLINE`.
     pub offline: bool,
-    /// Attempts without any progress before an error is final.
+    /// Attempts without progress before an error is final.
     pub attempts: u32,
-    /// The wait before the second attempt, doubled before each further one.
+    /// Pause before the second attempt. Doubles with each further attempt.
     pub pause: Duration,
-    /// Longest wait that the hub may ask for; if it asks for more, the answer is an error.
+    /// Longest pause that the hub may ask for. A longer one is an error.
     pub longest_pause: Duration,
 }
 
 impl Settings {
-    /// The hub's own address, no token, and these folders.
+    /// The hub's own URL, no token, and these folders.
     pub fn new(cache: impl Into<PathBuf>, converted: impl Into<PathBuf>) -> Self {
         Settings {
             cache: cache.into(),
@@ -51,11 +52,11 @@ impl Settings {
         }
     }
 
-    /// As the environment says.
+    /// The settings of the environment.
     ///
     /// # Errors
-    /// [`HubError::Setting`] where there is no home folder to put the cache in, or a variable's value
-    /// cannot be used.
+    /// [`HubError::Setting`] where there is no home folder for the cache, or a variable has an
+    /// invalid value.
     pub fn from_env() -> Result<Self, HubError> {
         Self::from_vars(&|name| {
             let value = env::var_os(name).filter(|value| !value.is_empty());
@@ -104,7 +105,7 @@ impl Settings {
     }
 }
 
-/// The values that `huggingface_hub` takes for yes.
+/// The values that `huggingface_hub` takes for true.
 fn is_true(value: &str) -> bool {
     ["1", "on", "yes", "true"].contains(&value.to_ascii_lowercase().as_str())
 }
@@ -123,14 +124,15 @@ fn endpoint(value: Option<String>) -> Result<String, HubError> {
     Ok(value.trim_end_matches('/').to_owned())
 }
 
-/// A token goes into a header: a line end in it would add a header of its own.
+/// A token goes into a header, where a line break would add another header.
 fn check_token(token: String) -> Result<String, HubError> {
-    match token.len() <= MAX_TOKEN && token.bytes().all(|b| b.is_ascii_graphic()) {
-        true => Ok(token),
-        false => Err(HubError::Setting {
+    if token.len() <= MAX_TOKEN && token.bytes().all(|b| b.is_ascii_graphic()) {
+        Ok(token)
+    } else {
+        Err(HubError::Setting {
             name: "HF_TOKEN",
-            reason: "not a token: it has characters that no token has".into(),
-        }),
+            reason: "not a token: it has invalid characters".into(),
+        })
     }
 }
 

@@ -1,8 +1,8 @@
-//! Zip archives, read where they are: nothing is unpacked to disk.
+//! Reads zip archives without unpacking them to disk.
 //!
-//! An archive is refused as a whole where an entry's name leads out of it, is absolute or is a link,
-//! or where it holds far more than its bytes can: whoever unpacked it elsewhere would be in danger,
-//! and nobody who packs a model makes one.
+//! An archive is refused as a whole if an entry's name leads out of it, is absolute or is a link,
+//! or if it holds far more than its bytes can. Unpacking it elsewhere would be dangerous, and no
+//! model is packed like this.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek};
@@ -10,31 +10,31 @@ use std::io::{self, Read, Seek};
 use zip::ZipArchive;
 use zip::read::ZipFile;
 
-/// What an archive is read from.
-pub trait ReadSeek: Read + Seek + Send {}
+/// The source of an archive's bytes.
+pub(super) trait ReadSeek: Read + Seek + Send {}
 impl<T: Read + Seek + Send> ReadSeek for T {}
 
-/// Archives of models have some ten entries; those of checkpoints one a tensor.
+/// Archives of models have about ten entries; those of checkpoints have one per tensor.
 const MAX_ENTRIES: usize = 1 << 16;
-/// Longest entry that is read.
+/// Longest entry.
 const MAX_ENTRY: u64 = 4 << 30;
-/// Text packs to a tenth, weights hardly at all. Up to `SMALL` bytes nobody minds.
+/// Text packs to a tenth, weights hardly at all. Entries up to `SMALL` bytes may pack to anything.
 const MAX_RATIO: u64 = 100;
 const SMALL: u64 = 4 << 20;
 
-/// An archive whose entries were found harmless.
-pub struct Archive {
+/// An archive whose entries were checked.
+pub(super) struct Archive {
     zip: ZipArchive<Box<dyn ReadSeek>>,
-    /// Place of each file by its name.
+    /// Index of each file by its name.
     files: BTreeMap<String, usize>,
 }
 
 impl Archive {
-    /// Opens an archive and checks all of its entries. `len` is the length of what it is read from.
+    /// Opens an archive and checks all of its entries. `len` is the length of the source.
     ///
     /// # Errors
-    /// When it is no zip archive, or holds something that is refused.
-    pub fn open(reader: Box<dyn ReadSeek>, len: u64) -> Result<Self, String> {
+    /// When it is not a zip archive, or holds something that is refused.
+    pub(super) fn open(reader: Box<dyn ReadSeek>, len: u64) -> Result<Self, String> {
         let zip = ZipArchive::new(reader).map_err(|e| e.to_string())?;
         let mut archive = Archive {
             zip,
@@ -55,29 +55,30 @@ impl Archive {
             }
             drop(entry);
             if archive.files.insert(name.clone(), index).is_some() {
-                return Err(format!("entry {name:?}: stands twice"));
+                return Err(format!("entry {name:?}: occurs twice"));
             }
         }
-        match packed <= len {
-            true => Ok(archive),
-            false => Err(format!(
+        if packed <= len {
+            Ok(archive)
+        } else {
+            Err(format!(
                 "its entries claim {packed} bytes of {len}: they overlap"
-            )),
+            ))
         }
     }
 
     /// Names of all files, sorted.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
     }
 
     /// Whether there is a file of this name.
-    pub fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.files.contains_key(name)
     }
 
-    /// Length of a file as the archive has it.
-    pub fn len_of(&mut self, name: &str) -> Option<u64> {
+    /// Length of a file according to the archive.
+    pub(super) fn len_of(&mut self, name: &str) -> Option<u64> {
         let index = *self.files.get(name)?;
         Some(self.zip.by_index_raw(index).ok()?.size())
     }
@@ -85,19 +86,20 @@ impl Archive {
     /// A file's content.
     ///
     /// # Errors
-    /// When there is none, or it is damaged, encrypted or packed in a way that is not read.
-    pub fn read(&mut self, name: &str) -> io::Result<Vec<u8>> {
+    /// When it does not exist, is damaged, is encrypted or uses an unknown compression.
+    pub(super) fn read(&mut self, name: &str) -> io::Result<Vec<u8>> {
         let index = self.files.get(name).ok_or(io::ErrorKind::NotFound)?;
         let mut entry = self.zip.by_index(*index).map_err(io::Error::other)?;
         let len = entry.size();
         let mut content = Vec::new();
         (&mut entry).take(len + 1).read_to_end(&mut content)?;
-        match content.len() as u64 == len {
-            true => Ok(content),
-            false => Err(io::Error::new(
+        if content.len() as u64 == len {
+            Ok(content)
+        } else {
+            Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                format!("entry {name:?} has another length than the {len} bytes announced"),
-            )),
+                format!("entry {name:?} does not have the announced length of {len} bytes"),
+            ))
         }
     }
 }
@@ -113,7 +115,7 @@ fn check<R: Read>(entry: &ZipFile<'_, R>, name: &str) -> Result<(), String> {
     }
     for part in parts {
         if matches!(part, "" | "." | "..") {
-            return Err("leads out of its folder".into());
+            return Err("leads out of the archive".into());
         }
     }
     if name.contains('\\') {
@@ -125,12 +127,11 @@ fn check<R: Read>(entry: &ZipFile<'_, R>, name: &str) -> Result<(), String> {
     }
     if size > SMALL && size / MAX_RATIO > packed {
         return Err(format!(
-            "claims to be {size} bytes packed in {packed}; no model packs so well"
+            "claims to be {size} bytes packed in {packed}; no model compresses that well"
         ));
     }
     Ok(())
 }
 
 #[cfg(test)]
-#[path = "archive_tests.rs"]
 mod tests;

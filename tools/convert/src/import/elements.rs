@@ -1,13 +1,13 @@
-//! Elements of tensors as files hold them, little-endian, and how they become f32.
+//! Types of tensor elements in files, little-endian, and their conversion to f32.
 
 use half::{bf16, f16};
 
-/// Appends the f32 of each element in the bytes.
-pub type Convert = fn(&[u8], &mut Vec<f32>);
+/// Appends each element in the bytes as f32.
+pub(super) type Convert = fn(&[u8], &mut Vec<f32>);
 
-/// Types of elements, named as safetensors names them.
+/// Types of elements, with the names of safetensors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Element {
+pub(super) enum Element {
     F64,
     F32,
     F16,
@@ -21,8 +21,8 @@ pub enum Element {
 }
 
 impl Element {
-    /// Bytes of one.
-    pub fn size(self) -> usize {
+    /// Bytes of one element.
+    pub(super) fn size(self) -> usize {
         match self {
             Element::F64 | Element::I64 => 8,
             Element::F32 | Element::I32 => 4,
@@ -32,7 +32,7 @@ impl Element {
     }
 
     /// Its name.
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Element::F64 => "F64",
             Element::F32 => "F32",
@@ -47,8 +47,8 @@ impl Element {
         }
     }
 
-    /// How weights of this type become f32; `None` for types that no weight has.
-    pub fn convert(self) -> Option<Convert> {
+    /// The conversion to f32; `None` for types that weights do not have.
+    pub(super) fn convert(self) -> Option<Convert> {
         Some(match self {
             Element::F32 => |bytes, out| extend(bytes, out, f32::from_le_bytes),
             Element::F16 => |bytes, out| extend(bytes, out, |b| f16::from_le_bytes(b).to_f32()),
@@ -64,7 +64,7 @@ fn extend<const N: usize>(bytes: &[u8], out: &mut Vec<f32>, value: fn([u8; N]) -
     out.extend(elements.iter().map(|&element| value(element)));
 }
 
-/// Why a tensor of this type is no weight.
-pub fn no_weight(dtype: &str) -> String {
+/// Why a tensor of this type is refused.
+pub(super) fn no_weight(dtype: &str) -> String {
     format!("dtype {dtype}; F32, F16, BF16 and F64 can be read")
 }

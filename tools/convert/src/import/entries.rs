@@ -1,11 +1,11 @@
-//! JSON objects whose order matters or whose names may wrongly repeat.
+//! JSON objects as a list of members: keeps their order and repeated names.
 
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-/// The members of a JSON object in the order of the file, repeated names included.
+/// The members of a JSON object in file order, with repeated names.
 #[derive(Debug)]
 pub struct Entries<V>(pub Vec<(String, V)>);
 

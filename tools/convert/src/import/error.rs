@@ -3,37 +3,37 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// What can go wrong with a source. Every message names the file and what is wrong in it.
+/// Why a source cannot be read. Every message names the file and the fault.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ImportError {
     /// A file is missing, unreadable or wrong, or holds a model that lanerank does not run.
     Input {
-        /// The file or folder; what lies in an archive is named as if the archive were a folder.
+        /// The file or folder. A file in an archive is named as if the archive were a folder.
         path: PathBuf,
-        /// The line, counted from 1, where one is known.
+        /// The line, counted from 1, if known.
         line: Option<u64>,
-        /// What is wrong there.
+        /// The fault.
         reason: String,
     },
-    /// What a file holds was refused on its way into the library's own types.
+    /// The engine refused the content of a file.
     Library {
         /// The file.
         path: PathBuf,
-        /// What the library said.
+        /// The engine's error.
         source: Box<crate::error::Error>,
     },
-    /// An option does not go with this source.
+    /// An option does not fit this source.
     Option {
         /// Its name: a field of [`Options`](super::Options).
         name: &'static str,
-        /// Why it does not.
+        /// The reason.
         reason: String,
     },
 }
 
 impl ImportError {
-    /// Something wrong with a file.
+    /// A fault of a file.
     pub(crate) fn at(path: impl AsRef<Path>, reason: impl fmt::Display) -> Self {
         ImportError::Input {
             path: path.as_ref().to_owned(),
@@ -42,7 +42,7 @@ impl ImportError {
         }
     }
 
-    /// Something wrong in a line of a file.
+    /// A fault in a line of a file.
     pub(crate) fn at_line(path: impl AsRef<Path>, line: u64, reason: impl fmt::Display) -> Self {
         ImportError::Input {
             path: path.as_ref().to_owned(),
@@ -51,7 +51,7 @@ impl ImportError {
         }
     }
 
-    /// A file that is not the JSON it has to be.
+    /// A file that is not the expected JSON.
     pub(crate) fn json(path: impl AsRef<Path>, error: &serde_json::Error) -> Self {
         let (line, column) = (error.line(), error.column());
         let text = error.to_string();
@@ -64,7 +64,7 @@ impl ImportError {
         }
     }
 
-    /// Something the library said about a file.
+    /// The engine's error about a file.
     pub(crate) fn library(path: impl AsRef<Path>, source: impl Into<crate::error::Error>) -> Self {
         ImportError::Library {
             path: path.as_ref().to_owned(),

@@ -1,4 +1,4 @@
-//! The files of a model: a folder, or what lies in a zip archive.
+//! The files of a model, from a folder or a zip archive.
 
 use std::cell::RefCell;
 use std::fs::{self, File};
@@ -10,14 +10,14 @@ use serde::de::DeserializeOwned;
 use super::archive::{Archive, ReadSeek};
 use super::error::ImportError;
 
-/// A tokenizer.json with half a million pieces is some 20 MB.
+/// A tokenizer.json with half a million pieces has about 20 MB.
 const MAX_TEXT: u64 = 256 << 20;
 
-/// A file that was opened.
-pub struct Opened {
-    /// Its path; what lies in an archive is named as if the archive were a folder.
+/// An open file.
+pub(super) struct Opened {
+    /// The path. A file in an archive is named as if the archive were a folder.
     pub path: PathBuf,
-    /// Its content.
+    /// The content.
     pub reader: Box<dyn ReadSeek>,
     /// Its length in bytes.
     pub len: u64,
@@ -25,7 +25,7 @@ pub struct Opened {
 
 impl Opened {
     /// Opens a file on disk.
-    pub fn disk(path: &Path) -> Result<Opened, ImportError> {
+    pub(super) fn disk(path: &Path) -> Result<Opened, ImportError> {
         let wrong = |e| ImportError::at(path, e);
         let file = File::open(path).map_err(wrong)?;
         let len = file.metadata().map_err(wrong)?.len();
@@ -37,17 +37,17 @@ impl Opened {
     }
 }
 
-/// The files of a model, by their paths in its folder.
-pub struct Files {
+/// The files of a model, by their paths within its folder.
+pub(super) struct Files {
     root: PathBuf,
     archive: Option<RefCell<Archive>>,
-    /// What stands before every name in the archive.
+    /// Prefix of every name in the archive.
     prefix: String,
 }
 
 impl Files {
     /// A folder on disk.
-    pub fn folder(path: &Path) -> Files {
+    pub(super) fn folder(path: &Path) -> Files {
         Files {
             root: path.to_owned(),
             archive: None,
@@ -55,11 +55,11 @@ impl Files {
         }
     }
 
-    /// A zip archive: the folder in it that has the `config.json`.
+    /// A zip archive. The model's folder is the one with `config.json`.
     ///
     /// # Errors
-    /// When it cannot be read, or there is not one such folder.
-    pub fn archive(path: &Path) -> Result<Files, ImportError> {
+    /// When it cannot be read, or has no such folder or several.
+    pub(super) fn archive(path: &Path) -> Result<Files, ImportError> {
         let opened = Opened::disk(path)?;
         let wrong = |reason: String| ImportError::at(path, reason);
         let archive = Archive::open(opened.reader, opened.len).map_err(wrong)?;
@@ -68,10 +68,13 @@ impl Files {
             None => (name == "config.json").then_some(""),
             Some((folder, file)) => (file == "config.json").then_some(folder),
         });
-        // Parts of a model, such as 1_Pooling, have a config.json of their own.
-        let depth = |folder: &&str| match folder.is_empty() {
-            true => 0,
-            false => 1 + folder.matches('/').count(),
+        // Parts of a model, such as 1_Pooling, have their own config.json.
+        let depth = |folder: &&str| {
+            if folder.is_empty() {
+                0
+            } else {
+                1 + folder.matches('/').count()
+            }
         };
         let mut configs: Vec<&str> = configs.collect();
         configs.sort_by_key(depth);
@@ -93,12 +96,12 @@ impl Files {
     }
 
     /// The folder or archive.
-    pub fn root(&self) -> &Path {
+    pub(super) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// What a file is called in messages.
-    pub fn path(&self, name: &str) -> PathBuf {
+    /// The path of a file for messages.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         match self.archive {
             Some(_) => self.root.join(&self.prefix).join(name),
             None => self.root.join(name),
@@ -106,16 +109,15 @@ impl Files {
     }
 
     /// Whether there is a file of this name.
-    pub fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         match &self.archive {
             Some(archive) => archive.borrow().has(&format!("{}{name}", self.prefix)),
             None => self.root.join(name).is_file(),
         }
     }
 
-    /// The files that lie in no subfolder, sorted; those that other systems leave behind are not
-    /// among them.
-    pub fn names(&self) -> Vec<String> {
+    /// The files outside subfolders, sorted, without those that operating systems leave behind.
+    pub(super) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = match &self.archive {
             Some(archive) => {
                 let archive = archive.borrow();
@@ -139,11 +141,11 @@ impl Files {
         names
     }
 
-    /// Opens a file. What an archive holds is unpacked into memory.
+    /// Opens a file. A file in an archive is unpacked to memory.
     ///
     /// # Errors
     /// When it does not exist or cannot be read.
-    pub fn open(&self, name: &str) -> Result<Opened, ImportError> {
+    pub(super) fn open(&self, name: &str) -> Result<Opened, ImportError> {
         let path = self.path(name);
         let Some(archive) = &self.archive else {
             return Opened::disk(&path);
@@ -159,21 +161,22 @@ impl Files {
         })
     }
 
-    /// Reads a file whole.
+    /// Reads a whole file.
     ///
     /// # Errors
-    /// When it does not exist, cannot be read, or is far longer than any text of a model.
-    pub fn read(&self, name: &str) -> Result<Vec<u8>, ImportError> {
+    /// When it does not exist, cannot be read, or is much longer than the text files of a model.
+    pub(super) fn read(&self, name: &str) -> Result<Vec<u8>, ImportError> {
         let opened = self.open(name)?;
         let mut bytes = Vec::new();
         let read = opened.reader.take(MAX_TEXT + 1).read_to_end(&mut bytes);
         read.map_err(|e| ImportError::at(&opened.path, e))?;
-        match bytes.len() as u64 <= MAX_TEXT {
-            true => Ok(bytes),
-            false => Err(ImportError::at(
+        if bytes.len() as u64 <= MAX_TEXT {
+            Ok(bytes)
+        } else {
+            Err(ImportError::at(
                 &opened.path,
                 format!("longer than {MAX_TEXT} bytes"),
-            )),
+            ))
         }
     }
 
@@ -181,8 +184,8 @@ impl Files {
     /// mark.
     ///
     /// # Errors
-    /// As [`Files::read`], and where it is not UTF-8.
-    pub fn read_text(&self, name: &str) -> Result<String, ImportError> {
+    /// As [`Files::read`], and when it is not UTF-8.
+    pub(super) fn read_text(&self, name: &str) -> Result<String, ImportError> {
         let mut text = String::from_utf8(self.read(name)?).map_err(|e| {
             let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
             let line = 1 + before.iter().filter(|&&b| b == b'\n').count() as u64;
@@ -197,17 +200,17 @@ impl Files {
     /// Reads a JSON file.
     ///
     /// # Errors
-    /// As [`Files::read_text`], and where it is not the JSON it has to be.
-    pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, ImportError> {
+    /// As [`Files::read_text`], and when it is not the expected JSON.
+    pub(super) fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, ImportError> {
         let text = self.read_text(name)?;
         serde_json::from_str(&text).map_err(|e| ImportError::json(self.path(name), &e))
     }
 
-    /// Reads a JSON file that need not exist.
+    /// Reads a JSON file if it exists.
     ///
     /// # Errors
     /// As [`Files::read_json`].
-    pub fn read_json_if_there<T: DeserializeOwned>(
+    pub(super) fn read_json_if_there<T: DeserializeOwned>(
         &self,
         name: &str,
     ) -> Result<Option<T>, ImportError> {
@@ -215,7 +218,7 @@ impl Files {
     }
 }
 
-/// What macOS and Windows add to folders and archives.
+/// Files that macOS and Windows add to folders and archives.
 fn is_litter(name: &str) -> bool {
     let mut parts = name.split('/');
     name.starts_with("__MACOSX/")
@@ -223,5 +226,4 @@ fn is_litter(name: &str) -> bool {
 }
 
 #[cfg(test)]
-#[path = "files_tests.rs"]
 mod tests;

@@ -1,4 +1,4 @@
-//! Models that lanerank does not run, and what to take instead.
+//! Models that lanerank does not run, and which to use instead.
 
 const ENGLISH: &str =
     "use a BERT cross-encoder with 1 or 2 labels, such as cross-encoder/ms-marco-MiniLM-L6-v2";
@@ -7,8 +7,8 @@ const MULTILINGUAL: &str =
 const DECODER: &str = "language models rerank far slower on a CPU; use a BERT cross-encoder such as \
      cross-encoder/ms-marco-MiniLM-L6-v2";
 
-/// Beginnings of `model_type` (or of GGUF's `general.architecture`), the family's name and the advice.
-/// The first that fits holds.
+/// Prefixes of `model_type` (or of GGUF's `general.architecture`), the family's name and the
+/// advice. The first match wins.
 const FAMILIES: [(&str, &str, &str); 48] = [
     ("xlm-roberta", "XLM-RoBERTa (SentencePiece)", MULTILINGUAL),
     ("xlm", "XLM", MULTILINGUAL),
@@ -18,7 +18,7 @@ const FAMILIES: [(&str, &str, &str); 48] = [
     ("modernbert", "ModernBERT", ENGLISH),
     ("modern-bert", "ModernBERT", ENGLISH),
     ("distilbert", "DistilBERT", ENGLISH),
-    ("electra", "ELECTRA (its head is another)", ENGLISH),
+    ("electra", "ELECTRA in a GGUF file", ENGLISH),
     ("albert", "ALBERT", ENGLISH),
     ("mpnet", "MPNet (relative positions)", ENGLISH),
     ("jina", "JinaBERT (ALiBi)", ENGLISH),
@@ -60,15 +60,15 @@ const FAMILIES: [(&str, &str, &str); 48] = [
     ("stablelm", "StableLM", DECODER),
 ];
 
-/// Why a tokenizer of SentencePiece's kind is refused.
-pub fn sentence_piece() -> String {
+/// Why a SentencePiece tokenizer is refused.
+pub(super) fn sentence_piece() -> String {
     format!(
         "SentencePiece, as XLM-RoBERTa's and T5's models have it, is not supported; {MULTILINGUAL}"
     )
 }
 
-/// Why positions that are not absolute are refused.
-pub fn positions(kind: &str) -> String {
+/// Why positions other than absolute ones are refused.
+pub(super) fn positions(kind: &str) -> String {
     let named = match kind {
         "alibi" => "ALiBi, as Jina's models have it, is",
         "rotary" | "rope" => "rotary positions are",
@@ -79,7 +79,7 @@ pub fn positions(kind: &str) -> String {
 }
 
 /// Why a model type other than BERT is refused.
-pub fn model_type(name: &str) -> String {
+pub(super) fn model_type(name: &str) -> String {
     match FAMILIES.iter().find(|(start, ..)| name.starts_with(start)) {
         Some((_, family, advice)) => {
             format!("model_type {name:?}: {family} is not supported; {advice}")
@@ -88,8 +88,15 @@ pub fn model_type(name: &str) -> String {
     }
 }
 
-/// Why an architecture is refused that is neither `BertForSequenceClassification` nor `BertModel`.
-pub fn architecture(name: &str) -> String {
+/// Why an ELECTRA of another class than `ElectraForSequenceClassification` is refused.
+pub(super) fn electra(class: &str) -> String {
+    format!(
+        "ELECTRA as {class:?} is not supported; lanerank reads ElectraForSequenceClassification"
+    )
+}
+
+/// Why an architecture other than `BertForSequenceClassification` and `BertModel` is refused.
+pub(super) fn architecture(name: &str) -> String {
     let Some(task) = name.strip_prefix("BertFor").or(name.strip_prefix("Bert")) else {
         return format!("architecture {name:?} is not supported; {ENGLISH}");
     };
@@ -132,7 +139,7 @@ mod tests {
             let advice = text.contains("use a BERT cross-encoder");
             assert!(text.contains(family) && advice, "{text}");
         }
-        // No family is hidden by the beginning of another.
+        // No prefix hides a later one.
         for (name, family, _) in FAMILIES {
             assert!(model_type(name).contains(family), "{name}");
         }

@@ -1,5 +1,5 @@
-//! Reading safetensors files tensor by tensor: 8 bytes of header length, a JSON header, then the
-//! data. No more than one tensor is in memory at a time.
+//! Reads safetensors files tensor by tensor: 8 bytes of header length, a JSON header, then the
+//! data. At most one tensor is in memory.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -18,10 +18,10 @@ use super::weights::Weights;
 use crate::error::Error;
 use crate::source::TensorSource;
 
-/// Headers of BERT models take some 10 KB.
+/// Headers of BERT models have about 10 KB.
 const MAX_HEADER: u64 = 16 << 20;
 
-/// Bytes converted at a time; a multiple of every element size.
+/// Bytes converted at once. A multiple of every element size.
 const CHUNK: usize = 1 << 20;
 
 #[derive(Debug, Deserialize)]
@@ -40,20 +40,20 @@ struct Tensor {
     len: usize,
 }
 
-/// The tensors of a safetensors file under the names the library asks for.
-pub struct SafeTensors {
+/// The tensors of a safetensors file, under the converter's names.
+pub(super) struct SafeTensors {
     path: PathBuf,
     file: Box<dyn ReadSeek>,
     tensors: BTreeMap<String, Tensor>,
 }
 
 impl SafeTensors {
-    /// Opens a file and checks its header: every tensor in bounds and as long as its shape says,
-    /// none overlapping another, no bytes that belong to none.
+    /// Opens a file and checks its header: each tensor is in bounds and as long as its shape says,
+    /// tensors do not overlap, and every byte belongs to a tensor.
     ///
     /// # Errors
-    /// When the file cannot be read or breaks the format, naming the tensor.
-    pub fn open(mut file: Opened) -> Result<Self, ImportError> {
+    /// When the file cannot be read or is invalid; names the tensor.
+    pub(super) fn open(mut file: Opened) -> Result<Self, ImportError> {
         let path = file.path.clone();
         let wrong = |reason: String| ImportError::at(&path, reason);
         let header = read_header(&mut file.reader, file.len).map_err(wrong)?;
@@ -125,7 +125,7 @@ fn read_header(file: &mut dyn Read, file_len: u64) -> Result<Vec<u8>, String> {
     Ok(header)
 }
 
-/// The tensors in the order of their data.
+/// The tensors in order of their data.
 fn parse_header(header: &[u8]) -> Result<Vec<(String, Entry)>, String> {
     let Entries(members) =
         serde_json::from_slice::<Entries<&RawValue>>(header).map_err(|e| format!("header: {e}"))?;
@@ -149,18 +149,19 @@ fn check_layout(entries: &[(String, Entry)], data_len: u64) -> Result<(), String
         let reason = if to < from || to > data_len {
             format!("bytes {from}..{to} of {data_len}")
         } else if from < end {
-            format!("bytes {from}..{to} overlap the tensor before, which ends at {end}")
+            format!("bytes {from}..{to} overlap the previous tensor, which ends at {end}")
         } else if from > end {
-            format!("bytes {end}..{from} in front of it belong to no tensor")
+            format!("bytes {end}..{from} before it belong to no tensor")
         } else {
             end = to;
             continue;
         };
         return Err(format!("tensor {name:?}: {reason}"));
     }
-    match end == data_len {
-        true => Ok(()),
-        false => Err(format!("{} bytes behind the last tensor", data_len - end)),
+    if end == data_len {
+        Ok(())
+    } else {
+        Err(format!("{} bytes after the last tensor", data_len - end))
     }
 }
 
@@ -186,7 +187,7 @@ fn locate(entry: Entry, data_start: u64) -> Result<Tensor, String> {
     })
 }
 
-/// Size of an element, and how elements become f32; `None` for dtypes that no weight has.
+/// Size of an element and its conversion to f32; `None` for dtypes that weights do not have.
 fn converter(dtype: &str) -> Option<(usize, Convert)> {
     const FLOATS: [Element; 4] = [Element::F32, Element::F16, Element::Bf16, Element::F64];
     let element = FLOATS.into_iter().find(|element| element.name() == dtype)?;
@@ -213,5 +214,4 @@ fn read_values(
 }
 
 #[cfg(test)]
-#[path = "safetensors_tests.rs"]
 mod tests;

@@ -1,4 +1,4 @@
-//! Safetensors weights in several files, with an index that says which tensor is in which.
+//! Safetensors weights in several files, with an index that maps tensors to files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path};
@@ -15,9 +15,9 @@ use crate::error::Error;
 use crate::source::TensorSource;
 
 /// Name of the index.
-pub const INDEX: &str = "model.safetensors.index.json";
+pub(super) const INDEX: &str = "model.safetensors.index.json";
 
-/// The largest models have some hundred.
+/// The largest models have about a hundred.
 const MAX_SHARDS: usize = 256;
 
 #[derive(Deserialize)]
@@ -25,27 +25,28 @@ struct Index {
     weight_map: Entries<String>,
 }
 
-/// The tensors of all the files that an index names.
-pub struct Shards {
+/// The tensors of all files in an index.
+pub(super) struct Shards {
     files: Vec<SafeTensors>,
-    /// Number of the file of each tensor.
+    /// File of each tensor.
     places: BTreeMap<String, usize>,
 }
 
 impl Shards {
-    /// Opens an index and every file that it names, each in the index's own folder.
+    /// Opens an index and all its files, which must be in the index's folder.
     ///
     /// # Errors
-    /// When a file is missing or wrong, when the index names a tensor that its file does not have,
-    /// or a file has one that the index does not place there.
-    pub fn open(files: &Files, index: &str) -> Result<Self, ImportError> {
+    /// When a file is missing or invalid, or when a file's tensors differ from those that the index
+    /// maps to it.
+    pub(super) fn open(files: &Files, index: &str) -> Result<Self, ImportError> {
         let wrong = |reason: String| ImportError::at(files.path(index), reason);
         let Index { weight_map } = files.read_json(index)?;
         let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (tensor, file) in weight_map.0 {
             if !is_plain_name(&file) {
-                let reason =
-                    format!("tensor {tensor:?} in {file:?}, which is not a file beside it");
+                let reason = format!(
+                    "tensor {tensor:?} in {file:?}, which is not a file in the same folder"
+                );
                 return Err(wrong(reason));
             }
             if !wanted
@@ -53,7 +54,7 @@ impl Shards {
                 .or_default()
                 .insert(names::canonical(&tensor))
             {
-                return Err(wrong(format!("tensor {tensor:?} stands twice")));
+                return Err(wrong(format!("tensor {tensor:?} occurs twice")));
             }
         }
         if wanted.len() > MAX_SHARDS {
@@ -92,7 +93,7 @@ impl Shards {
     }
 }
 
-/// Whether this names a file in the same folder.
+/// Whether this is the name of a file in the same folder.
 fn is_plain_name(name: &str) -> bool {
     let mut parts = Path::new(name).components();
     let first = parts.next();

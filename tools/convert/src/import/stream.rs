@@ -1,12 +1,12 @@
-//! Bytes in a row, counted.
+//! A byte reader that counts.
 
 use std::io::{BufRead, BufReader, Read};
 
 /// Names of modules and classes are short.
 const MAX_LINE: u64 = 1024;
 
-/// A reader that knows how much it has given, and gives at most so much.
-pub struct Stream<R> {
+/// A reader with a position and a limit.
+pub(super) struct Stream<R> {
     reader: BufReader<R>,
     position: u64,
     end: u64,
@@ -14,7 +14,7 @@ pub struct Stream<R> {
 
 impl<R: Read> Stream<R> {
     /// Reads at most `end` bytes.
-    pub fn new(reader: R, end: u64) -> Self {
+    pub(super) fn new(reader: R, end: u64) -> Self {
         Stream {
             reader: BufReader::new(reader),
             position: 0,
@@ -23,36 +23,37 @@ impl<R: Read> Stream<R> {
     }
 
     /// Bytes read so far.
-    pub fn position(&self) -> u64 {
+    pub(super) fn position(&self) -> u64 {
         self.position
     }
 
     /// The next byte.
-    pub fn byte(&mut self) -> Result<u8, String> {
+    pub(super) fn byte(&mut self) -> Result<u8, String> {
         self.array::<1>().map(|[byte]| byte)
     }
 
     /// The next bytes.
-    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
         self.advance(N as u64)?;
         let mut bytes = [0; N];
         self.reader.read_exact(&mut bytes).map_err(ended)?;
         Ok(bytes)
     }
 
-    /// The next bytes, as many as are asked for.
-    pub fn bytes(&mut self, len: u64) -> Result<Vec<u8>, String> {
+    /// The next `len` bytes.
+    pub(super) fn bytes(&mut self, len: u64) -> Result<Vec<u8>, String> {
         self.advance(len)?;
         let mut bytes = Vec::new();
         let read = (&mut self.reader).take(len).read_to_end(&mut bytes);
-        match read.map_err(ended)? as u64 == len {
-            true => Ok(bytes),
-            false => Err("ends early".into()),
+        if read.map_err(ended)? as u64 == len {
+            Ok(bytes)
+        } else {
+            Err("ends early".into())
         }
     }
 
     /// The text up to the next line feed.
-    pub fn line(&mut self) -> Result<String, String> {
+    pub(super) fn line(&mut self) -> Result<String, String> {
         let mut bytes = Vec::new();
         let read = (&mut self.reader)
             .take(MAX_LINE)
@@ -67,9 +68,10 @@ impl<R: Read> Stream<R> {
 
     fn advance(&mut self, len: u64) -> Result<(), String> {
         self.position = self.position.saturating_add(len);
-        match self.position <= self.end {
-            true => Ok(()),
-            false => Err(format!("longer than {} bytes", self.end)),
+        if self.position <= self.end {
+            Ok(())
+        } else {
+            Err(format!("longer than {} bytes", self.end))
         }
     }
 }

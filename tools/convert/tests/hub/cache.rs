@@ -1,4 +1,4 @@
-//! What the cache looks like, and when the network is asked.
+//! The layout of the cache, and when the network is used.
 
 use std::fs;
 use std::path::Path;
@@ -96,20 +96,20 @@ fn a_half_filled_folder_heals() {
     let snapshot = setup.cached(&format!("snapshots/{COMMIT}"));
     let weights = [format!("/org/tiny/resolve/{COMMIT}/model.safetensors")];
 
-    // A link that leads nowhere.
+    // A broken link.
     fs::remove_file(setup.blob()).unwrap();
     assert_eq!(setup.hub().find(&setup.id), None);
     assert_whole(&setup.hub().get(&setup.id, &mut |_| {}).unwrap());
     assert_eq!(setup.fetched(), weights);
 
-    // A blob that was cut off, and one with other content of the right length.
+    // A truncated blob, and one with other content of the right length.
     for damaged in [&setup.weights()[..100], &vec![7; setup.weights().len()]] {
         fs::write(setup.blob(), damaged).unwrap();
         assert_whole(&setup.pull().unwrap());
         assert_eq!(setup.fetched(), weights);
     }
 
-    // No link, one that leads elsewhere, a file in its place: the blob itself is there.
+    // No link, a wrong link, a file instead of a link: the blob itself is there.
     let link = snapshot.join("config.json");
     let mend = |setup: &Setup| {
         assert_whole(&setup.pull().unwrap());
@@ -124,7 +124,7 @@ fn a_half_filled_folder_heals() {
     fs::write(&link, "{}").unwrap();
     mend(&setup);
 
-    // A branch that was written down wrongly.
+    // A wrong entry of a branch.
     for text in ["", "main", "../../../x", &"1".repeat(10_000)] {
         fs::write(setup.cached("refs/main"), text).unwrap();
         assert_eq!(setup.hub().find(&setup.id), None);
@@ -185,7 +185,7 @@ fn revisions() {
     );
     setup.server.seen();
     pull(COMMIT).unwrap();
-    // A commit is what it is.
+    // A commit needs no lookup.
     assert!(
         setup
             .server
@@ -258,7 +258,7 @@ fn a_registered_model_must_be_the_known_one() {
     let mut settings = setup.settings();
     settings.endpoint = server.url.clone();
     let hub = lanerank_convert::hub::Hub::new(settings);
-    // The server has another commit than the one that the registry names.
+    // The server's commit differs from the registry's.
     let error = hub.pull(&id, &mut |_| {}).unwrap_err();
     assert!(matches!(error, HubError::NotFound { .. }), "{error}");
     server.serve_commit(id.revision());

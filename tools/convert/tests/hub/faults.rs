@@ -1,4 +1,4 @@
-//! Everything that can go wrong on the way.
+//! Faults of the hub, the store, the network and the disk.
 
 use std::fs;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use lanerank_testing::hub::{Fault, git_id};
 
 const STORE: &str = "store/model.safetensors";
 
-/// Pulls with these faults at the store, and gives the ranges that it was asked for.
+/// Pulls with these faults at the store, and returns the requested ranges.
 fn ranges(setup: &Setup, faults: impl IntoIterator<Item = Fault>) -> Vec<Option<String>> {
     setup.server.fail(STORE, faults);
     assert_whole(&setup.pull().unwrap());
@@ -25,7 +25,7 @@ fn from(start: usize) -> Option<String> {
 #[test]
 fn a_broken_connection_is_gone_on_with() {
     let setup = Setup::new();
-    // More breaks than attempts, but each brings some more.
+    // More breaks than attempts, but each attempt adds bytes.
     let breaks = vec![Fault::BreakAfter(1000); 8];
     let expected: Vec<_> = [None]
         .into_iter()
@@ -62,7 +62,7 @@ fn what_cannot_be_gone_on_with_is_begun_anew() {
     leave(&setup, vec![1; setup.weights().len() + 1]);
     assert_eq!(ranges(&setup, []), [None]);
 
-    // As long as it should be, but not the right thing.
+    // The right length, but other content.
     let setup = Setup::new();
     leave(&setup, vec![1; setup.weights().len()]);
     assert_eq!(ranges(&setup, []), [None]);
@@ -71,7 +71,7 @@ fn what_cannot_be_gone_on_with_is_begun_anew() {
     leave(&setup, vec![1; 100]);
     assert_eq!(ranges(&setup, []), [from(100), None]);
 
-    // A server without ranges, and one that does not have this one.
+    // A server without ranges, and one with the wrong range.
     let setup = Setup::new();
     leave(&setup, setup.weights()[..100].to_vec());
     assert_eq!(ranges(&setup, [Fault::NoRange]), [from(100)]);
@@ -177,7 +177,7 @@ fn refusals_are_told_apart_and_not_repeated() {
             "404, EntryNotFound",
         ),
         (STORE, 403, "X: y", "403"),
-        ("/tree/", 418, "X: y", "answered 418"),
+        ("/tree/", 418, "X: y", "returned 418"),
     ] {
         let setup = Setup::new();
         setup
@@ -196,7 +196,7 @@ fn refusals_are_told_apart_and_not_repeated() {
     }
 }
 
-/// The second fault is still there; after it all is well.
+/// Leaves the second fault in place; after it everything works.
 fn assert_whole_after(setup: &Setup, part: &str) {
     setup.pull().expect_err(part);
     assert_whole(&setup.pull().unwrap());
@@ -232,7 +232,7 @@ fn too_many_requests() {
         .fail(STORE, [Fault::Status(429, "Retry-After: soon")]);
     assert_whole(&setup.pull().unwrap());
 
-    // More than anyone would wait.
+    // Longer than anyone would wait.
     let setup = Setup::new();
     setup
         .server
@@ -288,10 +288,7 @@ fn answers_that_no_hub_gives() {
         vec![Fault::Status(302, "Location: /api/tree/"); 100],
     );
     let error = setup.pull().unwrap_err();
-    assert!(
-        error.to_string().ends_with("redirects without end"),
-        "{error}"
-    );
+    assert!(error.to_string().ends_with("too many redirects"), "{error}");
 }
 
 #[test]
@@ -320,7 +317,7 @@ fn a_repository_without_a_model() {
 
 #[test]
 fn a_disk_that_refuses_is_named() {
-    // A file where the cache belongs: as good as a read-only disk, also for root.
+    // A file instead of the cache's folder: like a read-only disk, also for root.
     let setup = Setup::new();
     fs::write(setup.folder.path().join("hub"), "").unwrap();
     let error = setup.pull().unwrap_err();
@@ -357,7 +354,7 @@ fn a_read_only_cache_is_used_as_it_is() {
     let set = |mode| fs::set_permissions(&hub, fs::Permissions::from_mode(mode)).unwrap();
     set(0o555);
     assert_whole(&setup.hub().get(&setup.id, &mut |_| {}).unwrap());
-    // Root may write all the same; everybody else is told.
+    // Root can write anyway; other users get the error.
     let other = "org/other".parse().unwrap();
     assert!(setup.hub().pull(&other, &mut |_| {}).is_err());
     set(0o755);

@@ -1,4 +1,4 @@
-//! Models by name, against a hub on this machine.
+//! Models by name, from a hub on this machine.
 
 mod cache;
 mod faults;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 pub(crate) const REPOSITORY: &str = "org/tiny";
 
-/// The files of a model that converts.
+/// The files of a model that can be converted.
 pub(crate) fn model_files() -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/model/old-names");
     let names = ["config.json", "model.safetensors", "vocab.txt"];
@@ -68,7 +68,7 @@ impl Setup {
         self.folder.path().join("hub/models--org--tiny").join(path)
     }
 
-    /// Addresses of the contents that were asked for since the last call.
+    /// URLs of the contents requested since the last call.
     pub(crate) fn fetched(&self) -> Vec<String> {
         let seen = self.server.seen().into_iter().map(|seen| seen.path);
         seen.filter(|path| path.contains("/resolve/")).collect()
@@ -78,12 +78,12 @@ impl Setup {
         model_files().remove(1).1
     }
 
-    /// Where the weights' blob belongs.
+    /// Path of the weights' blob.
     pub(crate) fn blob(&self) -> PathBuf {
         self.cached("blobs").join(hub::sha256(&self.weights()))
     }
 
-    /// Where the weights are kept until they are complete.
+    /// Path of the partial download of the weights.
     pub(crate) fn incomplete(&self) -> PathBuf {
         self.blob().with_extension("incomplete")
     }

@@ -1,4 +1,4 @@
-//! From a name to scores: conversion, its cache, and the real hub for who has it.
+//! From a name to scores: conversion, its cache, and optionally the real hub.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ fn a_snapshot_is_converted_once() {
     };
     let source = format!("org/tiny@{}", snapshot.commit());
     assert_eq!(note("source"), Some(source));
-    // Nothing but the file and its lock.
+    // Only the file and its lock.
     let beside = fs::read_dir(path.parent().unwrap()).unwrap();
     assert_eq!(beside.count(), 2);
 }
@@ -182,13 +182,13 @@ fn what_is_removed_is_gone() {
         hub.remove(&setup.id, false).unwrap(),
         [""; 0].map(Path::new)
     );
-    // And can be had again.
+    // It can be downloaded again.
     setup.server.fail("/tree/", [Fault::Status(503, "X: y")]);
     assert!(setup.pull().is_ok());
 }
 
-/// The five passages of FlashRank's README (0.1.3), and the scores that it prints for them. They come
-/// from an int8 file of its own, so that logits may differ by what int8 costs on either side.
+/// The five passages of FlashRank's README (0.1.3), and the scores that it prints. They come from
+/// another int8 file, so logits may differ by the cost of int8 on both sides.
 ///
 /// Needs the hub: `cargo test -p lanerank-convert --features hub --test hub -- --ignored`.
 #[test]

@@ -1,6 +1,7 @@
-//! A running server, as its clients see it, over loopback.
+//! A running server over loopback, as its clients see it.
 
 mod access;
+mod compute;
 mod lifetime;
 mod limits;
 mod reload;

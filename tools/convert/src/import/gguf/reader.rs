@@ -1,5 +1,5 @@
-//! The GGUF format: metadata as keys with typed values, then where each tensor lies, then the tensors.
-//! Versions 2 and 3, little-endian.
+//! The GGUF format: metadata as keys with typed values, then the place of each tensor, then the
+//! tensors. Versions 2 and 3, little-endian.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -17,14 +17,14 @@ const MAX_TENSORS: u64 = 1 << 16;
 const MAX_METADATA: u64 = 256 << 20;
 const MAX_KEY: u64 = 1 << 16;
 const MAX_DIMS: u32 = 4;
-/// Elements that share a scale in Q8_0, and the bytes they take.
+/// Elements per scale in Q8_0, and the bytes they take.
 const BLOCK: usize = 32;
 const BLOCK_BYTES: usize = 2 + BLOCK;
 
-/// A value of the metadata. Numbers of all widths are one; those of arrays that are no texts or
-/// integers are left out.
+/// A value of the metadata. Numbers of all widths have one variant. Arrays of other types than
+/// texts and integers are skipped.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Value {
+pub(super) enum Value {
     Int(i64),
     Float(f64),
     Bool(bool),
@@ -34,9 +34,9 @@ pub enum Value {
     Other,
 }
 
-/// How a tensor's elements are stored.
+/// Format of a tensor's elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stored {
+pub(super) enum Stored {
     Plain(Element),
     /// 8-bit integers in blocks of 32 with an f16 scale each.
     Q8_0,
@@ -66,11 +66,11 @@ impl Stored {
             name => name.to_owned(),
         };
         Err(format!(
-            "{name} is not read; F32, F16, BF16 and Q8_0 are, and lose less"
+            "{name} is not supported; F32, F16, BF16 and Q8_0 are, and lose less"
         ))
     }
 
-    /// Bytes of so many elements in rows of `width`.
+    /// Bytes of `n` elements in rows of `width`.
     fn bytes(self, count: u64, width: u64) -> Option<u64> {
         match self {
             Stored::Plain(element) => count.checked_mul(element.size() as u64),
@@ -82,29 +82,29 @@ impl Stored {
     }
 }
 
-/// Where a tensor lies.
+/// The place of a tensor.
 #[derive(Debug)]
-pub struct Tensor {
-    /// Row-major: the file has the dimensions the other way round.
+pub(super) struct Tensor {
+    /// Row-major. The file lists the dimensions in reverse order.
     pub shape: Vec<usize>,
     stored: Stored,
     start: u64,
     bytes: u64,
 }
 
-/// A GGUF file's metadata and its tensors, under the file's own names.
-pub struct Reader {
+/// A GGUF file's metadata and tensors, under the file's own names.
+pub(super) struct Reader {
     pub metadata: BTreeMap<String, Value>,
     pub tensors: BTreeMap<String, Tensor>,
     file: Box<dyn ReadSeek>,
 }
 
 impl Reader {
-    /// Reads everything but the tensors' elements.
+    /// Reads everything except the tensors' elements.
     ///
     /// # Errors
-    /// Where the file breaks the format, naming the key or tensor.
-    pub fn open(mut file: Opened) -> Result<Self, String> {
+    /// When the file is invalid; names the key or tensor.
+    pub(super) fn open(mut file: Opened) -> Result<Self, String> {
         let mut stream = Stream::new(&mut file.reader, MAX_METADATA);
         if stream.array()? != *b"GGUF" {
             return Err("not a GGUF file".into());
@@ -112,7 +112,7 @@ impl Reader {
         let version = u32::from_le_bytes(stream.array()?);
         if !matches!(version, 2 | 3) {
             return Err(format!(
-                "GGUF version {version}; 2 and 3 are read, little-endian"
+                "GGUF version {version}; only 2 and 3, little-endian, are supported"
             ));
         }
         let tensor_count = u64::from_le_bytes(stream.array()?);
@@ -124,7 +124,7 @@ impl Reader {
         for number in 0..key_count {
             let (key, value) = entry(&mut stream).map_err(|e| format!("key {number}: {e}"))?;
             if metadata.insert(key.clone(), value).is_some() {
-                return Err(format!("key {key:?} stands twice"));
+                return Err(format!("key {key:?} occurs twice"));
             }
         }
         let mut infos = Vec::new();
@@ -143,8 +143,8 @@ impl Reader {
     /// A tensor's elements, row-major.
     ///
     /// # Errors
-    /// When the file cannot be read; `None` where there is no such tensor.
-    pub fn read(&mut self, name: &str) -> Option<io::Result<Vec<f32>>> {
+    /// When the file cannot be read. `None` if there is no such tensor.
+    pub(super) fn read(&mut self, name: &str) -> Option<io::Result<Vec<f32>>> {
         let tensor = self.tensors.get(name)?;
         Some(elements(&mut self.file, tensor))
     }
@@ -235,7 +235,7 @@ fn array<R: Read>(stream: &mut Stream<R>) -> Result<Value, String> {
     })
 }
 
-/// Name, dimensions, type and offset, as the file has them.
+/// Name, dimensions, type and offset, as in the file.
 type Info = (String, Vec<u64>, Stored, u64);
 
 fn info<R: Read>(stream: &mut Stream<R>) -> Result<Info, String> {
@@ -261,7 +261,7 @@ fn alignment(metadata: &BTreeMap<String, Value>) -> Result<u64, String> {
     }
 }
 
-/// Checks that every tensor lies in the file, aligned, and none in another.
+/// Checks that all tensors are within the file, aligned and disjoint.
 fn place(
     mut infos: Vec<Info>,
     end_of_infos: u64,
@@ -303,12 +303,11 @@ fn place(
             bytes,
         };
         if tensors.insert(name.clone(), tensor).is_some() {
-            return Err(wrong("stands twice".into()));
+            return Err(wrong("occurs twice".into()));
         }
     }
     Ok(tensors)
 }
 
 #[cfg(test)]
-#[path = "reader_tests.rs"]
 mod tests;

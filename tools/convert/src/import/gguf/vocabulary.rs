@@ -1,8 +1,8 @@
-//! BERT's vocabulary as llama.cpp's converter rewrites it, turned back.
+//! Undoes what llama.cpp's converter does to BERT's vocabulary.
 //!
-//! The converter writes a piece that begins a word with U+2581 in front and one that goes on without
-//! its `##`; special tokens stay. Early releases also left every piece in brackets as it is, later
-//! ones only those that are marked as special.
+//! The converter prefixes pieces that begin a word with U+2581 and removes `##` from the others.
+//! Special tokens are unchanged. Early releases also leave all pieces in brackets unchanged, later
+//! ones only those marked as special.
 
 use std::collections::BTreeMap;
 
@@ -23,8 +23,10 @@ const MAX_WORD_CHARS: u32 = 100;
 /// Pieces and rules of the file's tokenizer.
 ///
 /// # Errors
-/// Names the key that is missing or wrong, or what the file does not tell.
-pub fn read(metadata: &BTreeMap<String, Value>) -> Result<(Vec<String>, TokenizerConfig), String> {
+/// Names the key that is missing or wrong, or what the file does not say.
+pub(super) fn read(
+    metadata: &BTreeMap<String, Value>,
+) -> Result<(Vec<String>, TokenizerConfig), String> {
     let key = |name: &str| format!("tokenizer.ggml.{name}");
     match metadata.get(&key("model")) {
         Some(Value::Text(model)) if model == "bert" => {}
@@ -45,12 +47,12 @@ pub fn read(metadata: &BTreeMap<String, Value>) -> Result<(Vec<String>, Tokenize
     let kinds = match metadata.get(&key("token_type")) {
         Some(Value::Ints(kinds)) if kinds.len() == tokens.len() => kinds.clone(),
         None => vec![NORMAL; tokens.len()],
-        Some(_) => return Err("tokenizer.ggml.token_type: not one for each token".into()),
+        Some(_) => return Err("tokenizer.ggml.token_type: not one per token".into()),
     };
     let pieces = restore(tokens, &kinds);
     let piece = |names: &[&str]| -> Result<String, String> {
         let id = names.iter().find_map(|name| metadata.get(&key(name)));
-        let wrong = || format!("tokenizer.ggml.{}: missing or no piece", names[0]);
+        let wrong = || format!("tokenizer.ggml.{}: missing or not a piece", names[0]);
         match id {
             Some(&Value::Int(id)) => {
                 let piece = usize::try_from(id).ok().and_then(|id| pieces.get(id));
@@ -60,7 +62,7 @@ pub fn read(metadata: &BTreeMap<String, Value>) -> Result<(Vec<String>, Tokenize
         }
     };
     let cls = piece(&["cls_token_id", "bos_token_id"])?;
-    // The converter has had it with one letter less from the start.
+    // The converter writes the key with this spelling.
     let sep = piece(&["seperator_token_id", "separator_token_id", "eos_token_id"])?;
     let unk = piece(&["unknown_token_id"])?;
     let pad = piece(&["padding_token_id"]).unwrap_or_else(|_| "[PAD]".into());
@@ -89,10 +91,10 @@ pub fn read(metadata: &BTreeMap<String, Value>) -> Result<(Vec<String>, Tokenize
     Ok((pieces, rules))
 }
 
-/// The pieces as `vocab.txt` has them.
+/// The pieces as in `vocab.txt`.
 fn restore(tokens: &[String], kinds: &[i64]) -> Vec<String> {
     let bracketed = |token: &str| token.len() > 1 && token.starts_with('[') && token.ends_with(']');
-    // A later release, where normal pieces in brackets are rewritten as all others.
+    // A later release: normal pieces in brackets are rewritten like all others.
     let later = tokens
         .iter()
         .zip(kinds)
@@ -106,7 +108,7 @@ fn restore(tokens: &[String], kinds: &[i64]) -> Vec<String> {
         .take_while(|(id, (token, kind))| **kind == UNUSED && **token == format!("[PAD{id}]"));
     let count = tokens.len() - padding.count();
     let piece = |(token, &kind): (&String, &i64)| match token.strip_prefix(PHANTOM) {
-        // What is left of ##▁.
+        // The rest of ##▁.
         Some("") => format!("##{PHANTOM}"),
         Some(first) => first.to_owned(),
         None if kind != NORMAL || (!later && bracketed(token)) => token.clone(),
@@ -115,16 +117,17 @@ fn restore(tokens: &[String], kinds: &[i64]) -> Vec<String> {
     tokens.iter().zip(kinds).take(count).map(piece).collect()
 }
 
-/// Whether the model was made for text in lower case and without accents. The file does not say so;
-/// its vocabulary does: lower-casing changes a third of a cased one's pieces, and of an uncased one's a
-/// handful of symbols (`<S>` of bert-base-multilingual-uncased); the same of accents.
+/// Whether the model was made for uncased text without accents. The file does not say so, but its
+/// vocabulary does: lower-casing changes a third of a cased vocabulary's pieces, and only a handful
+/// of symbols of an uncased one's (`<S>` of bert-base-multilingual-uncased). Accents work the same
+/// way.
 fn is_uncased(pieces: &[String]) -> Result<bool, String> {
     let plain = || pieces.iter().filter(|piece| !piece.starts_with('['));
     let has_case = |c: char| !c.to_lowercase().eq([c]);
     let capitals = plain().filter(|piece| piece.contains(has_case)).count();
     let cased = capitals > pieces.len() / 100;
     let accented = plain().any(|piece| {
-        // Scripts whose letters are composed decompose without being accented.
+        // Scripts with composed letters decompose without having accents.
         let is_latin = |c: char| ('\u{c0}'..='\u{24f}').contains(&c);
         piece.chars().any(is_latin) && piece.nfd().any(is_combining_mark)
     });

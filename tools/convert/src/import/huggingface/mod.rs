@@ -7,22 +7,29 @@ mod tokenizer;
 mod tokenizer_json;
 mod tokenizer_settings;
 
-use lanerank::model::{Head, ModelConfig};
+use lanerank::model::{Architecture, Head, ModelConfig};
 
 use super::error::ImportError;
 use super::files::Files;
-use super::weights::{self, Weights};
-use super::{Kind, Options, Source, names};
+use super::names;
+#[cfg(feature = "onnx")]
+use super::onnx;
+use super::options::{Kind, Options, check_max_length, check_pooling};
+use super::pytorch::PyTorch;
+use super::safetensors::SafeTensors;
+use super::shards::Shards;
+use super::source::Source;
+use super::weights::Weights;
 
 pub use tokenizer::{tokenizer_json, vocab_txt};
 
 use config::{Config, Task};
 
-/// Unknown tensors that are named one by one.
+/// Most unknown tensors that a note lists.
 const NAMED: usize = 8;
 
-/// Opens a model whose weights are in this file.
-pub fn open(
+/// Opens a model folder with the weights in this file.
+pub(super) fn open(
     files: &Files,
     kind: Kind,
     weights: &str,
@@ -30,16 +37,28 @@ pub fn open(
 ) -> Result<Source, ImportError> {
     let wrong = |reason: String| ImportError::at(files.path("config.json"), reason);
     let config: Config = files.read_json("config.json")?;
-    // Refused before the weights are looked at: the reason is better.
+    // Checked before the weights, because the message is better.
     config.task(false).map_err(wrong)?;
     config.check_supported().map_err(wrong)?;
-    let mut tensors = weights::open(files, kind, weights)?;
-    let classifier = tensors.shape("classifier.weight");
+    let architecture = config.architecture();
+    if kind == Kind::Onnx && architecture != Architecture::Bert {
+        let reason = "ELECTRA is not read from ONNX files; use the model's safetensors or \
+                      pytorch_model.bin";
+        return Err(wrong(reason.into()));
+    }
+    let mut tensors = open_weights(files, kind, weights)?;
+    let classifier_name = match architecture {
+        Architecture::Electra { .. } => "classifier.out_proj.weight",
+        _ => "classifier.weight",
+    };
+    let classifier = tensors.shape(classifier_name);
     let head = match config.task(classifier.is_some()).map_err(wrong)? {
-        Task::Classification => classifier_head(&config, classifier).map_err(wrong)?,
+        Task::Classification => {
+            classifier_head(&config, classifier_name, classifier).map_err(wrong)?
+        }
         Task::Encoding => sentence::encoder_head(files, options.pooling)?,
     };
-    super::check_pooling(options, &head)?;
+    check_pooling(options, &head)?;
     let (tokenizer, limit) = tokenizer::read(files)?;
     if tokenizer.vocab_size() > config.vocab_size() {
         return Err(wrong(format!(
@@ -49,7 +68,7 @@ pub fn open(
         )));
     }
     let mut config = model_config(&config, head, options.max_length.or(limit)).map_err(wrong)?;
-    super::check_max_length(&config, options)?;
+    check_max_length(&config, options)?;
     let mut notes = tensors.adopt(&mut config)?;
     notes.extend(unknown_tensors(&*tensors, &config));
     Ok(Source {
@@ -62,13 +81,36 @@ pub fn open(
     })
 }
 
-fn classifier_head(config: &Config, classifier: Option<Vec<usize>>) -> Result<Head, String> {
-    let rows = classifier.and_then(|shape| shape.first().copied());
-    let rows = rows.ok_or("BertForSequenceClassification without a tensor classifier.weight")?;
+/// Opens the weights of a folder with the reader of their format.
+fn open_weights(files: &Files, kind: Kind, name: &str) -> Result<Box<dyn Weights>, ImportError> {
+    Ok(match kind {
+        Kind::Pytorch => Box::new(PyTorch::open(files.open(name)?)?),
+        #[cfg(feature = "onnx")]
+        Kind::Onnx => onnx::open(files, name)?,
+        #[cfg(not(feature = "onnx"))]
+        Kind::Onnx => {
+            let reason = "ONNX files need the feature `onnx`, which this build lacks";
+            return Err(ImportError::at(files.path(name), reason));
+        }
+        _ if name.ends_with(".index.json") => Box::new(Shards::open(files, name)?),
+        _ => Box::new(SafeTensors::open(files.open(name)?)?),
+    })
+}
+
+/// The head of a cross-encoder; `name` and `shape` are the last tensor's.
+fn classifier_head(config: &Config, name: &str, shape: Option<Vec<usize>>) -> Result<Head, String> {
+    let rows = shape.and_then(|shape| shape.first().copied());
+    let rows = rows.ok_or_else(|| {
+        let class = match config.architecture() {
+            Architecture::Electra { .. } => "ElectraForSequenceClassification",
+            _ => "BertForSequenceClassification",
+        };
+        format!("{class} without a tensor {name}")
+    })?;
     match config.labels() {
-        Some(labels) if labels != rows => Err(format!(
-            "{labels} labels, but classifier.weight has {rows} rows"
-        )),
+        Some(labels) if labels != rows => {
+            Err(format!("{labels} labels, but {name} has {rows} rows"))
+        }
         _ if !(1..=2).contains(&rows) => Err(format!(
             "{rows} labels; lanerank scores 1 (relevance) or 2 (not relevant, relevant)"
         )),
@@ -88,11 +130,11 @@ fn model_config(
     Ok(model)
 }
 
-/// A note on tensors that no part of the model asks for.
+/// A note on tensors that BERT does not have.
 fn unknown_tensors(tensors: &dyn Weights, config: &ModelConfig) -> Option<String> {
+    let known = names::of_model(config);
     let mut unknown = tensors.names();
-    unknown
-        .retain(|name| !names::is_buffer(name) && !names::is_bert(name, config.num_hidden_layers));
+    unknown.retain(|name| !names::is_buffer(name) && !known.contains(name));
     if unknown.is_empty() {
         return None;
     }
@@ -101,6 +143,6 @@ fn unknown_tensors(tensors: &dyn Weights, config: &ModelConfig) -> Option<String
         list.push_str(&format!(" and {} more", unknown.len() - NAMED));
     }
     Some(format!(
-        "tensors that BERT does not have were left out: {list}"
+        "tensors that BERT does not have were ignored: {list}"
     ))
 }

@@ -1,4 +1,4 @@
-//! What sentence-transformers keeps beside an encoder: how it pools, normalises and cuts.
+//! Files of sentence-transformers: pooling, normalisation and the maximum length of an encoder.
 
 use std::path::{Component, Path};
 
@@ -19,7 +19,7 @@ struct Module {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct PoolingConfig {
-    /// Newer files.
+    /// In newer files.
     pooling_mode: Option<String>,
     pooling_mode_cls_token: bool,
     pooling_mode_mean_tokens: bool,
@@ -69,8 +69,8 @@ struct SentenceConfig {
     do_lower_case: bool,
 }
 
-/// The head of an encoder. `choice` overrides how the folder says to pool.
-pub fn encoder_head(files: &Files, choice: Option<Pooling>) -> Result<Head, ImportError> {
+/// The head of an encoder. `choice` overrides the folder's pooling.
+pub(super) fn encoder_head(files: &Files, choice: Option<Pooling>) -> Result<Head, ImportError> {
     let modules: Vec<Module> = files
         .read_json_if_there("modules.json")?
         .unwrap_or_default();
@@ -116,12 +116,12 @@ fn read_pooling(files: &Files, folder: &str) -> Result<Pooling, ImportError> {
     pooling.map_err(|reason| ImportError::at(files.path(&name), reason))
 }
 
-/// Longest sequence that sentence-transformers would feed the model. `lowercase` is the tokenizer's.
-pub fn max_length(files: &Files, lowercase: bool) -> Result<Option<usize>, ImportError> {
+/// The maximum length that sentence-transformers uses. `lowercase` is the tokenizer's.
+pub(super) fn max_length(files: &Files, lowercase: bool) -> Result<Option<usize>, ImportError> {
     let name = "sentence_bert_config.json";
     let config: SentenceConfig = files.read_json_if_there(name)?.unwrap_or_default();
     if config.do_lower_case && !lowercase {
-        let reason = "do_lower_case in front of a cased tokenizer is not supported";
+        let reason = "do_lower_case with a cased tokenizer is not supported";
         return Err(ImportError::at(files.path(name), reason));
     }
     Ok(config.max_seq_length)

@@ -1,4 +1,4 @@
-//! `special_tokens_map.json`: which pieces are found in a text before it is split.
+//! `special_tokens_map.json`: the pieces that are found in a text before it is split.
 
 use lanerank::tokenizer::{AddedToken, TokenizerConfig};
 use serde::Deserialize;
@@ -7,13 +7,13 @@ use super::tokenizer_settings::Token;
 use crate::import::error::ImportError;
 use crate::import::files::Files;
 
-/// Its name.
-pub const FILE: &str = "special_tokens_map.json";
+/// Name of the file.
+pub(super) const FILE: &str = "special_tokens_map.json";
 
-/// The file's content; what is missing says nothing.
+/// The content of the file. Missing fields have no effect.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct SpecialTokens {
+pub(super) struct SpecialTokens {
     unk_token: Option<Token>,
     cls_token: Option<Token>,
     sep_token: Option<Token>,
@@ -23,20 +23,20 @@ pub struct SpecialTokens {
 }
 
 impl SpecialTokens {
-    /// Reads a model's `special_tokens_map.json`; without one, nothing is set.
+    /// Reads a model's `special_tokens_map.json`. Without the file, nothing is set.
     ///
     /// # Errors
-    /// When the file is not readable.
-    pub fn read(files: &Files) -> Result<Self, ImportError> {
+    /// When the file cannot be read.
+    pub(super) fn read(files: &Files) -> Result<Self, ImportError> {
         Ok(files.read_json_if_there(FILE)?.unwrap_or_default())
     }
 
-    /// Makes the tokens special, as FlashRank does after reading `tokenizer.json`. `has` tells whether
-    /// the vocabulary has a piece.
+    /// Makes the tokens special, as FlashRank does after it has read `tokenizer.json`. `has` tells
+    /// whether the vocabulary has a piece.
     ///
     /// # Errors
-    /// When the file names another token than the rules have, or one without an embedding.
-    pub fn add_to(
+    /// When a token differs from the one in the rules, or has no embedding.
+    pub(super) fn add_to(
         &self,
         rules: &mut TokenizerConfig,
         has: &dyn Fn(&str) -> bool,

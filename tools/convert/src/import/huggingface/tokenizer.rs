@@ -1,4 +1,4 @@
-//! A model's tokenizer: `tokenizer.json` or `vocab.txt`, and where there are both, one opinion.
+//! A model's tokenizer, from `tokenizer.json` or `vocab.txt`. If both exist, they must agree.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -18,11 +18,11 @@ const VOCAB: &str = "vocab.txt";
 /// Files of other tokenizers.
 const SENTENCE_PIECE: [&str; 3] = ["sentencepiece.bpe.model", "spiece.model", "spm.model"];
 
-/// Reads the tokenizer of a model, and the longest sequence that its settings name.
+/// Reads the tokenizer of a model, and the maximum length in its settings.
 ///
 /// # Errors
-/// When there is none, it is not BERT's WordPiece, or two files disagree.
-pub fn read(files: &Files) -> Result<(Tokenizer, Option<usize>), ImportError> {
+/// When it is missing or not BERT's WordPiece, or two files disagree.
+pub(super) fn read(files: &Files) -> Result<(Tokenizer, Option<usize>), ImportError> {
     let settings = TokenizerSettings::read(files)?;
     let special = SpecialTokens::read(files)?;
     let tokenizer = match (files.has(JSON), files.has(VOCAB)) {
@@ -46,7 +46,7 @@ pub fn read(files: &Files) -> Result<(Tokenizer, Option<usize>), ImportError> {
     Ok((tokenizer, lengths.into_iter().flatten().min()))
 }
 
-/// Reads a `tokenizer.json` that stands alone.
+/// Reads a single `tokenizer.json`.
 ///
 /// # Errors
 /// When it is not BERT's WordPiece.
@@ -56,7 +56,7 @@ pub fn tokenizer_json(path: &Path) -> Result<Tokenizer, ImportError> {
     parse_json(&files, &name, &settings, &SpecialTokens::default())
 }
 
-/// Reads a `vocab.txt` that stands alone, with BERT's rules.
+/// Reads a single `vocab.txt`, with BERT's rules.
 ///
 /// # Errors
 /// When it is not a vocabulary.
@@ -66,10 +66,10 @@ pub fn vocab_txt(path: &Path, cased: bool) -> Result<Tokenizer, ImportError> {
     read_vocab(&files, &name, &settings, &SpecialTokens::default())
 }
 
-/// A file's folder and its name there.
+/// A file's folder and name.
 fn alone(path: &Path) -> Result<(Files, String), ImportError> {
     let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| ImportError::at(path, "is no file with a name in UTF-8"))?;
+    let name = name.ok_or_else(|| ImportError::at(path, "is not a file with a name in UTF-8"))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     Ok((Files::folder(folder), name.to_owned()))
 }

@@ -1,4 +1,4 @@
-//! `tokenizer.json`: the parts that together are BERT's WordPiece, and nothing else.
+//! `tokenizer.json`: accepts BERT's WordPiece and nothing else.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,10 +9,10 @@ use serde_json::value::RawValue;
 use crate::import::entries::Entries;
 use crate::import::refusals;
 
-/// Vocabulary and rules as a `tokenizer.json` has them.
+/// Vocabulary and rules of a `tokenizer.json`.
 #[derive(Debug)]
-pub struct TokenizerFile {
-    /// The pieces in the order of their ids.
+pub(super) struct TokenizerFile {
+    /// The pieces in order of their ids.
     pub pieces: Vec<String>,
     /// The rules.
     pub rules: TokenizerConfig,
@@ -62,7 +62,7 @@ impl From<Added> for AddedToken {
     }
 }
 
-/// What every part begins with.
+/// The fields that every part has.
 #[derive(Deserialize)]
 struct Kind {
     #[serde(rename = "type")]
@@ -118,12 +118,11 @@ struct TemplateToken {
     ids: Vec<u64>,
 }
 
-/// Parses a `tokenizer.json`. `pad` and `mask` are the names of tokens that the file itself does
-/// not tell.
+/// Parses a `tokenizer.json`. `pad` and `mask` are the names of tokens that the file does not name.
 ///
 /// # Errors
 /// Names the part that is not BERT's WordPiece.
-pub fn parse(text: &str, pad: String, mask: String) -> Result<TokenizerFile, String> {
+pub(super) fn parse(text: &str, pad: String, mask: String) -> Result<TokenizerFile, String> {
     let file: File = serde_json::from_str(text).map_err(|e| e.to_string())?;
     let model = word_piece(file.model)?;
     let ids: HashMap<&str, u64> = model
@@ -178,7 +177,7 @@ fn word_piece(value: &RawValue) -> Result<WordPiece, String> {
     }
 }
 
-/// The part itself, or the only one of a sequence of one.
+/// The part itself, or the only part of a sequence of one.
 fn unwrap<'a>(name: &str, value: &'a RawValue) -> Result<&'a RawValue, String> {
     if kind(name, value)?.as_deref() != Some("Sequence") {
         return Ok(value);
@@ -192,7 +191,7 @@ fn unwrap<'a>(name: &str, value: &'a RawValue) -> Result<&'a RawValue, String> {
     }
 }
 
-/// The part, which has to be there and of one kind.
+/// The part, which must exist and have one kind.
 fn only<'a>(
     name: &str,
     value: Option<&'a RawValue>,
@@ -217,7 +216,7 @@ fn pre_tokenizer(value: Option<&RawValue>) -> Result<(), String> {
     only("pre_tokenizer", value, "BertPreTokenizer").map(|_| ())
 }
 
-/// Texts of the tokens before and behind each text.
+/// Texts of the tokens before and after each text.
 fn post_processor(
     value: Option<&RawValue>,
     ids: &HashMap<&str, u64>,
@@ -241,7 +240,7 @@ fn post_processor(
     for (token, id) in &tokens {
         if ids.get(&**token) != Some(id) {
             return Err(format!(
-                "{name}: {token:?} is not piece {id} of the vocabulary"
+                "{name}: {token:?} is not the vocabulary's piece {id}"
             ));
         }
     }
@@ -278,13 +277,14 @@ fn bert_template(template: TemplateProcessing) -> Result<[(String, u64); 2], Str
         Some(&[id]) => Ok((token.clone(), id)),
         _ => Err(refuse()),
     };
-    match same {
-        true => Ok([id(cls)?, id(sep)?]),
-        false => Err(refuse()),
+    if same {
+        Ok([id(cls)?, id(sep)?])
+    } else {
+        Err(refuse())
     }
 }
 
-/// The pieces by id; every id from 0 on has to be there once.
+/// The pieces by id. Every id from 0 on must exist exactly once.
 fn in_order(Entries(vocab): Entries<u64>) -> Result<Vec<String>, String> {
     let count = vocab.len();
     let mut pieces: Vec<Option<String>> = vec![None; count];
@@ -303,10 +303,9 @@ fn in_order(Entries(vocab): Entries<u64>) -> Result<Vec<String>, String> {
             Some(slot) => *slot = Some(piece),
         }
     }
-    // As many pieces as ids, none out of range and none twice: no hole is left.
+    // There are as many pieces as ids, none out of range and none twice: so there is no gap.
     Ok(pieces.into_iter().flatten().collect())
 }
 
 #[cfg(test)]
-#[path = "tokenizer_json_tests.rs"]
 mod tests;

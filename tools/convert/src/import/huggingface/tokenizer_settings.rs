@@ -1,5 +1,5 @@
-//! `tokenizer_config.json`: the rules of a tokenizer that has no `tokenizer.json`, and a second
-//! opinion on those of one that has.
+//! `tokenizer_config.json`: the rules of a tokenizer without `tokenizer.json`, and a check of those
+//! of a tokenizer with one.
 
 use lanerank::tokenizer::{AddedToken, TokenizerConfig};
 use serde::Deserialize;
@@ -11,17 +11,17 @@ use crate::import::files::Files;
 /// Longest word that BERT's tokenizers look up.
 const MAX_WORD_CHARS: u32 = 100;
 
-/// A special token: its text, or an object that holds it.
+/// A special token: its text, or an object with its text.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
-pub enum Token {
+pub(super) enum Token {
     Text(String),
     Object { content: String },
 }
 
 impl Token {
     /// The text.
-    pub fn text(&self) -> &str {
+    pub(super) fn text(&self) -> &str {
         match self {
             Token::Text(text) => text,
             Token::Object { content } => content,
@@ -29,9 +29,9 @@ impl Token {
     }
 }
 
-/// The fields of `tokenizer_config.json` that bear on the ids; a field that is missing says nothing.
+/// The fields of `tokenizer_config.json` that affect the ids. Missing fields have no effect.
 #[derive(Debug, Default, Deserialize)]
-pub struct TokenizerSettings {
+pub(super) struct TokenizerSettings {
     tokenizer_class: Option<String>,
     do_lower_case: Option<bool>,
     strip_accents: Option<bool>,
@@ -48,11 +48,11 @@ pub struct TokenizerSettings {
 }
 
 impl TokenizerSettings {
-    /// Reads a model's `tokenizer_config.json`; without one, nothing is set.
+    /// Reads a model's `tokenizer_config.json`. Without the file, nothing is set.
     ///
     /// # Errors
-    /// When the file is not readable or switches BERT's own splitting of words off.
-    pub fn read(files: &Files) -> Result<Self, ImportError> {
+    /// When the file cannot be read, or turns off BERT's own splitting of words.
+    pub(super) fn read(files: &Files) -> Result<Self, ImportError> {
         let name = "tokenizer_config.json";
         let settings: Self = files.read_json_if_there(name)?.unwrap_or_default();
         match settings.check() {
@@ -61,8 +61,8 @@ impl TokenizerSettings {
         }
     }
 
-    /// BERT's own settings, for text with or without capitals.
-    pub fn standard(cased: bool) -> Self {
+    /// BERT's own settings, for uncased or cased text.
+    pub(super) fn standard(cased: bool) -> Self {
         TokenizerSettings {
             do_lower_case: Some(!cased),
             ..Self::default()
@@ -83,28 +83,28 @@ impl TokenizerSettings {
         Ok(())
     }
 
-    /// Longest sequence, where one is set that fits the machine.
-    pub fn max_length(&self) -> Option<usize> {
+    /// The maximum length, if it is set and fits the machine.
+    pub(super) fn max_length(&self) -> Option<usize> {
         let length = self.model_max_length?;
         (1.0..1e9).contains(&length).then_some(length as usize)
     }
 
     /// Text of the padding token.
-    pub fn pad_token(&self) -> String {
+    pub(super) fn pad_token(&self) -> String {
         name(&self.pad_token, "[PAD]")
     }
 
     /// Text of the mask token.
-    pub fn mask_token(&self) -> String {
+    pub(super) fn mask_token(&self) -> String {
         name(&self.mask_token, "[MASK]")
     }
 
-    /// The rules for a `vocab.txt`, BERT's where the file sets nothing. `has` tells whether the
-    /// vocabulary has a piece.
+    /// The rules for a `vocab.txt`, with BERT's defaults. `has` tells whether the vocabulary has a
+    /// piece.
     ///
     /// # Errors
     /// When the file names another tokenizer than BERT's.
-    pub fn rules(&self, has: impl Fn(&str) -> bool) -> Result<TokenizerConfig, String> {
+    pub(super) fn rules(&self, has: impl Fn(&str) -> bool) -> Result<TokenizerConfig, String> {
         if let Some(class) = &self.tokenizer_class
             && !matches!(class.as_str(), "BertTokenizer" | "BertTokenizerFast")
         {
@@ -137,12 +137,12 @@ impl TokenizerSettings {
         })
     }
 
-    /// Checks what is set here against the rules of a `tokenizer.json`. Which of the two counts
-    /// where they differ depends on who loads the model, so neither is right.
+    /// Checks these settings against the rules of a `tokenizer.json`. If they differ, the result
+    /// would depend on the program that loads the model, so a difference is an error.
     ///
     /// # Errors
     /// Names the rule that differs.
-    pub fn check_agreement(&self, rules: &TokenizerConfig) -> Result<(), String> {
+    pub(super) fn check_agreement(&self, rules: &TokenizerConfig) -> Result<(), String> {
         let lowercase = self.do_lower_case.unwrap_or(rules.lowercase);
         let pairs = [
             ("do_lower_case", self.do_lower_case, rules.lowercase),

@@ -1,4 +1,4 @@
-//! A graph in the order of its computation.
+//! A graph in execution order.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -9,15 +9,15 @@ use super::proto::{self, AttributeProto, GraphProto, NodeProto, ValueInfoProto};
 use super::stored::{Beside, Element, Stored};
 use super::tensor::{Tensor, axis};
 
-/// Oldest and newest version of ONNX's own operators that the rules here were written for.
+/// Oldest and newest supported version of ONNX's own operators.
 const OPSETS: std::ops::RangeInclusive<i64> = 9..=25;
 
-/// Most nodes: three times those of the deepest BERT, written out.
+/// Most nodes: three times those of the deepest BERT without fusion.
 const MAX_NODES: usize = 1 << 14;
 
-/// A node's setting.
+/// An attribute of a node.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Attribute {
+pub(super) enum Attribute {
     Float(f32),
     Int(i64),
     Text(String),
@@ -26,16 +26,16 @@ pub enum Attribute {
     Tensor(Stored),
 }
 
-/// One operation.
+/// One node.
 #[derive(Debug)]
-pub struct Node {
-    /// Its name, or where it has none that of its first output.
+pub(super) struct Node {
+    /// The node's name, or the name of its first output.
     pub name: String,
-    /// The operator; with its domain in front where that is not ONNX's own.
+    /// The operator, with its domain in front unless it is ONNX's own.
     pub op: String,
-    /// Names of the values it takes; `None` for one left out.
+    /// Names of the inputs; `None` for an omitted one.
     pub inputs: Vec<Option<String>>,
-    /// Names of the values it gives; empty for one left out.
+    /// Names of the outputs; empty for an omitted one.
     pub outputs: Vec<String>,
     /// Version of ONNX's own operators.
     pub opset: i64,
@@ -75,13 +75,13 @@ impl Node {
         Ok(node)
     }
 
-    /// An attribute that a rule does not read itself.
-    pub fn attribute(&self, name: &str) -> Option<&Attribute> {
+    /// An attribute in its raw form.
+    pub(super) fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attributes.get(name)
     }
 
-    /// An integer, or `default` where it is left out.
-    pub fn int(&self, name: &str, default: i64) -> Result<i64, String> {
+    /// An integer, or `default` if it is omitted.
+    pub(super) fn int(&self, name: &str, default: i64) -> Result<i64, String> {
         match self.attributes.get(name) {
             None => Ok(default),
             Some(Attribute::Int(value)) => Ok(*value),
@@ -89,8 +89,8 @@ impl Node {
         }
     }
 
-    /// A number, or `default` where it is left out.
-    pub fn float(&self, name: &str, default: f32) -> Result<f32, String> {
+    /// A number, or `default` if it is omitted.
+    pub(super) fn float(&self, name: &str, default: f32) -> Result<f32, String> {
         match self.attributes.get(name) {
             None => Ok(default),
             Some(Attribute::Float(value)) => Ok(*value),
@@ -98,8 +98,8 @@ impl Node {
         }
     }
 
-    /// A list of integers, if it is there.
-    pub fn ints(&self, name: &str) -> Result<Option<&[i64]>, String> {
+    /// A list of integers, if it exists.
+    pub(super) fn ints(&self, name: &str) -> Result<Option<&[i64]>, String> {
         match self.attributes.get(name) {
             None => Ok(None),
             Some(Attribute::Ints(values)) => Ok(Some(values)),
@@ -107,17 +107,16 @@ impl Node {
         }
     }
 
-    /// A word, or the empty one where it is left out.
-    pub fn text(&self, name: &str) -> &str {
+    /// A string, or the empty one if it is omitted.
+    pub(super) fn text(&self, name: &str) -> &str {
         match self.attributes.get(name) {
             Some(Attribute::Text(text)) => text,
             _ => "",
         }
     }
 
-    /// Refuses a setting that is there and neither 0 nor empty: this operator is only understood
-    /// without it.
-    pub fn only_without(&self, names: &[&str]) -> Result<(), String> {
+    /// Refuses an attribute that is neither 0 nor empty: the operator is supported without it only.
+    pub(super) fn only_without(&self, names: &[&str]) -> Result<(), String> {
         for name in names {
             match self.attributes.get(*name) {
                 None | Some(Attribute::Int(0)) => (),
@@ -128,16 +127,17 @@ impl Node {
         Ok(())
     }
 
-    /// Refuses inputs from number `first` on.
-    pub fn only_inputs_before(&self, first: usize, what: &str) -> Result<(), String> {
-        match self.inputs.iter().skip(first).any(Option::is_some) {
-            true => Err(format!("an input for {what} is not supported")),
-            false => Ok(()),
+    /// Refuses inputs from index `first` on.
+    pub(super) fn only_inputs_before(&self, first: usize, what: &str) -> Result<(), String> {
+        if self.inputs.iter().skip(first).any(Option::is_some) {
+            Err(format!("an input for {what} is not supported"))
+        } else {
+            Ok(())
         }
     }
 
     /// An axis of an input with `rank` dimensions.
-    pub fn axis(&self, default: i64, rank: usize) -> Result<usize, String> {
+    pub(super) fn axis(&self, default: i64, rank: usize) -> Result<usize, String> {
         axis(self.int("axis", default)?, rank)
     }
 }
@@ -160,10 +160,10 @@ fn read_attribute(proto: AttributeProto, beside: &mut Beside) -> Result<Attribut
 
 /// An input or output of the graph.
 #[derive(Debug, Clone)]
-pub struct Port {
+pub(super) struct Port {
     pub name: String,
     pub element: Option<Element>,
-    /// `None` for a dimension left open.
+    /// `None` for an open dimension.
     pub shape: Vec<Option<usize>>,
 }
 
@@ -188,9 +188,9 @@ impl Port {
     }
 }
 
-/// A graph, its nodes sorted so that each comes after those it needs.
+/// A graph. Its nodes are sorted so that each comes after those it depends on.
 #[derive(Debug)]
-pub struct Graph {
+pub(super) struct Graph {
     pub nodes: Vec<Node>,
     pub constants: HashMap<String, Stored>,
     pub inputs: Vec<Port>,
@@ -198,11 +198,11 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Reads a file's bytes.
+    /// Parses a file's bytes.
     ///
     /// # Errors
-    /// What is wrong in it, naming the node or the tensor.
-    pub fn parse(file: Bytes, beside: &mut Beside) -> Result<Self, String> {
+    /// Names the node or the tensor that is wrong.
+    pub(super) fn parse(file: Bytes, beside: &mut Beside) -> Result<Self, String> {
         let model = proto::decode(file)?;
         let own = |domain: &str| matches!(domain, "" | "ai.onnx");
         let opset = model
@@ -267,7 +267,7 @@ impl Graph {
         Ok(graph)
     }
 
-    /// Puts nodes behind those whose outputs they take.
+    /// Sorts nodes after those whose outputs they use.
     fn sort(&self, nodes: Vec<Node>) -> Result<Vec<Node>, String> {
         let mut makers: HashMap<&str, usize> = HashMap::new();
         let given: HashSet<&str> = self.inputs.iter().map(|port| port.name.as_str()).collect();
@@ -310,7 +310,7 @@ impl Graph {
     }
 
     /// The nodes that `output` needs, in order.
-    pub fn needed(&self, output: &str) -> Vec<&Node> {
+    pub(super) fn needed(&self, output: &str) -> Vec<&Node> {
         let mut wanted: HashSet<&str> = HashSet::from([output]);
         let mut needed = Vec::new();
         for node in self.nodes.iter().rev() {

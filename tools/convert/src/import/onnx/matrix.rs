@@ -1,4 +1,4 @@
-//! Weight matrices: where they lie, which way round, and how their integers are meant.
+//! Weight matrices: their place, orientation, and the meaning of their integers.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use super::stored::Stored;
 use super::tensor::Tensor;
 use crate::source::IntegerRows;
 
-/// Along which of the stored axes scales and zero points change.
+/// The stored axis along which scales and zero points vary.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Along {
     Nothing,
@@ -14,7 +14,7 @@ enum Along {
     Columns,
 }
 
-/// What integers stand for: `(q - zero) * scale`.
+/// The meaning of integers: `(q - zero) * scale`.
 #[derive(Debug, Clone, PartialEq)]
 struct Meaning {
     scale: (Vec<f32>, Along),
@@ -23,17 +23,17 @@ struct Meaning {
 
 /// A constant with two axes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Matrix {
+pub(super) struct Matrix {
     stored: Stored,
-    /// The stored columns that belong to it: a third of a packed matrix, else all.
+    /// The stored columns of this matrix: a third of a packed matrix, otherwise all.
     columns: Range<usize>,
     transposed: bool,
     meaning: Option<Meaning>,
 }
 
 impl Matrix {
-    /// A constant as it lies; `None` where it has not two axes, or elements that no weight has.
-    pub fn new(stored: Stored) -> Option<Self> {
+    /// A whole constant. `None` unless it has two axes and elements of a type that weights have.
+    pub(super) fn new(stored: Stored) -> Option<Self> {
         let &[_, columns] = &stored.shape[..] else {
             return None;
         };
@@ -47,44 +47,46 @@ impl Matrix {
     }
 
     /// Rows and columns.
-    pub fn shape(&self) -> [usize; 2] {
+    pub(super) fn shape(&self) -> [usize; 2] {
         let (rows, columns) = (self.stored.shape[0], self.columns.len());
-        match self.transposed {
-            true => [columns, rows],
-            false => [rows, columns],
+        if self.transposed {
+            [columns, rows]
+        } else {
+            [rows, columns]
         }
     }
 
-    /// Rows and columns exchanged.
-    pub fn transpose(mut self) -> Self {
+    /// The transposed matrix.
+    pub(super) fn transpose(mut self) -> Self {
         self.transposed = !self.transposed;
         self
     }
 
-    /// Some of the columns of a matrix that is not transposed.
-    pub fn slice_columns(&self, range: Range<usize>) -> Result<Self, String> {
+    /// Some columns of a matrix that is not transposed.
+    pub(super) fn slice_columns(&self, range: Range<usize>) -> Result<Self, String> {
         let inside = self.columns.start + range.end <= self.columns.end && range.start <= range.end;
-        match inside && !self.transposed {
-            true => Ok(Matrix {
+        if inside && !self.transposed {
+            Ok(Matrix {
                 columns: self.columns.start + range.start..self.columns.start + range.end,
                 ..self.clone()
-            }),
-            false => Err(format!("columns {range:?} of {:?}", self.shape())),
+            })
+        } else {
+            Err(format!("columns {range:?} of {:?}", self.shape()))
         }
     }
 
-    /// Whether its elements are integers whose meaning is not known yet.
-    pub fn is_raw(&self) -> bool {
+    /// Whether its elements are integers without a meaning yet.
+    pub(super) fn is_raw(&self) -> bool {
         self.meaning.is_none() && !self.stored.element.is_float()
     }
 
     /// Whether its elements are integers.
-    pub fn is_integer(&self) -> bool {
+    pub(super) fn is_integer(&self) -> bool {
         !self.stored.element.is_float()
     }
 
-    /// Integers taken for numbers, as a cast does.
-    pub fn into_numbers(mut self) -> Self {
+    /// Reads the integers as numbers, as a cast does.
+    pub(super) fn into_numbers(mut self) -> Self {
         if self.is_raw() {
             self.meaning = Some(Meaning {
                 scale: (vec![1.0], Along::Nothing),
@@ -94,16 +96,16 @@ impl Matrix {
         self
     }
 
-    /// Integers with a scale and a zero point: one, one for each along `axis`, or in a shape that
+    /// Integers with a scale and a zero point: one, one per index of `axis`, or in a shape that
     /// broadcasts against the matrix (then `axis` is `None`).
-    pub fn dequantized(
+    pub(super) fn dequantized(
         self,
         scale: &Tensor,
         zero: Option<&Tensor>,
         axis: Option<usize>,
     ) -> Result<Self, String> {
         if !self.is_raw() {
-            return Err("dequantises what holds no integers".into());
+            return Err("dequantises values that are not integers".into());
         }
         let mut matrix = self.into_numbers();
         if let Some(zero) = zero {
@@ -116,8 +118,8 @@ impl Matrix {
         matrix.scaled(scale, axis)
     }
 
-    /// Integers that already stand for numbers, times a scale.
-    pub fn scaled(mut self, scale: &Tensor, axis: Option<usize>) -> Result<Self, String> {
+    /// Integers that already have a meaning, times a scale.
+    pub(super) fn scaled(mut self, scale: &Tensor, axis: Option<usize>) -> Result<Self, String> {
         let along = self.along(scale, axis)?;
         match &mut self.meaning {
             Some(meaning) if meaning.scale == (vec![1.0], Along::Nothing) => {
@@ -125,11 +127,11 @@ impl Matrix {
                 Ok(self)
             }
             Some(_) => Err("scales a weight twice".into()),
-            None => Err("scales a weight that holds no integers".into()),
+            None => Err("scales a weight that is not integers".into()),
         }
     }
 
-    /// The stored axis that `values` go along.
+    /// The stored axis along which `values` vary.
     fn along(&self, values: &Tensor, axis: Option<usize>) -> Result<Along, String> {
         let wrong = || {
             format!(
@@ -149,11 +151,13 @@ impl Matrix {
             Some(&len) if len == values.len() => (),
             _ => return Err(wrong()),
         }
-        match (logical == 0) != self.transposed {
-            true => Ok(Along::Rows),
-            // A part of the columns would need a part of the scales.
-            false if self.columns.len() == self.stored.shape[1] => Ok(Along::Columns),
-            false => Err(wrong()),
+        if (logical == 0) != self.transposed {
+            Ok(Along::Rows)
+        } else if self.columns.len() == self.stored.shape[1] {
+            Ok(Along::Columns)
+        } else {
+            // Part of the columns would need part of the scales.
+            Err(wrong())
         }
     }
 
@@ -165,19 +169,22 @@ impl Matrix {
         }
     }
 
-    /// The stored place of every element, row by row.
+    /// The stored index of every element, row by row.
     fn places(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         let [rows, columns] = self.shape();
         (0..rows).flat_map(move |i| {
-            (0..columns).map(move |j| match self.transposed {
-                true => (j, self.columns.start + i),
-                false => (i, self.columns.start + j),
+            (0..columns).map(move |j| {
+                if self.transposed {
+                    (j, self.columns.start + i)
+                } else {
+                    (i, self.columns.start + j)
+                }
             })
         })
     }
 
     /// The values, row by row.
-    pub fn values(&self) -> Vec<f32> {
+    pub(super) fn values(&self) -> Vec<f32> {
         let width = self.stored.shape[1];
         let stored = self.stored.floats();
         let value = |(row, column): (usize, usize)| {
@@ -193,8 +200,8 @@ impl Matrix {
         self.places().map(value).collect()
     }
 
-    /// The integers without their zero points, where every row has one scale.
-    pub fn integers(&self) -> Option<IntegerRows> {
+    /// The integers minus their zero points, if every row has one scale.
+    pub(super) fn integers(&self) -> Option<IntegerRows> {
         let meaning = self.meaning.as_ref()?;
         let stored: Vec<i16> = self.stored.small_integers()?.collect();
         let width = self.stored.shape[1];
@@ -209,9 +216,12 @@ impl Matrix {
         let value = |(row, column): (usize, usize)| {
             stored[row * width + column].saturating_sub(Self::at(&meaning.zero, row, column))
         };
-        let scale = |i: usize| match self.transposed {
-            true => Self::at(&meaning.scale, 0, self.columns.start + i),
-            false => Self::at(&meaning.scale, i, 0),
+        let scale = |i: usize| {
+            if self.transposed {
+                Self::at(&meaning.scale, 0, self.columns.start + i)
+            } else {
+                Self::at(&meaning.scale, i, 0)
+            }
         };
         Some(IntegerRows {
             values: self.places().map(value).collect(),
@@ -219,8 +229,8 @@ impl Matrix {
         })
     }
 
-    /// The constant itself, to compute with; `None` for a part of one.
-    pub fn tensor(&self) -> Option<Tensor> {
+    /// The constant itself, for computing. `None` for part of one.
+    pub(super) fn tensor(&self) -> Option<Tensor> {
         let whole = self.columns.len() == self.stored.shape[1];
         if !whole || self.stored.len() > 1 << 24 {
             return None;

@@ -1,12 +1,49 @@
-//! ONNX files: BERT cross-encoders and encoders as exporters and optimisers leave them, in floats and
-//! in 8 bits.
+//! Reads ONNX files of BERT cross-encoders and encoders: exported or optimised, in floats or in 8
+//! bits.
 //!
-//! Nothing is recognised by its name, because exporters rename and optimisers drop names. The graph is
-//! walked once ([`trace`]) and each value is given a meaning; whatever only depends on shapes, masks
-//! and positions is computed ([`eval`]). If the output turns out to be a whole BERT forward pass
-//! ([`roles`]), its tensors and its settings are known; if not, the first node that does not fit is
-//! named and the file is refused. [`Reference`] then computes the whole graph, with no notion of BERT,
-//! as a check of all this.
+//! An ONNX file is a graph of operators, not a list of named weights. Exporters rename tensors, and
+//! optimisers drop names and fuse operators. So the reader recognises nothing by its name. It derives
+//! what the graph computes, in two independent ways, and refuses the file unless both agree.
+//!
+//! # 1. A symbolic trace finds the weights
+//!
+//! | step | module | result |
+//! |---|---|---|
+//! | parse | [`proto`], [`stored`], [`graph`] | nodes in execution order; constants, not copied |
+//! | probe | [`probe`] | a small batch of token ids with padding and two segments |
+//! | trace | [`trace`], [`terms`], [`matrix`] | the meaning of each value as a term |
+//! | roles | [`roles`] | BERT's tensors and settings, read off the output's term |
+//!
+//! The trace walks the graph once on a probe. A value is either *known* or a *term*:
+//!
+//! - Known values depend on shapes, masks and positions only. The trace computes them with the
+//!   evaluator, and compares them with what the probe says they must be: this tells an attention mask
+//!   from position ids, whatever subgraph made them.
+//! - Terms depend on weights. A term is a step of a BERT forward pass: a sum of rows of embedding
+//!   tables, `x weight^T + bias`, a layer norm, heads split off, scores, a softmax's mix of values.
+//!   A rule per operator makes a term of the operator's inputs. Fused operators, such as
+//!   `com.microsoft.Attention`, make the terms of all their parts. An elementwise function, such as
+//!   GELU, is represented by its values at fixed points, so its spelling does not matter.
+//!
+//! Equal terms are stored once. So the output's term is the whole forward pass, and [`roles`] matches
+//! it against BERT layer by layer: which matrix is which layer's query, which activation, which
+//! epsilon. An operator without a rule, or a term that does not fit, ends the trace with an error that
+//! names the node. All of this runs on two probes of different shapes and must give the same roles, so
+//! that nothing depends on the probe.
+//!
+//! Quantised files keep their integers: a [`matrix`] records the scale and zero point that the graph
+//! applies to them, and the converter stores the integers where an int8 file can hold them.
+//!
+//! # 2. An evaluator checks them
+//!
+//! [`eval`] runs operators by their definitions, without any knowledge of BERT. [`Reference`] runs the
+//! whole graph on the self-test's texts. Its results must match those of the extracted weights, run by
+//! the engine in f32, within [`MAX_LOGIT_DIFFERENCE`] or [`MAX_COSINE_DIFFERENCE`].
+//!
+//! # Hostile files
+//!
+//! Sizes, numbers of messages, nesting and the work of both parts are limited, and external data must
+//! lie in the model's folder.
 
 mod eval;
 mod graph;
@@ -41,19 +78,19 @@ use stored::Beside;
 
 use reference::Reference;
 
-/// Batch and length of the probes; what they say must agree. No length is a power of two or a number
-/// of heads.
+/// Batch and length of the probes, which must give the same roles. No length is a power of two or a
+/// number of heads.
 const PROBES: [(usize, usize); 2] = [(5, 11), (7, 13)];
 
-/// Largest difference of a logit, relative beyond 1, between a graph and what is understood of it:
-/// graphs in f16 round the constants of their activations.
+/// Largest allowed logit difference (relative above 1) between the ONNX graph and our reading of it.
+/// Graphs in f16 round the constants of their activations.
 const MAX_LOGIT_DIFFERENCE: f32 = 2e-3;
-/// The same of 1 less a vector's cosine.
+/// Largest allowed difference of an encoder's vector: 1 - cosine.
 const MAX_COSINE_DIFFERENCE: f32 = 1e-5;
 
 /// An ONNX file whose graph was understood.
 #[derive(Debug)]
-pub struct OnnxFile {
+pub(super) struct OnnxFile {
     path: PathBuf,
     graph: Arc<Graph>,
     output: String,
@@ -63,8 +100,8 @@ pub struct OnnxFile {
 /// Opens the weights of an ONNX file.
 ///
 /// # Errors
-/// When it cannot be read or is no BERT that lanerank runs, naming the node.
-pub fn open(files: &Files, name: &str) -> Result<Box<dyn Weights>, ImportError> {
+/// When it cannot be read, or is not a BERT that lanerank runs; names the node.
+pub(super) fn open(files: &Files, name: &str) -> Result<Box<dyn Weights>, ImportError> {
     let opened = files.open(name)?;
     let wrong = |e: std::io::Error| ImportError::at(&opened.path, e);
     let mut bytes = Vec::new();
@@ -77,7 +114,7 @@ pub fn open(files: &Files, name: &str) -> Result<Box<dyn Weights>, ImportError> 
         let reason = format!("longer than {} bytes", stored::MAX_FILE);
         return Err(ImportError::at(&opened.path, reason));
     }
-    // What the file keeps in other files must lie beside it, and not in an archive.
+    // External data must be next to the file, and not in an archive.
     let folder = opened.path.parent().filter(|_| files.root().is_dir());
     let beside = folder.map_or_else(Beside::default, Beside::folder);
     Ok(Box::new(OnnxFile::parse(&opened.path, bytes, beside)?))
@@ -159,8 +196,8 @@ impl Weights for OnnxFile {
                 )));
             }
             notes.push(format!(
-                "the graph computes {found:?} where config.json says {said:?} (optimisers do that); taken as the \
-                 graph has it"
+                "the graph computes {found:?}, but config.json says {said:?} (optimisers change it); the \
+                 graph's is used"
             ));
             config.hidden_act = found;
         }
@@ -180,20 +217,21 @@ impl Weights for OnnxFile {
             Head::Classifier { .. } => MAX_LOGIT_DIFFERENCE,
             Head::Encoder { .. } => MAX_COSINE_DIFFERENCE,
         };
-        match difference <= bound {
-            true => Ok(Some(difference)),
-            false => Err(ImportError::at(
+        if difference <= bound {
+            Ok(Some(difference))
+        } else {
+            Err(ImportError::at(
                 &self.path,
                 format!(
-                    "what the graph computes and what was understood of it differ by {difference}; please report \
-                     this model"
+                    "the results of the graph and of the weights read from it differ by {difference}; please \
+                     report this model"
                 ),
-            )),
+            ))
         }
     }
 }
 
-/// The output to take and the model below it.
+/// The output to use, and the model that computes it.
 fn understand(graph: &Graph) -> Result<(String, Roles), String> {
     let mut tokens = None;
     let mut first_error = None;

@@ -1,25 +1,25 @@
-//! Inputs on which graphs are tried out, and what their values must be like.
+//! Inputs for tracing a graph, and the values that masks and positions must have on them.
 
 use std::sync::Arc;
 
 use super::graph::{Graph, Port};
 use super::tensor::{Tensor, broadcast_places, elements};
 
-/// Sequences of token ids, some shorter than others, with two segments each.
+/// Sequences of token ids of different lengths, with two segments each.
 #[derive(Debug, Clone)]
-pub struct Probe {
+pub(super) struct Probe {
     pub batch: usize,
     pub len: usize,
-    /// Real tokens of each sequence; padding follows.
+    /// Real tokens of each sequence. Padding follows.
     pub lengths: Vec<usize>,
     pub ids: Arc<[i64]>,
     pub types: Arc<[i64]>,
     pub mask: Arc<[i64]>,
 }
 
-/// What an input of the graph is given.
+/// The meaning of a graph's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Feed {
+pub(super) enum Feed {
     Ids,
     Mask,
     Types,
@@ -27,8 +27,8 @@ pub enum Feed {
 }
 
 impl Feed {
-    /// What the input of this name takes.
-    pub fn of(port: &Port) -> Result<Self, String> {
+    /// The meaning of the input with this name.
+    pub(super) fn of(port: &Port) -> Result<Self, String> {
         let name = port.name.to_ascii_lowercase();
         match () {
             () if name.contains("mask") => Ok(Feed::Mask),
@@ -44,15 +44,18 @@ impl Feed {
 }
 
 impl Probe {
-    /// Sequences of different lengths for a graph that may fix its input's shape.
-    pub fn new(graph: &Graph, batch: usize, len: usize) -> Result<Self, String> {
+    /// Sequences of different lengths. The graph may fix the shape.
+    pub(super) fn new(graph: &Graph, batch: usize, len: usize) -> Result<Self, String> {
         let (_, len) = fixed(graph, batch, len)?;
         // Long sequences cost the square of their length.
         let (batch, len) = fixed(graph, if len > 64 { 2 } else { batch }, len)?;
         let lengths: Vec<usize> = (0..batch).map(|b| (len - (b * 3) % len).max(1)).collect();
-        let token = |b: usize, i: usize| match i < lengths[b] {
-            true => (1 + (b * 5 + i * 7) % 11) as i64,
-            false => 0,
+        let token = |b: usize, i: usize| {
+            if i < lengths[b] {
+                (1 + (b * 5 + i * 7) % 11) as i64
+            } else {
+                0
+            }
         };
         let rows = |f: &dyn Fn(usize, usize) -> i64| {
             (0..batch)
@@ -71,8 +74,8 @@ impl Probe {
         })
     }
 
-    /// One sequence, padded and repeated where the graph fixes its input's shape.
-    pub fn of_tokens(graph: &Graph, ids: &[u32], types: &[u8]) -> Result<Self, String> {
+    /// One sequence, padded and repeated if the graph fixes the shape.
+    pub(super) fn of_tokens(graph: &Graph, ids: &[u32], types: &[u8]) -> Result<Self, String> {
         let (batch, len) = fixed(graph, 1, ids.len())?;
         if ids.len() > len {
             return Err(format!("{} tokens for a graph that takes {len}", ids.len()));
@@ -92,8 +95,8 @@ impl Probe {
         })
     }
 
-    /// An input's value.
-    pub fn feed(&self, port: &Port) -> Result<Tensor, String> {
+    /// The value of an input.
+    pub(super) fn feed(&self, port: &Port) -> Result<Tensor, String> {
         let values = match Feed::of(port)? {
             Feed::Ids => self.ids.clone(),
             Feed::Mask => self.mask.clone(),
@@ -112,13 +115,13 @@ impl Probe {
         }
     }
 
-    /// Whether a tensor has a number for each token and they are `expected`.
-    pub fn is_per_token(&self, x: &Tensor, expected: &[i64]) -> bool {
+    /// Whether a tensor has one number per token and these are `expected`.
+    pub(super) fn is_per_token(&self, x: &Tensor, expected: &[i64]) -> bool {
         x.shape == [self.batch, self.len] && x.to_ints().is_ok_and(|v| *v == *expected)
     }
 
-    /// Whether these are the places of tokens in their sequences, for one sequence or for each.
-    pub fn are_positions(&self, x: &Tensor) -> bool {
+    /// Whether these are the positions of tokens in their sequences, once or for each sequence.
+    pub(super) fn are_positions(&self, x: &Tensor) -> bool {
         let counts = |v: &Arc<[i64]>| {
             v.iter()
                 .enumerate()
@@ -129,14 +132,14 @@ impl Probe {
         shape && x.to_ints().is_ok_and(|v| counts(&v))
     }
 
-    /// Whether positions are counted from 2 on, as RoBERTa does.
-    pub fn are_shifted_positions(&self, x: &Tensor) -> bool {
+    /// Whether positions start at 2, as in RoBERTa.
+    pub(super) fn are_shifted_positions(&self, x: &Tensor) -> bool {
         x.shape.last() == Some(&self.len) && x.to_ints().is_ok_and(|v| v.starts_with(&[2, 3, 4]))
     }
 
-    /// Whether adding this to scores `[batch, heads, len, len]` leaves those of real tokens as they
-    /// are and takes padding out. What happens to padding's own rows does not matter.
-    pub fn check_mask(&self, x: &Tensor, heads: usize) -> Result<(), String> {
+    /// Whether adding this to scores `[batch, heads, len, len]` keeps those of real tokens and
+    /// removes padding. The rows of padding tokens do not matter.
+    pub(super) fn check_mask(&self, x: &Tensor, heads: usize) -> Result<(), String> {
         let scores = [self.batch, heads, self.len, self.len];
         elements(&scores)?;
         let fits = x.shape.len() <= 4
@@ -180,16 +183,16 @@ impl Probe {
         Ok(())
     }
 
-    /// Whether this is one of the masks that onnxruntime's operators take: a number a token, or the
-    /// length of each sequence.
-    pub fn is_token_mask(&self, x: &Tensor) -> bool {
+    /// Whether this is a mask of onnxruntime's operators: one number per token, or the length of
+    /// each sequence.
+    pub(super) fn is_token_mask(&self, x: &Tensor) -> bool {
         let lengths = || self.lengths.iter().map(|&n| n as i64);
         self.is_per_token(x, &self.mask)
             || x.shape == [self.batch] && x.to_ints().is_ok_and(|v| v.iter().copied().eq(lengths()))
     }
 }
 
-/// Batch and length, where the graph fixes them as it does.
+/// Batch and length, with those that the graph fixes.
 fn fixed(graph: &Graph, mut batch: usize, mut len: usize) -> Result<(usize, usize), String> {
     for port in &graph.inputs {
         match &port.shape[..] {
@@ -201,8 +204,9 @@ fn fixed(graph: &Graph, mut batch: usize, mut len: usize) -> Result<(usize, usiz
             _ => return Err(format!("input {:?} has not two dimensions", port.name)),
         }
     }
-    match batch <= 64 && len <= 1 << 16 {
-        true => Ok((batch, len)),
-        false => Err(format!("inputs of {batch} x {len} tokens")),
+    if batch <= 64 && len <= 1 << 16 {
+        Ok((batch, len))
+    } else {
+        Err(format!("inputs of {batch} x {len} tokens"))
     }
 }

@@ -1,11 +1,11 @@
-//! The messages of `onnx.proto3` that matter here, by their field numbers; other fields are skipped.
+//! The messages of `onnx.proto3` that the reader needs, by field number. Other fields are skipped.
 
 use bytes::Bytes;
 use prost::Message;
 
 /// A whole file.
 #[derive(Clone, PartialEq, Message)]
-pub struct ModelProto {
+pub(super) struct ModelProto {
     #[prost(message, optional, tag = "7")]
     pub graph: Option<GraphProto>,
     #[prost(message, repeated, tag = "8")]
@@ -14,7 +14,7 @@ pub struct ModelProto {
 
 /// A set of operators and its version.
 #[derive(Clone, PartialEq, Message)]
-pub struct OperatorSetIdProto {
+pub(super) struct OperatorSetIdProto {
     #[prost(string, tag = "1")]
     pub domain: String,
     #[prost(int64, tag = "2")]
@@ -23,7 +23,7 @@ pub struct OperatorSetIdProto {
 
 /// Nodes, constants, inputs and outputs.
 #[derive(Clone, PartialEq, Message)]
-pub struct GraphProto {
+pub(super) struct GraphProto {
     #[prost(message, repeated, tag = "1")]
     pub node: Vec<NodeProto>,
     #[prost(message, repeated, tag = "5")]
@@ -38,11 +38,11 @@ pub struct GraphProto {
 
 /// A message of which only the presence matters.
 #[derive(Clone, PartialEq, Message)]
-pub struct Unread {}
+pub(super) struct Unread {}
 
 /// One operation.
 #[derive(Clone, PartialEq, Message)]
-pub struct NodeProto {
+pub(super) struct NodeProto {
     #[prost(string, repeated, tag = "1")]
     pub input: Vec<String>,
     #[prost(string, repeated, tag = "2")]
@@ -57,9 +57,9 @@ pub struct NodeProto {
     pub domain: String,
 }
 
-/// A setting of a node.
+/// An attribute of a node.
 #[derive(Clone, PartialEq, Message)]
-pub struct AttributeProto {
+pub(super) struct AttributeProto {
     #[prost(string, tag = "1")]
     pub name: String,
     #[prost(float, optional, tag = "2")]
@@ -80,9 +80,9 @@ pub struct AttributeProto {
     pub graphs: Vec<Unread>,
 }
 
-/// A constant; its values are in one of the data fields or in another file.
+/// A constant. Its values are in one of the data fields or in another file.
 #[derive(Clone, PartialEq, Message)]
-pub struct TensorProto {
+pub(super) struct TensorProto {
     #[prost(int64, repeated, tag = "1")]
     pub dims: Vec<i64>,
     #[prost(int32, tag = "2")]
@@ -107,7 +107,7 @@ pub struct TensorProto {
 
 /// A key and its value.
 #[derive(Clone, PartialEq, Message)]
-pub struct StringStringEntryProto {
+pub(super) struct StringStringEntryProto {
     #[prost(string, tag = "1")]
     pub key: String,
     #[prost(string, tag = "2")]
@@ -116,23 +116,23 @@ pub struct StringStringEntryProto {
 
 /// Name and type of an input or output.
 #[derive(Clone, PartialEq, Message)]
-pub struct ValueInfoProto {
+pub(super) struct ValueInfoProto {
     #[prost(string, tag = "1")]
     pub name: String,
     #[prost(message, optional, tag = "2")]
     pub r#type: Option<TypeProto>,
 }
 
-/// A type; of the several kinds only tensors are read.
+/// A type. Only tensors are read.
 #[derive(Clone, PartialEq, Message)]
-pub struct TypeProto {
+pub(super) struct TypeProto {
     #[prost(message, optional, tag = "1")]
     pub tensor_type: Option<TensorTypeProto>,
 }
 
 /// Element type and shape.
 #[derive(Clone, PartialEq, Message)]
-pub struct TensorTypeProto {
+pub(super) struct TensorTypeProto {
     #[prost(int32, tag = "1")]
     pub elem_type: i32,
     #[prost(message, optional, tag = "2")]
@@ -141,19 +141,19 @@ pub struct TensorTypeProto {
 
 /// A shape.
 #[derive(Clone, PartialEq, Message)]
-pub struct TensorShapeProto {
+pub(super) struct TensorShapeProto {
     #[prost(message, repeated, tag = "1")]
     pub dim: Vec<DimensionProto>,
 }
 
 /// A dimension: a number, or open.
 #[derive(Clone, PartialEq, Message)]
-pub struct DimensionProto {
+pub(super) struct DimensionProto {
     #[prost(int64, optional, tag = "1")]
     pub dim_value: Option<i64>,
 }
 
-/// Messages within messages, as far as they are decoded: what [`fields`] descends into.
+/// Nested messages that [`fields`] descends into.
 #[derive(Clone, Copy)]
 enum Level {
     Model,
@@ -184,21 +184,21 @@ impl Level {
     }
 }
 
-/// Most messages, names and blocks of data in a file. An empty message of 2 bytes takes some hundred
-/// once it is decoded, so their number is limited before anything is.
+/// Most messages, names and blocks of data in a file. An empty message has 2 bytes but takes about
+/// a hundred after decoding, so their number is limited before decoding.
 const MAX_FIELDS: usize = 1 << 20;
 
-/// Messages within messages: more than any kind that is read has.
+/// Deepest nesting, more than any message in use has.
 const MAX_DEPTH: usize = 16;
 
 /// Decodes a file.
-pub fn decode(file: Bytes) -> Result<ModelProto, String> {
+pub(super) fn decode(file: Bytes) -> Result<ModelProto, String> {
     let mut count = 0;
     fields(&file, Level::Model, 0, &mut count)?;
     ModelProto::decode(file).map_err(|e| format!("not an ONNX file, or cut short: {e}"))
 }
 
-/// Counts the length-delimited fields of `message` and of what is in it.
+/// Counts the length-delimited fields of `message` and its nested messages.
 fn fields(message: &[u8], level: Level, depth: usize, count: &mut usize) -> Result<(), String> {
     use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
     let broken = |e: prost::DecodeError| format!("not an ONNX file, or cut short: {e}");

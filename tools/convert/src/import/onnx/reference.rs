@@ -1,10 +1,11 @@
-//! A graph computed as it is, to compare a conversion with.
+//! Runs a graph as it is, to check a conversion.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lanerank::model::{Head, Model, Pooling};
+use lanerank::Model;
+use lanerank::model::{Head, Pooling};
 use lanerank::tokenizer::Encoding;
 use lanerank::{Encoder, Ranker};
 
@@ -15,11 +16,11 @@ use super::tensor::Tensor;
 use crate::convert::self_test::TEXTS;
 use crate::import::error::ImportError;
 
-/// Elements and products of one run: some ten times those of the largest BERT.
+/// Elements and products of one run: about ten times those of the largest BERT.
 const WORK: u64 = 1 << 41;
 
-/// An ONNX graph to compute the self-test's texts with.
-pub struct Reference {
+/// An ONNX graph for computing the self-test's texts.
+pub(super) struct Reference {
     path: PathBuf,
     graph: Arc<Graph>,
     output: String,
@@ -34,21 +35,22 @@ impl Reference {
         }
     }
 
-    /// The largest difference of a model's results from the graph's own: of a logit, as a share of
-    /// its size where it is beyond 1; for an encoder, of a vector's cosine from 1. Where the graph rounds activations to 8 bits,
-    /// here it does not: the weights are what is compared.
+    /// The largest difference between a model's results and the graph's. Logits: relative error
+    /// (absolute below 1). Encoders: 1 - cosine. Activations that the graph rounds to 8 bits are
+    /// not rounded here, because this compares the weights.
     ///
     /// # Errors
-    /// Where the graph cannot be computed, or the model.
-    pub fn difference(&self, model: &Model) -> Result<f32, ImportError> {
+    /// When the graph or the model cannot be computed.
+    pub(super) fn difference(&self, model: &Model) -> Result<f32, ImportError> {
         let difference = match model.config().head {
             Head::Classifier { .. } => self.logits(model),
             Head::Encoder { pooling, .. } => self.vectors(model, pooling),
         };
         let difference = difference.map_err(|e| ImportError::at(&self.path, e))?;
-        match difference.is_nan() {
-            true => Err(ImportError::at(&self.path, "computes what is not a number")),
-            false => Ok(difference),
+        if difference.is_nan() {
+            Err(ImportError::at(&self.path, "computes NaN"))
+        } else {
+            Ok(difference)
         }
     }
 
@@ -91,7 +93,7 @@ impl Reference {
                 Pooling::Mean => encoding.ids.len(),
                 Pooling::Cls => 1,
             };
-            // Scale does not matter, nor does whether it is a mean or a sum.
+            // The scale does not matter, so a sum is as good as a mean.
             let mut theirs = vec![0.0f64; width];
             for row in rows.chunks_exact(width).take(count) {
                 theirs
@@ -105,7 +107,7 @@ impl Reference {
         Ok(largest)
     }
 
-    /// The output for one sequence; `unrounded` as in [`Evaluator`].
+    /// The output for one sequence. `unrounded` as in [`Evaluator`].
     pub(super) fn run(&self, encoding: &Encoding, unrounded: bool) -> Result<Tensor, String> {
         let probe = Probe::of_tokens(&self.graph, &encoding.ids, &encoding.type_ids)?;
         let mut evaluator = Evaluator::new(unrounded, WORK);

@@ -1,4 +1,4 @@
-//! Constants as they lie in the file, and the other files that some of them lie in.
+//! Constants in the ONNX file or in other files.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -11,15 +11,15 @@ use half::{bf16, f16};
 use super::proto::TensorProto;
 use super::tensor::{Data, Tensor};
 
-/// Most bytes that are read of one file: no protobuf is longer.
-pub const MAX_FILE: u64 = 1 << 31;
+/// Most bytes of one file. Protocol buffers cannot be longer.
+pub(super) const MAX_FILE: u64 = 1 << 31;
 
-/// Most bytes of all files beside the ONNX file together.
+/// Most bytes of all external files together.
 const MAX_EXTERNAL: u64 = 1 << 32;
 
 /// Element types, by their numbers in `onnx.proto3`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Element {
+pub(super) enum Element {
     F32,
     F16,
     Bf16,
@@ -33,7 +33,7 @@ pub enum Element {
 
 impl Element {
     /// The type with this number.
-    pub fn from_number(number: i32) -> Result<Self, String> {
+    pub(super) fn from_number(number: i32) -> Result<Self, String> {
         Ok(match number {
             1 => Element::F32,
             2 => Element::U8,
@@ -64,7 +64,7 @@ impl Element {
     }
 
     /// Bytes of one element.
-    pub fn size(self) -> usize {
+    pub(super) fn size(self) -> usize {
         match self {
             Element::U8 | Element::I8 | Element::Bool => 1,
             Element::F16 | Element::Bf16 => 2,
@@ -74,7 +74,7 @@ impl Element {
     }
 
     /// Whether it is one of the floating point types.
-    pub fn is_float(self) -> bool {
+    pub(super) fn is_float(self) -> bool {
         matches!(
             self,
             Element::F32 | Element::F16 | Element::Bf16 | Element::F64
@@ -82,17 +82,17 @@ impl Element {
     }
 }
 
-/// A constant, its bytes still those of the file.
+/// A constant with the bytes of the file.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Stored {
+pub(super) struct Stored {
     pub element: Element,
     pub shape: Vec<usize>,
     bytes: Bytes,
 }
 
 impl Stored {
-    /// Takes a constant's bytes out of its message or of the file that it names.
-    pub fn from_proto(proto: TensorProto, beside: &mut Beside) -> Result<Self, String> {
+    /// Takes a constant's bytes from its message or from the file that it names.
+    pub(super) fn from_proto(proto: TensorProto, beside: &mut Beside) -> Result<Self, String> {
         let element = Element::from_number(proto.data_type)?;
         let (shape, len) = checked_shape(&proto.dims, element.size())?;
         let bytes = match (proto.data_location, proto.raw_data) {
@@ -128,12 +128,12 @@ impl Stored {
     }
 
     /// Number of elements.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.bytes.len() / self.element.size()
     }
 
     /// The values as floats.
-    pub fn floats(&self) -> Vec<f32> {
+    pub(super) fn floats(&self) -> Vec<f32> {
         let b = &self.bytes;
         match self.element {
             Element::F32 => elements(b, f32::from_le_bytes),
@@ -147,22 +147,25 @@ impl Stored {
         }
     }
 
-    /// The values of an 8-bit tensor, wide enough for both kinds.
-    pub fn small_integers(&self) -> Option<impl Iterator<Item = i16> + '_> {
+    /// The values of an 8-bit tensor, in a type that fits both kinds.
+    pub(super) fn small_integers(&self) -> Option<impl Iterator<Item = i16> + '_> {
         let signed = match self.element {
             Element::I8 => true,
             Element::U8 => false,
             _ => return None,
         };
-        let value = move |&b: &u8| match signed {
-            true => i16::from(b as i8),
-            false => i16::from(b),
+        let value = move |&b: &u8| {
+            if signed {
+                i16::from(b as i8)
+            } else {
+                i16::from(b)
+            }
         };
         Some(self.bytes.iter().map(value))
     }
 
-    /// The values to compute with.
-    pub fn tensor(&self) -> Tensor {
+    /// The values, for computing.
+    pub(super) fn tensor(&self) -> Tensor {
         let b = &self.bytes;
         let data = match self.element {
             Element::I8 => Data::I8(elements(b, i8::from_le_bytes).into()),
@@ -178,8 +181,8 @@ impl Stored {
         }
     }
 
-    /// One of an attribute's numbers, or several.
-    pub fn from_tensor(tensor: &Tensor) -> Self {
+    /// One number or several numbers of an attribute.
+    pub(super) fn from_tensor(tensor: &Tensor) -> Self {
         let (element, bytes): (_, Vec<u8>) = match &tensor.data {
             Data::F32(v) => (
                 Element::F32,
@@ -208,20 +211,20 @@ fn elements<const N: usize, T>(bytes: &[u8], value: impl Fn([u8; N]) -> T) -> Ve
     chunks.iter().map(|&chunk| value(chunk)).collect()
 }
 
-/// The shape, and how many bytes it takes.
+/// The shape, and its size in bytes.
 fn checked_shape(dims: &[i64], size: usize) -> Result<(Vec<usize>, usize), String> {
-    let wrong = || format!("shape {dims:?} is none that a tensor can have here");
+    let wrong = || format!("shape {dims:?} is not a valid shape of a tensor");
     let shape: Option<Vec<usize>> = dims.iter().map(|&d| usize::try_from(d).ok()).collect();
     let shape = shape.ok_or_else(wrong)?;
     let product = |bytes: usize, &dim: &usize| bytes.checked_mul(dim);
-    // A zero in front would hide an overflow behind it.
+    // Without this, a zero would hide a later overflow.
     let nonzero: Vec<usize> = shape.iter().map(|&d| d.max(1)).collect();
     nonzero.iter().try_fold(size, product).ok_or_else(wrong)?;
     let len = shape.iter().try_fold(size, product).ok_or_else(wrong)?;
     Ok((shape, len))
 }
 
-/// Values that lie in a field of their own type; small types use the 32-bit one, a value each.
+/// Values in a field of their own type. Small types use the 32-bit field, one value each.
 fn typed_bytes(
     element: Element,
     floats: &[f32],
@@ -242,10 +245,10 @@ fn typed_bytes(
     bytes.into()
 }
 
-/// Files beside the ONNX file that hold the values of its large constants.
+/// External files that hold the values of large constants.
 #[derive(Default)]
-pub struct Beside {
-    /// The folder; without one there are no such files.
+pub(super) struct Beside {
+    /// The folder. Without one there are no such files.
     folder: Option<PathBuf>,
     read: HashMap<String, Bytes>,
     total: u64,
@@ -253,7 +256,7 @@ pub struct Beside {
 
 impl Beside {
     /// Files in this folder.
-    pub fn folder(folder: &Path) -> Self {
+    pub(super) fn folder(folder: &Path) -> Self {
         Beside {
             folder: Some(folder.to_owned()),
             ..Beside::default()
@@ -267,7 +270,9 @@ impl Beside {
         let number = |key| match entries.get(key).map(|text| text.parse::<usize>()) {
             None => Ok(None),
             Some(Ok(value)) => Ok(Some(value)),
-            Some(Err(_)) => Err(format!("external data in {location:?}: {key} is no number")),
+            Some(Err(_)) => Err(format!(
+                "external data in {location:?}: {key} is not a number"
+            )),
         };
         let start = number("offset")?.unwrap_or(0);
         let length = number("length")?.unwrap_or(len);
@@ -295,29 +300,30 @@ impl Beside {
         Ok(bytes)
     }
 
-    /// The file's path, if it lies in the folder, symbolic links followed.
+    /// The file's path, if it is within the folder after following symbolic links.
     fn inside(&self, location: &str) -> Result<PathBuf, String> {
         let folder = self
             .folder
             .as_ref()
-            .ok_or("other files cannot be read here")?;
+            .ok_or("external files cannot be read here")?;
         let relative = Path::new(location);
         let plain = |c| matches!(c, Component::Normal(_) | Component::CurDir);
         if location.contains('\\') || !relative.components().all(plain) {
-            return Err("lies outside the model's folder; only files in it are read".into());
+            return Err("is outside the model's folder; only files in it are read".into());
         }
         let resolve = |path: &Path| fs::canonicalize(path).map_err(|e| e.to_string());
         let (folder, path) = (resolve(folder)?, resolve(&folder.join(relative))?);
-        match path.starts_with(&folder) {
-            true => Ok(path),
-            false => Err("links to a place outside the model's folder".into()),
+        if path.starts_with(&folder) {
+            Ok(path)
+        } else {
+            Err("links to a file outside the model's folder".into())
         }
     }
 }
 
-/// A file's bytes, if it is a plain file of at most `limit`.
-pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
-    // Found out before opening: opening a pipe would wait.
+/// Reads a plain file of at most `limit` bytes.
+pub(super) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
+    // Checked before opening: opening a pipe would block.
     let metadata = fs::metadata(path).map_err(|e| e.to_string())?;
     if !metadata.is_file() {
         return Err("not a plain file".into());
@@ -330,8 +336,9 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let file = File::open(path).map_err(|e| e.to_string())?;
     let read = file.take(limit + 1).read_to_end(&mut bytes);
     read.map_err(|e| e.to_string())?;
-    match bytes.len() as u64 > limit {
-        true => Err(too_long()),
-        false => Ok(bytes),
+    if bytes.len() as u64 > limit {
+        Err(too_long())
+    } else {
+        Ok(bytes)
     }
 }

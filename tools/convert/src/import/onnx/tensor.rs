@@ -1,13 +1,13 @@
-//! Values to compute with: a shape and the elements, row-major.
+//! Values for computing: a shape and the elements, row-major.
 
 use std::sync::Arc;
 
 /// Most elements of a tensor that is larger than those it is computed from.
 const MAX_ELEMENTS: usize = 1 << 24;
 
-/// Elements. Booleans and all integers but the 8-bit ones are `I64`, all floats `F32`.
+/// Elements. Booleans and all integers except the 8-bit ones are `I64`, all floats `F32`.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Data {
+pub(super) enum Data {
     F32(Arc<[f32]>),
     I64(Arc<[i64]>),
     I8(Arc<[i8]>),
@@ -27,14 +27,14 @@ impl Data {
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Tensor {
+pub(super) struct Tensor {
     pub shape: Vec<usize>,
     pub data: Data,
 }
 
 impl Tensor {
     /// Floats of a shape.
-    pub fn floats(shape: &[usize], values: Vec<f32>) -> Self {
+    pub(super) fn floats(shape: &[usize], values: Vec<f32>) -> Self {
         Tensor {
             shape: shape.to_vec(),
             data: Data::F32(values.into()),
@@ -42,7 +42,7 @@ impl Tensor {
     }
 
     /// Integers (or booleans) of a shape.
-    pub fn ints(shape: &[usize], values: Vec<i64>) -> Self {
+    pub(super) fn ints(shape: &[usize], values: Vec<i64>) -> Self {
         Tensor {
             shape: shape.to_vec(),
             data: Data::I64(values.into()),
@@ -50,12 +50,12 @@ impl Tensor {
     }
 
     /// Number of elements.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.data.len()
     }
 
     /// The elements as floats.
-    pub fn to_floats(&self) -> Arc<[f32]> {
+    pub(super) fn to_floats(&self) -> Arc<[f32]> {
         match &self.data {
             Data::F32(v) => v.clone(),
             Data::I64(v) => v.iter().map(|&x| x as f32).collect(),
@@ -64,10 +64,10 @@ impl Tensor {
         }
     }
 
-    /// The elements as integers; floats have none.
-    pub fn to_ints(&self) -> Result<Arc<[i64]>, String> {
+    /// The elements as integers. An error for floats.
+    pub(super) fn to_ints(&self) -> Result<Arc<[i64]>, String> {
         match &self.data {
-            Data::F32(_) => Err("floats where integers belong".into()),
+            Data::F32(_) => Err("floats instead of integers".into()),
             Data::I64(v) => Ok(v.clone()),
             Data::I8(v) => Ok(v.iter().map(|&x| i64::from(x)).collect()),
             Data::U8(v) => Ok(v.iter().map(|&x| i64::from(x)).collect()),
@@ -75,29 +75,30 @@ impl Tensor {
     }
 
     /// Whether the elements are floats.
-    pub fn is_float(&self) -> bool {
+    pub(super) fn is_float(&self) -> bool {
         matches!(self.data, Data::F32(_))
     }
 
     /// The only element, as a float.
-    pub fn scalar(&self) -> Option<f32> {
+    pub(super) fn scalar(&self) -> Option<f32> {
         (self.len() == 1).then(|| self.to_floats()[0])
     }
 
-    /// The same elements in another shape.
-    pub fn with_shape(&self, shape: &[usize]) -> Result<Tensor, String> {
+    /// The same elements with another shape.
+    pub(super) fn with_shape(&self, shape: &[usize]) -> Result<Tensor, String> {
         let len = shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim));
-        match len == Some(self.len()) {
-            true => Ok(Tensor {
+        if len == Some(self.len()) {
+            Ok(Tensor {
                 shape: shape.to_vec(),
                 data: self.data.clone(),
-            }),
-            false => Err(format!("{:?} does not reshape to {shape:?}", self.shape)),
+            })
+        } else {
+            Err(format!("{:?} does not reshape to {shape:?}", self.shape))
         }
     }
 
-    /// A tensor of `shape` that takes its element `i` from place `places(i)`.
-    pub fn gather(&self, shape: Vec<usize>, places: &[usize]) -> Tensor {
+    /// A tensor of `shape` whose element `i` comes from index `places(i)`.
+    pub(super) fn gather(&self, shape: Vec<usize>, places: &[usize]) -> Tensor {
         fn pick<T: Copy>(values: &[T], places: &[usize]) -> Arc<[T]> {
             places.iter().map(|&place| values[place]).collect()
         }
@@ -112,12 +113,12 @@ impl Tensor {
 }
 
 /// Number of elements of a shape, within the limit.
-pub fn elements(shape: &[usize]) -> Result<usize, String> {
+pub(super) fn elements(shape: &[usize]) -> Result<usize, String> {
     elements_within(shape, MAX_ELEMENTS)
 }
 
 fn elements_within(shape: &[usize], limit: usize) -> Result<usize, String> {
-    // An empty axis must not hide that the others are out of bounds.
+    // Without this, an empty axis would hide that others are too long.
     let product = shape
         .iter()
         .try_fold(1usize, |n, &dim| n.checked_mul(dim.max(1)));
@@ -128,7 +129,7 @@ fn elements_within(shape: &[usize], limit: usize) -> Result<usize, String> {
 }
 
 /// The shape that two shapes broadcast to.
-pub fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
+pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
     let rank = a.len().max(b.len());
     let at = |shape: &[usize], i: usize| match (i + shape.len()).checked_sub(rank) {
         Some(i) => shape[i],
@@ -149,8 +150,8 @@ pub fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
     Ok(out)
 }
 
-/// For every element of `out` the place in a tensor of `shape`, which broadcasts to it.
-pub fn broadcast_places(shape: &[usize], out: &[usize]) -> Vec<usize> {
+/// For every element of `out`, the index in a tensor of `shape`, which broadcasts to it.
+pub(super) fn broadcast_places(shape: &[usize], out: &[usize]) -> Vec<usize> {
     let lead = out.len() - shape.len();
     let own = strides(shape);
     let mut steps = vec![0; out.len()];
@@ -162,9 +163,9 @@ pub fn broadcast_places(shape: &[usize], out: &[usize]) -> Vec<usize> {
     walk(out, 0, &steps)
 }
 
-/// Places of a walk through a tensor: for every element of `shape` the sum of its indices times
-/// `steps`, from `start`.
-pub fn walk(shape: &[usize], start: usize, steps: &[usize]) -> Vec<usize> {
+/// Indices of a walk through a tensor: for every element of `shape`, `start` plus the sum of its
+/// indices times `steps`.
+pub(super) fn walk(shape: &[usize], start: usize, steps: &[usize]) -> Vec<usize> {
     if shape.contains(&0) {
         return Vec::new();
     }
@@ -176,8 +177,8 @@ pub fn walk(shape: &[usize], start: usize, steps: &[usize]) -> Vec<usize> {
     places
 }
 
-/// How far apart neighbours along each axis lie.
-pub fn strides(shape: &[usize]) -> Vec<usize> {
+/// Distance between neighbours along each axis.
+pub(super) fn strides(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1; shape.len()];
     for i in (1..shape.len()).rev() {
         strides[i - 1] = strides[i] * shape[i].max(1);
@@ -185,8 +186,8 @@ pub fn strides(shape: &[usize]) -> Vec<usize> {
     strides
 }
 
-/// An axis as attributes give it, counted from the end where negative.
-pub fn axis(axis: i64, rank: usize) -> Result<usize, String> {
+/// An axis of an attribute. Negative axes count from the end.
+pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, String> {
     let from_front = if axis < 0 { axis + rank as i64 } else { axis };
     usize::try_from(from_front)
         .ok()

@@ -1,4 +1,4 @@
-//! What the values of a graph mean, in the words of a BERT forward pass.
+//! Meanings of a graph's values, as parts of a BERT forward pass.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -6,60 +6,60 @@ use std::sync::Arc;
 use super::matrix::Matrix;
 use super::tensor::Tensor;
 
-/// Number of a term in [`Terms`].
-pub type Id = usize;
+/// Index of a term in [`Terms`].
+pub(super) type Id = usize;
 
 /// One of the four axes of a tensor of attention heads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Axis {
+pub(super) enum Axis {
     Batch,
     Token,
     Head,
     Dim,
 }
 
-/// The order in which a linear layer's output splits into heads.
-pub const SPLIT: [Axis; 4] = [Axis::Batch, Axis::Token, Axis::Head, Axis::Dim];
-/// The order in which heads are multiplied.
-pub const BY_HEAD: [Axis; 4] = [Axis::Batch, Axis::Head, Axis::Token, Axis::Dim];
-/// The order of keys in `q k^T`.
-pub const KEYS: [Axis; 4] = [Axis::Batch, Axis::Head, Axis::Dim, Axis::Token];
+/// The axis order after a linear layer's output is split into heads.
+pub(super) const SPLIT: [Axis; 4] = [Axis::Batch, Axis::Token, Axis::Head, Axis::Dim];
+/// The axis order for multiplying heads.
+pub(super) const BY_HEAD: [Axis; 4] = [Axis::Batch, Axis::Head, Axis::Token, Axis::Dim];
+/// The axis order of keys in `q k^T`.
+pub(super) const KEYS: [Axis; 4] = [Axis::Batch, Axis::Head, Axis::Dim, Axis::Token];
 
-/// A softmax's input: queries, keys and what the products are multiplied by.
+/// The input of a softmax: queries, keys and the factor of their products.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Scores {
+pub(super) struct Scores {
     pub q: Id,
     pub k: Id,
     pub heads: usize,
     pub scale: f64,
-    /// Whether tokens out of the attention mask were taken out.
+    /// Whether the attention mask was applied.
     pub masked: bool,
 }
 
-/// What a value is.
+/// The meaning of a value.
 #[expect(
     clippy::large_enum_variant,
     reason = "a few hundred of them, for a moment"
 )]
 #[derive(Debug, Clone, PartialEq)]
-pub enum Term {
-    /// Sum of the rows of some of the tables.
+pub(super) enum Term {
+    /// Sum of rows of some embedding tables.
     Embeddings {
         word: Option<Matrix>,
         position: Option<Matrix>,
         segment: Option<Matrix>,
     },
-    /// Mean of each row, variance of each row.
+    /// Mean of each row, or variance of each row.
     Mean(Id),
     Variance(Id),
-    /// Rows less their means.
+    /// Rows minus their means.
     Centered(Id),
-    /// Rows at mean 0 and variance 1.
+    /// Rows with mean 0 and variance 1.
     Normal {
         x: Id,
         eps: f32,
     },
-    /// The same times a scale a channel.
+    /// The same times a scale per channel.
     Scaled {
         x: Id,
         eps: f32,
@@ -78,7 +78,7 @@ pub enum Term {
         weight: Matrix,
         bias: Option<Arc<[f32]>>,
     },
-    /// Sum of two different terms, the smaller number first.
+    /// Sum of two different terms, the smaller index first.
     Sum(Id, Id),
     /// A function of each element.
     Pointwise {
@@ -96,18 +96,18 @@ pub enum Term {
     Probabilities(Scores),
     /// Where another term is not a number.
     NotANumber(Id),
-    /// Values mixed by probabilities, heads side by side.
+    /// Values weighted by probabilities, heads side by side.
     Attention {
         scores: Scores,
         v: Id,
     },
-    /// The first token's row of each sequence.
+    /// The row of each sequence's first token.
     First(Id),
-    /// Rounded to 8 bits with a scale and zero point found at run time, and those.
+    /// Values rounded to 8 bits with a scale and zero point found at run time, and these two.
     Quantized(Id),
     QuantizedScale(Id),
     QuantizedZero(Id),
-    /// Rounded to 8 bits with a scale and zero point of the file.
+    /// Rounded to 8 bits with a scale and zero point from the file.
     Rounded {
         x: Id,
         scale: Tensor,
@@ -127,31 +127,31 @@ pub enum Term {
 
 /// All terms of a graph, each once.
 #[derive(Default)]
-pub struct Terms {
+pub(super) struct Terms {
     terms: Vec<Term>,
-    /// The node that made each first.
+    /// The node that made each term first.
     makers: Vec<Rc<str>>,
     maker: Option<Rc<str>>,
 }
 
 impl Terms {
-    /// The term with this number.
-    pub fn get(&self, id: Id) -> &Term {
+    /// The term with this index.
+    pub(super) fn get(&self, id: Id) -> &Term {
         &self.terms[id]
     }
 
     /// The node that made a term.
-    pub fn maker(&self, id: Id) -> &str {
+    pub(super) fn maker(&self, id: Id) -> &str {
         &self.makers[id]
     }
 
-    /// Says which node makes the terms that follow.
-    pub fn at(&mut self, node: String) {
+    /// Sets the node for the terms that follow.
+    pub(super) fn at(&mut self, node: String) {
         self.maker = Some(node.into());
     }
 
-    /// The number of a term.
-    pub fn put(&mut self, term: Term) -> Id {
+    /// The index of a term.
+    pub(super) fn put(&mut self, term: Term) -> Id {
         if let Term::Pointwise { x, f } = &term
             && f.is_identity()
         {
@@ -167,8 +167,8 @@ impl Terms {
         }
     }
 
-    /// A term as a function of another, trivially of itself.
-    pub fn function(&self, id: Id) -> (Id, Samples) {
+    /// A term as a function of another; at least the identity of itself.
+    pub(super) fn function(&self, id: Id) -> (Id, Samples) {
         match self.get(id) {
             Term::Pointwise { x, f } => (*x, f.clone()),
             _ => (id, Samples::identity()),
@@ -176,23 +176,23 @@ impl Terms {
     }
 
     /// A term as a multiple of another.
-    pub fn multiple(&self, id: Id) -> Option<(Id, f64)> {
+    pub(super) fn multiple(&self, id: Id) -> Option<(Id, f64)> {
         let (x, f) = self.function(id);
         f.factor().map(|factor| (x, factor))
     }
 }
 
-/// Where functions are compared: on both sides of 0, dense where activations differ.
+/// Points for comparing functions: on both sides of 0, dense where activations differ.
 const POINTS: [f64; 20] = [
     -9.0, -5.0, -3.5, -2.8, -2.2, -1.7, -1.3, -0.9, -0.5, -0.1, 0.0, 0.2, 0.6, 1.0, 1.5, 1.9, 2.4,
     3.0, 4.2, 8.0,
 ];
 
-/// A function of one number, known by its values at [`POINTS`].
+/// A function of one number, represented by its values at [`POINTS`].
 ///
-/// Exports write an activation in many ways; what they compute is the same.
+/// Exporters write an activation in many ways with the same result.
 #[derive(Debug, Clone)]
-pub struct Samples([f64; POINTS.len()]);
+pub(super) struct Samples([f64; POINTS.len()]);
 
 impl PartialEq for Samples {
     fn eq(&self, other: &Self) -> bool {
@@ -204,18 +204,18 @@ impl PartialEq for Samples {
 }
 
 impl Samples {
-    /// The function that changes nothing.
-    pub fn identity() -> Self {
+    /// The identity.
+    pub(super) fn identity() -> Self {
         Samples(POINTS)
     }
 
-    /// The function applied to this one's values.
-    pub fn then(&self, f: impl Fn(f64) -> f64) -> Self {
+    /// This function followed by `f`.
+    pub(super) fn then(&self, f: impl Fn(f64) -> f64) -> Self {
         Samples(self.0.map(f))
     }
 
-    /// Two functions' values joined.
-    pub fn with(&self, other: &Self, f: impl Fn(f64, f64) -> f64) -> Self {
+    /// Combines two functions' values.
+    pub(super) fn with(&self, other: &Self, f: impl Fn(f64, f64) -> f64) -> Self {
         Samples(std::array::from_fn(|i| f(self.0[i], other.0[i])))
     }
 
@@ -223,9 +223,9 @@ impl Samples {
         self.0 == POINTS
     }
 
-    /// Whether this is `f` within `tolerance`, relative to values beyond 1. Points at which `f` is
-    /// not defined do not count.
-    pub fn is(&self, f: impl Fn(f64) -> f64, tolerance: f64) -> bool {
+    /// Whether this is `f` within `tolerance`, relative to values above 1. Points where `f` is not
+    /// defined are ignored.
+    pub(super) fn is(&self, f: impl Fn(f64) -> f64, tolerance: f64) -> bool {
         let close = |(&value, &point): (&f64, &f64)| {
             let expected = f(point);
             expected.is_nan() || (value - expected).abs() <= tolerance * expected.abs().max(1.0)
@@ -244,7 +244,7 @@ impl Samples {
     }
 
     /// Epsilon, if this is `sqrt(t + eps)`.
-    pub fn deviation(&self) -> Option<f32> {
+    pub(super) fn deviation(&self) -> Option<f32> {
         let zero = POINTS.iter().position(|&p| p == 0.0)?;
         let eps = self.0[zero].powi(2);
         let root = |t: f64| (t + eps).sqrt();

@@ -28,7 +28,7 @@ fn refusal(bytes: Vec<u8>) -> String {
     parse(bytes).expect_err("accepted")
 }
 
-/// A golden file with something changed.
+/// A changed golden file.
 fn changed(file: &str, change: impl FnOnce(&mut GraphProto)) -> String {
     let mut model = ModelProto::decode(&golden(file)[..]).unwrap();
     change(model.graph.as_mut().unwrap());
@@ -65,7 +65,7 @@ fn tensor(dims: &[i64]) -> TensorProto {
     }
 }
 
-/// The refusal of a file with one tensor, in this folder.
+/// The error for a file with one tensor, in this folder.
 fn refused_tensor(tensor: TensorProto, folder: &Path) -> String {
     let graph = GraphProto {
         initializer: vec![tensor],
@@ -139,12 +139,12 @@ fn external_data_stays_in_the_folder() {
     };
     let read = Graph::parse(model(graph).into(), &mut Beside::folder(&inside)).unwrap();
     assert_eq!(read.constants["w"].floats(), [0.0, 0.0]);
-    // Without a folder there is nothing to read from.
+    // Without a folder there are no external files.
     let graph = GraphProto {
         initializer: vec![external("data", "0")],
         ..GraphProto::default()
     };
-    assert!(refusal(model(graph)).contains("other files cannot be read here"));
+    assert!(refusal(model(graph)).contains("external files cannot be read here"));
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn graphs_that_are_none() {
     assert!(refusal(Vec::new()).contains("no graph"));
 }
 
-/// What one node makes of integers.
+/// The result of one node for integers.
 fn computed(op: &str, inputs: &[&[i64]]) -> Result<tensor::Tensor, String> {
     let made = model(GraphProto {
         node: vec![node(op, "", "b")],
@@ -208,7 +208,7 @@ fn what_is_computed_stays_small_and_inside() {
 
 #[test]
 fn more_messages_than_any_model_has() {
-    // 2 bytes each that would be some hundred once decoded.
+    // 2 bytes each, about a hundred after decoding.
     let nodes = [0x0a, 0x00].repeat(1 << 21);
     let mut file = vec![0x3a];
     prost::encoding::encode_varint(nodes.len() as u64, &mut file);
@@ -229,7 +229,7 @@ impl Random {
     }
 }
 
-/// Changes some bytes, or moves a piece elsewhere.
+/// Changes some bytes, or moves a block.
 fn damage(bytes: &mut [u8], random: &mut Random) {
     for _ in 0..1 + random.below(4) {
         let at = random.below(bytes.len());
@@ -247,7 +247,7 @@ fn damage(bytes: &mut [u8], random: &mut Random) {
     }
 }
 
-/// Damage may leave a sound file: only a panic is wrong.
+/// Damage may leave a valid file: only a panic is wrong.
 fn read_all(bytes: Vec<u8>) {
     if let Ok(mut file) = parse(bytes) {
         for name in file.names() {
@@ -277,8 +277,8 @@ fn cut_and_damaged_files_give_errors() {
     }
 }
 
-/// The same for as long as one likes; the file last tried stays in the folder for temporary files:
-/// `SECONDS=600 cargo test -p lanerank --features import --lib damaged_for_long -- --ignored --nocapture`.
+/// The same for any length of time. The last file tried stays in the folder for temporary files:
+/// `SECONDS=600 cargo test -p lanerank-convert --lib damaged_for_long -- --ignored --nocapture`.
 #[test]
 #[ignore = "runs for minutes"]
 fn damaged_for_long() {
@@ -297,7 +297,7 @@ fn damaged_for_long() {
     let (start, mut random, mut count) = (std::time::Instant::now(), Random(11), 0u64);
     while start.elapsed().as_secs() < seconds {
         let mut damaged = files[random.below(files.len())].clone();
-        // Most of a file is weights; the graph is in front.
+        // Most of a file is weights, and the graph is in front.
         let graph = damaged.len() / 2;
         let tail = damaged.split_off(graph);
         damage(&mut damaged, &mut random);
@@ -423,7 +423,7 @@ fn what_is_not_bert_is_refused_by_the_node() {
     assert!(wired.contains("adds something else"), "{wired}");
 }
 
-/// As ONNX Runtime computes them, activations rounded to 8 bits included.
+/// As ONNX Runtime computes them, with activations rounded to 8 bits.
 #[test]
 fn graphs_are_computed_as_onnx_runtime_does() {
     let text = fs::read_to_string(goldens().join("expected.json")).unwrap();
@@ -444,7 +444,7 @@ fn graphs_are_computed_as_onnx_runtime_does() {
                 .encode_pair(query, passage, source.config.max_length);
             let ours = reference.run(&encoding, false).unwrap().to_floats()[0];
             let theirs = logit[0].as_f64().unwrap() as f32;
-            // A value on the edge between two integers may fall to either side.
+            // A value between two integers may round either way.
             let bound = match file.as_str() {
                 f if f.contains("f16") => 2e-3,
                 f if f.contains("int8") || f == "qdq" => 5e-3,

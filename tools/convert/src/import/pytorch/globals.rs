@@ -1,14 +1,14 @@
-//! The globals that files of tensors name, and what they stand for here.
+//! The globals that files of tensors name, and their meaning.
 
 use super::pickle::{Heap, Storage, Tensor, Value};
 use crate::import::elements::Element;
 
-/// Most dimensions a tensor may have.
+/// Most dimensions of a tensor.
 const MAX_DIMS: usize = 8;
 
-/// A global that is known.
+/// A known global.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Global {
+pub(super) enum Global {
     OrderedDict,
     RebuildTensor,
     RebuildParameter,
@@ -16,7 +16,7 @@ pub enum Global {
 }
 
 /// Type of a storage's elements.
-pub type StorageKind = Element;
+pub(super) type StorageKind = Element;
 
 const STORAGES: [(&str, StorageKind); 10] = [
     ("DoubleStorage", Element::F64),
@@ -31,8 +31,8 @@ const STORAGES: [(&str, StorageKind); 10] = [
     ("BoolStorage", Element::Bool),
 ];
 
-/// The global of this name, where it is one that tensors need.
-pub fn find(module: &str, name: &str) -> Option<Global> {
+/// The global with this name, if tensors need it.
+pub(super) fn find(module: &str, name: &str) -> Option<Global> {
     match (module, name) {
         ("collections", "OrderedDict") => Some(Global::OrderedDict),
         ("torch._utils", "_rebuild_tensor_v2" | "_rebuild_tensor") => Some(Global::RebuildTensor),
@@ -45,18 +45,18 @@ pub fn find(module: &str, name: &str) -> Option<Global> {
     }
 }
 
-/// What a call makes.
-pub enum Made {
+/// The result of a call.
+pub(super) enum Made {
     Value(Value),
     Dict(Vec<(Value, Value)>),
     Tensor(Tensor),
 }
 
-/// Does what the global would do when called.
+/// Does what calling the global would do.
 ///
 /// # Errors
-/// When the arguments are not those of a tensor.
-pub fn call(global: Global, arguments: &[Value], heap: &Heap) -> Result<Made, String> {
+/// When the arguments do not describe a tensor.
+pub(super) fn call(global: Global, arguments: &[Value], heap: &Heap) -> Result<Made, String> {
     match (global, arguments) {
         (Global::OrderedDict, []) => Ok(Made::Dict(Vec::new())),
         (Global::OrderedDict, [pairs]) => ordered_dict(heap, pairs),
@@ -72,7 +72,7 @@ pub fn call(global: Global, arguments: &[Value], heap: &Heap) -> Result<Made, St
 }
 
 fn ordered_dict(heap: &Heap, pairs: &Value) -> Result<Made, String> {
-    let wrong = "OrderedDict of something else than pairs";
+    let wrong = "OrderedDict of something other than pairs";
     let pairs = heap.items(pairs).ok_or(wrong)?;
     let pair = |pair: &Value| match heap.items(pair) {
         Some([key, value]) => Ok((key.clone(), value.clone())),
@@ -112,13 +112,13 @@ fn tensor(
     tensor.ok_or_else(|| "a tensor whose offset, shape or strides make no sense".into())
 }
 
-/// The storage of a persistent id: `('storage', type, key, device, length)`, in older files with a
-/// view behind.
+/// The storage of a persistent id: `('storage', type, key, device, length)`, in older files
+/// followed by a view.
 ///
 /// # Errors
-/// When it is another.
-pub fn storage(heap: &Heap, id: &Value) -> Result<Storage, String> {
-    let wrong = || "a persistent id that is no storage's".to_owned();
+/// When the id has another form.
+pub(super) fn storage(heap: &Heap, id: &Value) -> Result<Storage, String> {
+    let wrong = || "a persistent id that is not a storage's".to_owned();
     let items = heap.tuple(id).ok_or_else(wrong)?;
     let ([tag, kind, key, _device, len] | [tag, kind, key, _device, len, Value::None]) = items
     else {

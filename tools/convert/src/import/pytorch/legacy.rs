@@ -1,6 +1,6 @@
 //! Files of PyTorch before 1.6: five pickles (a magic number, a version, the machine, the tensors,
-//! the keys of the storages), then the storages in the order of those keys, each as its length and
-//! its elements.
+//! the keys of the storages), then the storages in the order of the keys, each as its length and
+//! elements.
 
 use std::collections::BTreeMap;
 use std::io::{Seek, SeekFrom};
@@ -11,21 +11,21 @@ use crate::import::archive::ReadSeek;
 use crate::import::elements::Element;
 use crate::import::stream::Stream;
 
-/// Ten bytes, longer than any number that matters otherwise.
+/// The magic number of the format, ten bytes long.
 const MAGIC: [u8; 14] = [
     0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19,
 ];
-/// The only version there ever was.
+/// The only version.
 const VERSION: Value = Value::Int(1001);
 
-/// Opens a file that is no zip archive.
-pub fn open(mut reader: Box<dyn ReadSeek>, file_len: u64) -> Result<Parts, String> {
+/// Opens a file that is not a zip archive.
+pub(super) fn open(mut reader: Box<dyn ReadSeek>, file_len: u64) -> Result<Parts, String> {
     let mut stream = Stream::new(&mut reader, MAX_PICKLE);
     if stream.array().ok() != Some(MAGIC) || stream.byte().ok() != Some(b'.') {
         return Err("not a file that torch.save made".into());
     }
     if pickle::run(&mut stream)?.0 != VERSION {
-        return Err("another version than 1001".into());
+        return Err("the version is not 1001".into());
     }
     let (machine, heap) = pickle::run(&mut stream)?;
     check_machine(&heap, &machine)?;
@@ -61,13 +61,13 @@ pub fn open(mut reader: Box<dyn ReadSeek>, file_len: u64) -> Result<Parts, Strin
 fn check_machine(heap: &Heap, machine: &Value) -> Result<(), String> {
     let entries = heap
         .dict(machine)
-        .ok_or("does not say which machine made it")?;
+        .ok_or("does not name the machine that made it")?;
     let little = entries
         .iter()
         .find(|(key, _)| heap.text(key) == Some("little_endian"));
     match little {
         Some((_, Value::Bool(true))) => Ok(()),
-        _ => Err("made on a big-endian machine; save it on another".into()),
+        _ => Err("made on a big-endian machine; save it on a little-endian one".into()),
     }
 }
 
@@ -95,15 +95,16 @@ fn places<'a>(
         let length = u64::from_le_bytes(length);
         at += 8;
         if places.insert(key.as_str(), (at, length, kind)).is_some() {
-            return Err(format!("storage {key:?}: stands twice"));
+            return Err(format!("storage {key:?}: occurs twice"));
         }
         let end = length
             .checked_mul(kind.size() as u64)
             .and_then(|len| len.checked_add(at));
         at = end.filter(|&end| end <= file_len).ok_or_else(wrong)?;
     }
-    match at == file_len {
-        true => Ok(places),
-        false => Err(format!("{} bytes behind the last storage", file_len - at)),
+    if at == file_len {
+        Ok(places)
+    } else {
+        Err(format!("{} bytes after the last storage", file_len - at))
     }
 }

@@ -1,5 +1,5 @@
-//! `pytorch_model.bin`: a pickle that describes tensors, and their storages beside it in a zip
-//! archive or, before PyTorch 1.6, behind it in the same file. Nothing in it is run.
+//! `pytorch_model.bin`: a pickle that describes tensors, and their storages in the same zip archive
+//! or, before PyTorch 1.6, after the pickle in the same file. No code in it is run.
 
 mod globals;
 mod legacy;
@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::source::TensorSource;
 use pickle::{Heap, Tensor, Value};
 
-/// A tensor that was found to lie within its storage.
+/// A tensor that lies within its storage.
 #[derive(Debug)]
 struct View {
     storage: usize,
@@ -50,8 +50,8 @@ enum Container {
     Plain(Box<dyn ReadSeek>),
 }
 
-/// The tensors of a PyTorch file under the names the library asks for.
-pub struct PyTorch {
+/// The tensors of a PyTorch file, under the converter's names.
+pub(super) struct PyTorch {
     path: PathBuf,
     container: Container,
     storages: Vec<Storage>,
@@ -59,11 +59,11 @@ pub struct PyTorch {
 }
 
 impl PyTorch {
-    /// Opens a file and reads its pickle: every tensor within its storage, every storage there.
+    /// Opens a file and reads its pickle. Checks that each storage exists and contains its tensors.
     ///
     /// # Errors
-    /// When the file cannot be read or holds anything else than tensors, naming what.
-    pub fn open(mut file: Opened) -> Result<Self, ImportError> {
+    /// When the file cannot be read or holds anything except tensors; names it.
+    pub(super) fn open(mut file: Opened) -> Result<Self, ImportError> {
         let path = file.path.clone();
         let wrong = |reason: String| ImportError::at(&path, reason);
         let mut start = [0; 2];
@@ -119,7 +119,7 @@ fn open_zip(reader: Box<dyn ReadSeek>, len: u64) -> Result<Parts, String> {
     Ok((Container::Zip(Box::new(archive)), storages, (top, heap)))
 }
 
-/// What stands before every name in the archive.
+/// Prefix of every name in the archive.
 fn prefix(archive: &mut Archive) -> Result<String, String> {
     let is_prefix = |prefix: &&str| prefix.is_empty() || prefix.ends_with('/');
     let prefixes = archive
@@ -135,7 +135,7 @@ fn prefix(archive: &mut Archive) -> Result<String, String> {
     }
     let order = format!("{prefix}byteorder");
     if archive.has(&order) && archive.read(&order).map_err(|e| e.to_string())? != b"little" {
-        return Err("made on a big-endian machine; save it on another".into());
+        return Err("made on a big-endian machine; save it on a little-endian one".into());
     }
     Ok(prefix)
 }
@@ -145,20 +145,20 @@ fn storage_bytes(storage: &pickle::Storage) -> Result<u64, String> {
     bytes.ok_or_else(|| format!("storage {:?}: {} elements", storage.key, storage.len))
 }
 
-/// The tensors of the dictionary that the pickle left.
+/// The tensors of the dictionary that the pickle made.
 fn tensors(
     top: &Value,
     heap: &Heap,
     storages: &[Storage],
 ) -> Result<BTreeMap<String, View>, String> {
     let entries = heap.dict(top);
-    let entries = entries.ok_or("holds no dictionary of tensors; save the model's state_dict")?;
+    let entries = entries.ok_or("is not a dictionary of tensors; save the model's state_dict")?;
     let mut tensors = BTreeMap::new();
     for (key, value) in entries {
-        let name = heap.text(key).ok_or("a tensor whose name is no text")?;
+        let name = heap.text(key).ok_or("a tensor whose name is not a text")?;
         let &Value::Tensor(number) = value else {
             return Err(format!(
-                "{name:?} is no tensor: a checkpoint of a training run? Save the model's state_dict"
+                "{name:?} is not a tensor: a checkpoint of a training run? Save the model's state_dict"
             ));
         };
         let view = view(&heap.tensors[number], storages);
@@ -171,7 +171,7 @@ fn tensors(
     Ok(tensors)
 }
 
-/// Checks that a tensor lies within its storage and has no more elements than it.
+/// Checks that a tensor lies within its storage and has at most as many elements.
 fn view(tensor: &Tensor, storages: &[Storage]) -> Result<View, String> {
     let storage = storages.get(tensor.storage).ok_or("no storage")?;
     let held = storage.bytes / storage.element.size() as u64;
@@ -192,7 +192,7 @@ fn view(tensor: &Tensor, storages: &[Storage]) -> Result<View, String> {
     };
     if within.is_none() {
         return Err(format!(
-            "shape {:?}, strides {:?} from {} on reach out of a storage of {held}",
+            "shape {:?}, strides {:?} from {} on exceed a storage of {held}",
             tensor.shape, tensor.stride, tensor.offset
         ));
     }
@@ -257,9 +257,10 @@ impl Container {
                 file.seek(SeekFrom::Start(start))?;
                 let mut bytes = Vec::new();
                 file.take(storage.bytes).read_to_end(&mut bytes)?;
-                match bytes.len() as u64 == storage.bytes {
-                    true => Ok(bytes),
-                    false => Err(io::ErrorKind::UnexpectedEof.into()),
+                if bytes.len() as u64 == storage.bytes {
+                    Ok(bytes)
+                } else {
+                    Err(io::ErrorKind::UnexpectedEof.into())
                 }
             }
             _ => Err(io::ErrorKind::NotFound.into()),
@@ -299,5 +300,4 @@ impl TensorSource for PyTorch {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

@@ -1,84 +1,84 @@
-//! A machine for pickles that can build tensors' descriptions, numbers, texts and containers, and
-//! nothing else. A pickle is a program; this one has no way to call anything: the few globals that
-//! PyTorch's files need are known by name, and any other ends the reading.
+//! A virtual machine for pickles of tensors. It can build descriptions of tensors, numbers, texts
+//! and containers, and nothing else. A pickle is a program, but this machine cannot call anything:
+//! it knows the few globals of PyTorch's files by name and stops at any other.
 //!
-//! Containers live in an arena and are passed around as numbers, so that cycles and deep nesting,
-//! which pickles can make in a few bytes, cost nothing.
+//! Containers live in an arena and are referred to by index. So cycles and deep nesting, which a
+//! pickle can make in a few bytes, cost nothing.
 
 use std::io::Read;
 
 use super::globals::{self, Global};
 use crate::import::stream::Stream;
 
-/// Longest pickle; that of a BERT is some 20 KB.
-pub const MAX_PICKLE: u64 = 64 << 20;
-/// Most objects, together with the items copied between containers.
+/// Longest pickle. That of a BERT has about 20 KB.
+pub(super) const MAX_PICKLE: u64 = 64 << 20;
+/// Most objects, plus items copied between containers.
 const MAX_OBJECTS: usize = 1 << 22;
 
 /// A value on the stack.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Value {
+pub(super) enum Value {
     None,
     Bool(bool),
     Int(i64),
     Float(f64),
-    /// Number of a text.
+    /// Index of a text.
     Text(usize),
     Global(Global),
-    /// Number of a tuple, list or dictionary.
+    /// Index of a tuple, list or dictionary.
     Object(usize),
-    /// Number of a storage.
+    /// Index of a storage.
     Storage(usize),
-    /// Number of a tensor.
+    /// Index of a tensor.
     Tensor(usize),
-    /// Something that was read and does not matter, such as an integer of any length.
+    /// A value without effect here, such as an integer of any length.
     Opaque,
 }
 
 /// A container.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Object {
+pub(super) enum Object {
     Tuple(Vec<Value>),
     List(Vec<Value>),
     Dict(Vec<(Value, Value)>),
 }
 
-/// A persistent object: a storage that lies outside the pickle.
+/// A persistent object: a storage outside the pickle.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Storage {
+pub(super) struct Storage {
     /// The type's name, such as `FloatStorage`.
     pub kind: globals::StorageKind,
-    /// What it is filed under.
+    /// Key of the storage.
     pub key: String,
-    /// Number of its elements.
+    /// Number of elements.
     pub len: u64,
 }
 
 /// A view of a storage.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Tensor {
-    /// Number of the storage.
+pub(super) struct Tensor {
+    /// Index of the storage.
     pub storage: usize,
-    /// Its first element there.
+    /// Position of the first element.
     pub offset: u64,
     pub shape: Vec<u64>,
     pub stride: Vec<u64>,
 }
 
-/// What running a pickle left.
+/// The result of running a pickle.
 #[derive(Debug, Default)]
-pub struct Heap {
+pub(super) struct Heap {
     pub texts: Vec<String>,
     pub objects: Vec<Object>,
     pub storages: Vec<Storage>,
     pub tensors: Vec<Tensor>,
-    /// Items that were copied from one container to another: a few bytes can do that to all of them.
+    /// Items copied from one container to another. A few bytes can copy all of them.
     copied: usize,
 }
 
 impl Heap {
     /// The text of a value.
-    pub fn text(&self, value: &Value) -> Option<&str> {
+    pub(super) fn text(&self, value: &Value) -> Option<&str> {
         match value {
             Value::Text(text) => self.texts.get(*text).map(String::as_str),
             _ => None,
@@ -86,7 +86,7 @@ impl Heap {
     }
 
     /// The entries of a dictionary.
-    pub fn dict(&self, value: &Value) -> Option<&[(Value, Value)]> {
+    pub(super) fn dict(&self, value: &Value) -> Option<&[(Value, Value)]> {
         match self.object(value)? {
             Object::Dict(entries) => Some(entries),
             _ => None,
@@ -94,7 +94,7 @@ impl Heap {
     }
 
     /// The items of a tuple.
-    pub fn tuple(&self, value: &Value) -> Option<&[Value]> {
+    pub(super) fn tuple(&self, value: &Value) -> Option<&[Value]> {
         match self.object(value)? {
             Object::Tuple(items) => Some(items),
             _ => None,
@@ -102,7 +102,7 @@ impl Heap {
     }
 
     /// The items of a tuple or list.
-    pub fn items(&self, value: &Value) -> Option<&[Value]> {
+    pub(super) fn items(&self, value: &Value) -> Option<&[Value]> {
         match self.object(value)? {
             Object::Tuple(items) | Object::List(items) => Some(items),
             Object::Dict(_) => None,
@@ -117,11 +117,11 @@ impl Heap {
     }
 }
 
-/// Runs one pickle from where the stream stands.
+/// Runs one pickle from the stream's position.
 ///
 /// # Errors
-/// Names the opcode or global that is not one of tensors.
-pub fn run<R: Read>(stream: &mut Stream<R>) -> Result<(Value, Heap), String> {
+/// Names the opcode or global that files of tensors do not have.
+pub(super) fn run<R: Read>(stream: &mut Stream<R>) -> Result<(Value, Heap), String> {
     let mut machine = Machine {
         stream,
         stack: Vec::new(),
@@ -149,18 +149,18 @@ pub fn run<R: Read>(stream: &mut Stream<R>) -> Result<(Value, Heap), String> {
 struct Machine<'a, R> {
     stream: &'a mut Stream<R>,
     stack: Vec<Value>,
-    /// Lengths of the stack at the marks.
+    /// Heights of the stack at the marks.
     marks: Vec<usize>,
     memo: Vec<Value>,
     heap: Heap,
 }
 
 impl<R: Read> Machine<'_, R> {
-    /// Does what an opcode says; gives the result where it is the last one.
+    /// Runs an opcode. Returns the result if it is the last one.
     fn step(&mut self, opcode: u8) -> Result<Option<Value>, String> {
         match opcode {
             0x80 => self.protocol()?,
-            // A frame's length only says how much to read ahead.
+            // A frame's length is only a hint for reading ahead.
             0x95 => {
                 self.stream.array::<8>()?;
             }
@@ -188,7 +188,7 @@ impl<R: Read> Machine<'_, R> {
             b'b' => self.build()?,
             b'i' | b'o' | 0x92 => return Err("calls a class; only tensors are read".into()),
             b'I' | b'L' | b'F' | b'S' | b'V' | b'P' | b'p' | b'g' => {
-                return Err("protocol 0 is not read; save the model anew".into());
+                return Err("protocol 0 is not supported; save the model again".into());
             }
             other => return Err(format!("opcode {other:#04x} is not one that tensors need")),
         }
@@ -199,12 +199,13 @@ impl<R: Read> Machine<'_, R> {
         self.stack.push(value);
     }
 
-    /// Takes the top of the stack, but nothing below the last mark.
+    /// Pops a value, but nothing below the last mark.
     fn pop(&mut self) -> Result<Value, String> {
         let floor = self.marks.last().copied().unwrap_or(0);
-        match self.stack.len() > floor {
-            true => self.stack.pop().ok_or_else(empty),
-            false => Err(empty()),
+        if self.stack.len() > floor {
+            self.stack.pop().ok_or_else(empty)
+        } else {
+            Err(empty())
         }
     }
 
@@ -231,7 +232,7 @@ impl<R: Read> Machine<'_, R> {
     fn protocol(&mut self) -> Result<(), String> {
         match self.stream.byte()? {
             2..=5 => Ok(()),
-            other => Err(format!("protocol {other}; 2 to 5 are read")),
+            other => Err(format!("protocol {other}; only 2 to 5 are supported")),
         }
     }
 
@@ -292,7 +293,7 @@ impl<R: Read> Machine<'_, R> {
         }
         match self.under()? {
             Object::List(list) => list.append(&mut items),
-            _ => return Err("appends to what is no list".into()),
+            _ => return Err("appends to something other than a list".into()),
         }
         Ok(())
     }
@@ -317,7 +318,7 @@ impl<R: Read> Machine<'_, R> {
         }
         match self.under()? {
             Object::Dict(dict) => dict.append(&mut pairs),
-            _ => return Err("sets a key in what is no dictionary".into()),
+            _ => return Err("sets a key of something other than a dictionary".into()),
         }
         Ok(())
     }
@@ -326,7 +327,7 @@ impl<R: Read> Machine<'_, R> {
     fn under(&mut self) -> Result<&mut Object, String> {
         match self.stack.last() {
             Some(&Value::Object(number)) => self.heap.objects.get_mut(number).ok_or_else(empty),
-            _ => Err("adds to what is no container".into()),
+            _ => Err("adds to something other than a container".into()),
         }
     }
 
@@ -358,7 +359,7 @@ impl<R: Read> Machine<'_, R> {
                 let (name, module) = (self.pop()?, self.pop()?);
                 match (self.heap.text(&module), self.heap.text(&name)) {
                     (Some(module), Some(name)) => (module.to_owned(), name.to_owned()),
-                    _ => return Err("a global whose name is no text".into()),
+                    _ => return Err("a global whose name is not a text".into()),
                 }
             }
         };
@@ -380,10 +381,10 @@ impl<R: Read> Machine<'_, R> {
     fn reduce(&mut self) -> Result<(), String> {
         let (arguments, callee) = (self.pop()?, self.pop()?);
         let Value::Global(global) = callee else {
-            return Err("calls what is no global".into());
+            return Err("calls something other than a global".into());
         };
         let arguments = self.heap.tuple(&arguments).map(<[_]>::to_vec);
-        let arguments = arguments.ok_or("arguments that are no tuple")?;
+        let arguments = arguments.ok_or("arguments that are not a tuple")?;
         self.heap.copied += arguments.len();
         match globals::call(global, &arguments, &self.heap)? {
             globals::Made::Value(value) => self.push(value),
@@ -404,7 +405,7 @@ impl<R: Read> Machine<'_, R> {
         let state = self.pop()?;
         match (self.under()?, state) {
             (Object::Dict(_), Value::Object(_)) => Ok(()),
-            _ => Err("sets the state of what is no dictionary".into()),
+            _ => Err("sets the state of something other than a dictionary".into()),
         }
     }
 }
@@ -413,7 +414,7 @@ fn empty() -> String {
     "the stack is empty".into()
 }
 
-/// An integer of any length; those that do not fit have no meaning here.
+/// An integer of any length. Integers that do not fit have no meaning here.
 fn long(bytes: &[u8]) -> Value {
     let Some(&last) = bytes.last() else {
         return Value::Int(0);
@@ -427,5 +428,4 @@ fn long(bytes: &[u8]) -> Value {
 }
 
 #[cfg(test)]
-#[path = "pickle_tests.rs"]
 mod tests;

@@ -29,7 +29,7 @@ fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-/// A dictionary with a tensor `a` of storage "0", 6 floats: offset, shape and strides as given.
+/// A dictionary with a tensor `a` of storage "0", 6 floats, with this offset, shape and strides.
 fn program(offset: u8, shape: [u8; 2], stride: [u8; 2]) -> Vec<u8> {
     let mut bytes = b"\x80\x02}U\x01actorch._utils\n_rebuild_tensor_v2\n((U\x07storage\
         ctorch\nFloatStorage\nU\x010U\x03cpuK\x06tQ"
@@ -70,7 +70,7 @@ fn strides() {
         (1, [2, 3], [3, 1]),
         (0, [2, 3], [4, 1]),
         (6, [1, 1], [1, 1]),
-        // More elements than there are numbers.
+        // More elements than a usize can count.
         (0, [7, 1], [0, 0]),
         (0, [255, 255], [0, 0]),
     ] {
@@ -119,7 +119,7 @@ fn archives_of_other_forms() {
                 ("data.pkl", b"\x80\x02}U\x05epochK\x01s."),
                 ("data/0", floats),
             ],
-            "\"epoch\" is no tensor",
+            "\"epoch\" is not a tensor",
         ),
         (
             vec![("data.pkl", b"\x80\x02cos\nsystem\n."), ("data/0", floats)],
@@ -155,7 +155,7 @@ fn torch_s_own_files_cut_and_damaged() {
                 "{name} {cut}"
             );
         }
-        // Damage gives an error or other numbers, and never a panic.
+        // Damage gives an error or other numbers, never a panic.
         for at in (0..bytes.len()).step_by(131) {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x5a;

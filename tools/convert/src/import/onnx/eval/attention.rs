@@ -8,10 +8,10 @@ use super::reduce::softmax_rows;
 use super::shape::permute;
 use super::{Evaluator, Inputs};
 
-/// What onnxruntime adds to the scores of masked tokens where the node does not say.
+/// onnxruntime's default for the value added to the scores of masked tokens.
 const MASKED: f32 = -10000.0;
 
-pub fn eval(e: &mut Evaluator, node: &Node, x: &Inputs) -> Result<Tensor, String> {
+pub(super) fn eval(e: &mut Evaluator, node: &Node, x: &Inputs) -> Result<Tensor, String> {
     match node.op.as_str() {
         "com.microsoft.Attention" => {
             check_packed(node)?;
@@ -22,8 +22,8 @@ pub fn eval(e: &mut Evaluator, node: &Node, x: &Inputs) -> Result<Tensor, String
     }
 }
 
-/// Refuses what `com.microsoft.Attention` can do beyond BERT.
-pub fn check_packed(node: &Node) -> Result<(), String> {
+/// Refuses features of `com.microsoft.Attention` that BERT does not use.
+pub(crate) fn check_packed(node: &Node) -> Result<(), String> {
     node.only_without(&[
         "unidirectional",
         "do_rotary",
@@ -34,7 +34,7 @@ pub fn check_packed(node: &Node) -> Result<(), String> {
 }
 
 /// `x[batch, len, width]` with `weight[width, 3 hidden]` for queries, keys and values.
-pub fn packed(
+pub(super) fn packed(
     e: &mut Evaluator,
     node: &Node,
     x: &Tensor,
@@ -65,8 +65,8 @@ pub fn packed(
     attend(e, node, [part(0), part(1), part(2)], heads, mask.as_ref())
 }
 
-/// The number of heads that the node names.
-pub fn heads(node: &Node) -> Result<usize, String> {
+/// The number of heads of the node.
+pub(crate) fn heads(node: &Node) -> Result<usize, String> {
     let heads = usize::try_from(node.int("num_heads", 0)?).unwrap_or(0);
     match heads {
         0 => Err("no num_heads".into()),
@@ -74,8 +74,8 @@ pub fn heads(node: &Node) -> Result<usize, String> {
     }
 }
 
-/// onnxruntime's masks, one number a token or the length of each sequence, as what is added to the
-/// scores.
+/// onnxruntime's masks, one number per token or the length of each sequence, as values to add to
+/// the scores.
 fn additive(node: &Node, mask: &Tensor, batch: usize, len: usize) -> Result<Tensor, String> {
     let kept: Vec<bool> = match &mask.shape[..] {
         [b, l] if (*b, *l) == (batch, len) => mask.to_ints()?.iter().map(|&v| v != 0).collect(),
@@ -91,7 +91,7 @@ fn additive(node: &Node, mask: &Tensor, batch: usize, len: usize) -> Result<Tens
     Ok(Tensor::floats(&[batch, 1, 1, len], bias.collect()))
 }
 
-/// Queries, keys and values apart, each `[batch, len, hidden]`.
+/// Queries, keys and values separately, each `[batch, len, hidden]`.
 fn multi_head(e: &mut Evaluator, node: &Node, x: &Inputs) -> Result<Tensor, String> {
     check_multi_head(node)?;
     let mut parts = [x.get(0)?.clone(), x.get(1)?.clone(), x.get(2)?.clone()];
@@ -117,13 +117,14 @@ fn multi_head(e: &mut Evaluator, node: &Node, x: &Inputs) -> Result<Tensor, Stri
     attend(e, node, parts, heads(node)?, mask.as_ref())
 }
 
-/// Refuses what `com.microsoft.MultiHeadAttention` can do beyond BERT.
-pub fn check_multi_head(node: &Node) -> Result<(), String> {
+/// Refuses features of `com.microsoft.MultiHeadAttention` that BERT does not use.
+pub(crate) fn check_multi_head(node: &Node) -> Result<(), String> {
     node.only_without(&["unidirectional"])?;
     node.only_inputs_before(6, "past tokens")
 }
 
-/// ONNX's own operator: `[batch, heads, len, dim]` each, a mask that is added or tells what to keep.
+/// ONNX's own operator: `[batch, heads, len, dim]` each, and a mask that is added or says what to
+/// keep.
 fn standard(e: &mut Evaluator, node: &Node, x: &Inputs) -> Result<Tensor, String> {
     check_standard(node)?;
     let (q, k, v) = (x.get(0)?, x.get(1)?, x.get(2)?);
@@ -143,8 +144,8 @@ fn standard(e: &mut Evaluator, node: &Node, x: &Inputs) -> Result<Tensor, String
     matmul(e, &softmax_rows(&masked), v)
 }
 
-/// Refuses what `Attention` can do beyond BERT.
-pub fn check_standard(node: &Node) -> Result<(), String> {
+/// Refuses features of `Attention` that BERT does not use.
+pub(crate) fn check_standard(node: &Node) -> Result<(), String> {
     // Two more would be for queries without an axis for heads.
     node.only_without(&[
         "is_causal",

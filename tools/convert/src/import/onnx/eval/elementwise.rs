@@ -1,11 +1,11 @@
-//! Operators on single elements.
+//! Elementwise operators.
 
 use super::super::graph::Node;
 use super::super::stored::Element;
 use super::super::tensor::{Data, Tensor, broadcast, broadcast_places};
 use super::Inputs;
 
-/// `f(a, b)` for all pairs of elements that broadcasting brings together.
+/// `f(a, b)` for all pairs of elements after broadcasting.
 fn pairs<T: Copy, U>(
     a: (&[T], &[usize]),
     b: (&[T], &[usize]),
@@ -26,7 +26,7 @@ fn pairs<T: Copy, U>(
 }
 
 /// `a op b`.
-pub fn binary(op: &str, a: &Tensor, b: &Tensor) -> Result<Tensor, String> {
+pub(super) fn binary(op: &str, a: &Tensor, b: &Tensor) -> Result<Tensor, String> {
     let out = broadcast(&a.shape, &b.shape)?;
     if !a.is_float() && !b.is_float() {
         return integers(op, a, b, &out);
@@ -90,13 +90,13 @@ fn integers(op: &str, a: &Tensor, b: &Tensor, out: &[usize]) -> Result<Tensor, S
     ))
 }
 
-/// `Max` and `Min` of any number of inputs.
-pub fn fold(node: &Node, x: &Inputs) -> Result<Tensor, String> {
+/// `Max` and `Min` with any number of inputs.
+pub(super) fn fold(node: &Node, x: &Inputs) -> Result<Tensor, String> {
     let first = x.get(0)?.clone();
     (1..x.len()).try_fold(first, |a, i| binary(&node.op, &a, x.get(i)?))
 }
 
-pub fn cast(node: &Node, x: &Inputs) -> Result<Tensor, String> {
+pub(super) fn cast(node: &Node, x: &Inputs) -> Result<Tensor, String> {
     let data = x.get(0)?;
     let element = match node.op.as_str() {
         "Cast" => Element::from_number(i32::try_from(node.int("to", 0)?).unwrap_or(0))?,
@@ -120,7 +120,7 @@ pub fn cast(node: &Node, x: &Inputs) -> Result<Tensor, String> {
 }
 
 /// `Where`.
-pub fn select(x: &Inputs) -> Result<Tensor, String> {
+pub(super) fn select(x: &Inputs) -> Result<Tensor, String> {
     let (condition, a, b) = (x.get(0)?, x.get(1)?, x.get(2)?);
     let out = broadcast(&broadcast(&condition.shape, &a.shape)?, &b.shape)?;
     let truth = condition.to_ints()?;
@@ -140,7 +140,7 @@ pub fn select(x: &Inputs) -> Result<Tensor, String> {
     Ok(Tensor::ints(&out, (0..len).map(value).collect()))
 }
 
-pub fn clip(node: &Node, x: &Inputs) -> Result<Tensor, String> {
+pub(super) fn clip(node: &Node, x: &Inputs) -> Result<Tensor, String> {
     let data = x.get(0)?;
     let bound = |i, name, default: f32| match x.optional(i) {
         Some(tensor) => tensor
@@ -153,25 +153,26 @@ pub fn clip(node: &Node, x: &Inputs) -> Result<Tensor, String> {
         bound(2, "max", f32::INFINITY)?,
     );
     let clipped = |v: f32| v.max(low).min(high);
-    Ok(match data.is_float() {
-        true => map(data, clipped),
-        false => Tensor::ints(
+    Ok(if data.is_float() {
+        map(data, clipped)
+    } else {
+        Tensor::ints(
             &data.shape,
             data.to_ints()?
                 .iter()
                 .map(|&v| clipped(v as f32) as i64)
                 .collect(),
-        ),
+        )
     })
 }
 
 /// The tensor with `f` applied to its floats.
-pub fn map(x: &Tensor, f: impl Fn(f32) -> f32) -> Tensor {
+pub(super) fn map(x: &Tensor, f: impl Fn(f32) -> f32) -> Tensor {
     Tensor::floats(&x.shape, x.to_floats().iter().map(|&v| f(v)).collect())
 }
 
-/// Functions of one number, and the activations that take a bias as well.
-pub fn unary(node: &Node, x: &Inputs) -> Result<Tensor, String> {
+/// Functions of one number, and activations with a bias.
+pub(super) fn unary(node: &Node, x: &Inputs) -> Result<Tensor, String> {
     let data = x.get(0)?;
     let tanh = node.text("approximate") == "tanh";
     let f: fn(f32) -> f32 = match node.op.as_str() {
@@ -230,19 +231,19 @@ pub fn unary(node: &Node, x: &Inputs) -> Result<Tensor, String> {
 }
 
 /// x Φ(x).
-pub fn gelu(x: f64) -> f64 {
+pub(crate) fn gelu(x: f64) -> f64 {
     0.5 * x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2))
 }
 
 /// GELU's approximation by tanh.
-pub fn gelu_tanh(x: f64) -> f64 {
+pub(crate) fn gelu_tanh(x: f64) -> f64 {
     let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x);
     0.5 * x * (1.0 + inner.tanh())
 }
 
-/// The error function: its Taylor series near 0, else a continued fraction of its complement. Both
-/// are exact to some 1e-15.
-pub fn erf(x: f64) -> f64 {
+/// The error function: its Taylor series near 0, otherwise a continued fraction of its complement.
+/// Both are exact to about 1e-15.
+pub(crate) fn erf(x: f64) -> f64 {
     let magnitude = x.abs();
     if magnitude.is_nan() {
         return x;

@@ -6,7 +6,7 @@ use super::elementwise::{binary, map};
 use super::shape::permute;
 use super::{Evaluator, Inputs};
 
-pub fn eval(e: &mut Evaluator, node: &Node, x: &Inputs) -> Result<Tensor, String> {
+pub(super) fn eval(e: &mut Evaluator, node: &Node, x: &Inputs) -> Result<Tensor, String> {
     let (a, b) = (x.get(0)?, x.get(1)?);
     match node.op.as_str() {
         "MatMul" => matmul(e, a, b),
@@ -29,8 +29,8 @@ pub fn eval(e: &mut Evaluator, node: &Node, x: &Inputs) -> Result<Tensor, String
     }
 }
 
-/// The last two axes exchanged.
-pub fn swap(x: &Tensor) -> Tensor {
+/// Swaps the last two axes.
+pub(super) fn swap(x: &Tensor) -> Tensor {
     let mut order: Vec<usize> = (0..x.shape.len()).collect();
     if let [.., a, b] = &mut order[..] {
         std::mem::swap(a, b);
@@ -58,8 +58,8 @@ fn gemm(e: &mut Evaluator, node: &Node, x: &Inputs) -> Result<Tensor, String> {
     }
 }
 
-/// `a[.., m, k] b[.., k, n]`, leading axes broadcast; sums in f64.
-pub fn matmul(e: &mut Evaluator, a: &Tensor, b: &Tensor) -> Result<Tensor, String> {
+/// `a[.., m, k] b[.., k, n]` with broadcast leading axes. Sums are f64.
+pub(super) fn matmul(e: &mut Evaluator, a: &Tensor, b: &Tensor) -> Result<Tensor, String> {
     let wrong = || format!("{:?} times {:?}", a.shape, b.shape);
     let ([lead_a @ .., m, k], [lead_b @ .., k2, n]) = (&a.shape[..], &b.shape[..]) else {
         return Err(wrong());

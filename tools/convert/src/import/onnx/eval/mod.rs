@@ -1,8 +1,8 @@
-//! ONNX computed as its operators are defined: scalar, slow, and without a thought of BERT.
+//! Runs ONNX operators by their definitions: scalar and slow, without any knowledge of BERT.
 //!
-//! It has two uses. What a graph computes from shapes, masks and positions is found out by computing
-//! it, and a conversion is checked by computing the whole graph. Only the operators that BERT models
-//! are exported and optimised to are here; any other is an error.
+//! It has two uses: computing the parts of a graph that depend on shapes, masks and positions only,
+//! and running the whole graph to check a conversion. It has only the operators of exported and
+//! optimised BERT models; any other operator is an error.
 
 mod attention;
 mod elementwise;
@@ -11,27 +11,27 @@ mod quantized;
 mod reduce;
 mod shape;
 
-pub use attention::{check_multi_head, check_packed, check_standard, heads};
-pub use elementwise::{erf, gelu, gelu_tanh};
-pub use quantized::from_integers;
-pub use reduce::{axes as reduction_axes, softmax_is_last};
-pub use shape::{permutation, resolve_shape};
+pub(super) use attention::{check_multi_head, check_packed, check_standard, heads};
+pub(super) use elementwise::{erf, gelu, gelu_tanh};
+pub(super) use quantized::from_integers;
+pub(super) use reduce::{axes as reduction_axes, softmax_is_last};
+pub(super) use shape::{permutation, resolve_shape};
 
 use super::graph::Node;
 use super::tensor::Tensor;
 
 /// Computes nodes, up to an amount of work.
-pub struct Evaluator {
-    /// Whether activations keep their fractions where the graph rounds them to 8 bits: then a
-    /// quantised graph gives what its weights mean.
+pub(super) struct Evaluator {
+    /// Whether activations stay exact where the graph rounds them to 8 bits. Then a quantised graph
+    /// gives the results of its weights alone.
     pub unrounded: bool,
-    /// How many more elements and products may be computed.
+    /// Remaining elements and products.
     work: u64,
 }
 
 impl Evaluator {
-    /// One that computes at most `work` elements and products.
-    pub fn new(unrounded: bool, work: u64) -> Self {
+    /// An evaluator that computes at most `work` elements and products.
+    pub(super) fn new(unrounded: bool, work: u64) -> Self {
         Evaluator { unrounded, work }
     }
 
@@ -45,11 +45,15 @@ impl Evaluator {
         }
     }
 
-    /// The node's outputs.
+    /// Computes the node's outputs.
     ///
     /// # Errors
-    /// Where the operator is not known or the inputs do not fit it.
-    pub fn eval(&mut self, node: &Node, inputs: &[Option<Tensor>]) -> Result<Vec<Tensor>, String> {
+    /// When the operator is unknown or the inputs do not fit it.
+    pub(super) fn eval(
+        &mut self,
+        node: &Node,
+        inputs: &[Option<Tensor>],
+    ) -> Result<Vec<Tensor>, String> {
         let x = Inputs(inputs);
         let outputs = self.dispatch(node, &x)?;
         self.spend(outputs.iter().map(Tensor::len).sum::<usize>() + 1)?;
@@ -97,22 +101,22 @@ impl Evaluator {
 }
 
 /// A node's inputs.
-pub struct Inputs<'a>(pub &'a [Option<Tensor>]);
+pub(super) struct Inputs<'a>(pub &'a [Option<Tensor>]);
 
 impl Inputs<'_> {
-    /// Input `i`, which must be there.
-    pub fn get(&self, i: usize) -> Result<&Tensor, String> {
+    /// Input `i`, which must exist.
+    pub(super) fn get(&self, i: usize) -> Result<&Tensor, String> {
         self.optional(i)
             .ok_or_else(|| format!("input {i} is missing"))
     }
 
-    /// Input `i`, if it is there.
-    pub fn optional(&self, i: usize) -> Option<&Tensor> {
+    /// Input `i`, if it exists.
+    pub(super) fn optional(&self, i: usize) -> Option<&Tensor> {
         self.0.get(i).and_then(Option::as_ref)
     }
 
     /// Number of inputs.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 }

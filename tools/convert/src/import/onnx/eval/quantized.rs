@@ -7,7 +7,7 @@ use super::matmul::matmul;
 use super::reduce;
 use super::{Evaluator, Inputs, attention as float_attention};
 
-/// A scale or zero point in the shape in which it broadcasts against the tensor that it is of.
+/// A scale or zero point, reshaped to broadcast against its tensor.
 fn along(node: &Node, x: &Tensor, values: &Tensor) -> Result<Tensor, String> {
     node.only_without(&["block_size"])?;
     if values.len() == 1 {
@@ -19,7 +19,7 @@ fn along(node: &Node, x: &Tensor, values: &Tensor) -> Result<Tensor, String> {
     values.with_shape(&shape)
 }
 
-pub fn dequantize(node: &Node, x: &Inputs) -> Result<Tensor, String> {
+pub(super) fn dequantize(node: &Node, x: &Inputs) -> Result<Tensor, String> {
     let data = x.get(0)?;
     let scale = along(node, data, x.get(1)?)?;
     let zero = x
@@ -30,7 +30,11 @@ pub fn dequantize(node: &Node, x: &Inputs) -> Result<Tensor, String> {
 }
 
 /// `(x - zero) * scale`.
-pub fn from_integers(x: &Tensor, scale: &Tensor, zero: Option<&Tensor>) -> Result<Tensor, String> {
+pub(crate) fn from_integers(
+    x: &Tensor,
+    scale: &Tensor,
+    zero: Option<&Tensor>,
+) -> Result<Tensor, String> {
     let floats = map(x, |v| v);
     match zero {
         Some(zero) => binary("Mul", &binary("Sub", &floats, &map(zero, |v| v))?, scale),
@@ -38,7 +42,7 @@ pub fn from_integers(x: &Tensor, scale: &Tensor, zero: Option<&Tensor>) -> Resul
     }
 }
 
-pub fn quantize(e: &Evaluator, node: &Node, x: &Inputs) -> Result<Tensor, String> {
+pub(super) fn quantize(e: &Evaluator, node: &Node, x: &Inputs) -> Result<Tensor, String> {
     let data = x.get(0)?;
     let scale = along(node, data, x.get(1)?)?;
     let signed = matches!(x.optional(2).map(|zero| &zero.data), Some(Data::I8(_)));
@@ -53,9 +57,10 @@ pub fn quantize(e: &Evaluator, node: &Node, x: &Inputs) -> Result<Tensor, String
     }
     let rounded = binary("Add", &map(&scaled, f32::round_ties_even), &zero)?;
     let values = rounded.to_floats();
-    let data = match signed {
-        true => Data::I8(values.iter().map(|&v| v as i8).collect()),
-        false => Data::U8(values.iter().map(|&v| v as u8).collect()),
+    let data = if signed {
+        Data::I8(values.iter().map(|&v| v as i8).collect())
+    } else {
+        Data::U8(values.iter().map(|&v| v as u8).collect())
     };
     Ok(Tensor {
         shape: rounded.shape,
@@ -64,7 +69,7 @@ pub fn quantize(e: &Evaluator, node: &Node, x: &Inputs) -> Result<Tensor, String
 }
 
 /// Values, scale, zero point.
-pub fn dynamic_quantize(e: &Evaluator, x: &Inputs) -> Result<Vec<Tensor>, String> {
+pub(super) fn dynamic_quantize(e: &Evaluator, x: &Inputs) -> Result<Vec<Tensor>, String> {
     let data = x.get(0)?;
     let byte = |data: Data| Tensor {
         shape: vec![],
@@ -95,7 +100,7 @@ pub fn dynamic_quantize(e: &Evaluator, x: &Inputs) -> Result<Vec<Tensor>, String
     ])
 }
 
-/// The matrix without its zero point, which is one number or one a column.
+/// The matrix minus its zero point, which is one number or one per column.
 fn centered(x: &Tensor, zero: Option<&Tensor>) -> Result<Tensor, String> {
     match zero {
         Some(zero) => binary("Sub", &map(x, |v| v), &map(zero, |v| v)),
@@ -103,23 +108,23 @@ fn centered(x: &Tensor, zero: Option<&Tensor>) -> Result<Tensor, String> {
     }
 }
 
-/// Exact: the sums of BERT's widths fit the evaluator's f64, and their f32 results the integers that
-/// a cast to float would give.
-pub fn matmul_integer(e: &mut Evaluator, x: &Inputs) -> Result<Tensor, String> {
+/// Exact: sums over BERT's widths fit the evaluator's f64, and their f32 results fit the integers
+/// of a cast to float.
+pub(super) fn matmul_integer(e: &mut Evaluator, x: &Inputs) -> Result<Tensor, String> {
     let a = centered(x.get(0)?, x.optional(2))?;
     let b = centered(x.get(1)?, x.optional(3))?;
     matmul(e, &a, &b)
 }
 
 /// A, B, A's scale, B's scale, A's zero point, B's zero point, bias.
-pub fn matmul_to_float(e: &mut Evaluator, x: &Inputs) -> Result<Tensor, String> {
+pub(super) fn matmul_to_float(e: &mut Evaluator, x: &Inputs) -> Result<Tensor, String> {
     let a = from_integers(x.get(0)?, x.get(2)?, x.optional(4))?;
     let b = from_integers(x.get(1)?, x.get(3)?, x.optional(5))?;
     with_bias(matmul(e, &a, &b)?, x.optional(6))
 }
 
 /// A, B, B's scale, B's zero point, bias.
-pub fn dynamic_matmul(e: &mut Evaluator, x: &Inputs) -> Result<Tensor, String> {
+pub(super) fn dynamic_matmul(e: &mut Evaluator, x: &Inputs) -> Result<Tensor, String> {
     let quantized = dynamic_quantize(e, &Inputs(&x.0[..1]))?;
     let a = from_integers(&quantized[0], &quantized[1], Some(&quantized[2]))?;
     let b = from_integers(x.get(1)?, x.get(2)?, x.optional(3))?;
@@ -134,13 +139,13 @@ fn with_bias(x: Tensor, bias: Option<&Tensor>) -> Result<Tensor, String> {
 }
 
 /// Input, weight, bias, input's scale, weight's scale, mask, input's zero point, weight's zero point.
-pub fn attention(e: &mut Evaluator, node: &Node, x: &Inputs) -> Result<Tensor, String> {
+pub(super) fn attention(e: &mut Evaluator, node: &Node, x: &Inputs) -> Result<Tensor, String> {
     let input = from_integers(x.get(0)?, x.get(3)?, x.optional(6))?;
     let weight = from_integers(x.get(1)?, x.get(4)?, x.optional(7))?;
     float_attention::packed(e, node, &input, &weight, x.get(2)?, x.optional(5))
 }
 
-pub fn embed_layer_norm(node: &Node, x: &Inputs) -> Result<Vec<Tensor>, String> {
+pub(super) fn embed_layer_norm(node: &Node, x: &Inputs) -> Result<Vec<Tensor>, String> {
     let part = |i: usize| from_integers(x.get(2 + i)?, x.get(8 + i)?, x.optional(13 + i));
     let (word, position, segment) = (part(0)?, part(1)?, part(2)?);
     let tables = [&word, &position, &segment];

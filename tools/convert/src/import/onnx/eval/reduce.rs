@@ -6,8 +6,8 @@ use super::Inputs;
 use super::elementwise::binary;
 use super::shape::{list, permute};
 
-/// The axes that a reduction runs over.
-pub fn axes(node: &Node, x: &Inputs, rank: usize) -> Result<Vec<usize>, String> {
+/// The axes of a reduction.
+pub(crate) fn axes(node: &Node, x: &Inputs, rank: usize) -> Result<Vec<usize>, String> {
     match list(node, x, 1, "axes")? {
         Some(axes) if !axes.is_empty() => axes.iter().map(|&a| axis(a, rank)).collect(),
         _ if node.int("noop_with_empty_axes", 0)? != 0 => Err("noop_with_empty_axes".into()),
@@ -15,7 +15,7 @@ pub fn axes(node: &Node, x: &Inputs, rank: usize) -> Result<Vec<usize>, String> 
     }
 }
 
-pub fn reduce(node: &Node, x: &Inputs) -> Result<Tensor, String> {
+pub(super) fn reduce(node: &Node, x: &Inputs) -> Result<Tensor, String> {
     let data = x.get(0)?;
     let rank = data.shape.len();
     let reduced = axes(node, x, rank)?;
@@ -74,7 +74,7 @@ pub fn reduce(node: &Node, x: &Inputs) -> Result<Tensor, String> {
     ))
 }
 
-pub fn cumsum(node: &Node, x: &Inputs) -> Result<Tensor, String> {
+pub(super) fn cumsum(node: &Node, x: &Inputs) -> Result<Tensor, String> {
     node.only_without(&["exclusive", "reverse"])?;
     let data = x.get(0)?;
     let at = x.get(1)?.to_ints()?;
@@ -89,23 +89,24 @@ pub fn cumsum(node: &Node, x: &Inputs) -> Result<Tensor, String> {
     Ok(Tensor::ints(&data.shape, values))
 }
 
-/// Whether a softmax runs over the last axis; before version 13 it ran over all axes from the one
-/// given.
-pub fn softmax_is_last(node: &Node, rank: usize) -> Result<bool, String> {
+/// Whether a softmax runs over the last axis. Before version 13 it ran over all axes from the given
+/// one on.
+pub(crate) fn softmax_is_last(node: &Node, rank: usize) -> Result<bool, String> {
     let default = if node.opset < 13 { 1 } else { -1 };
     Ok(node.axis(default, rank)? + 1 == rank)
 }
 
-pub fn softmax(node: &Node, x: &Inputs) -> Result<Tensor, String> {
+pub(super) fn softmax(node: &Node, x: &Inputs) -> Result<Tensor, String> {
     let data = x.get(0)?;
-    match softmax_is_last(node, data.shape.len())? {
-        true => Ok(softmax_rows(data)),
-        false => Err("a softmax over another axis than the last".into()),
+    if softmax_is_last(node, data.shape.len())? {
+        Ok(softmax_rows(data))
+    } else {
+        Err("a softmax over an axis other than the last".into())
     }
 }
 
 /// Softmax over the last axis.
-pub fn softmax_rows(x: &Tensor) -> Tensor {
+pub(super) fn softmax_rows(x: &Tensor) -> Tensor {
     let mut values = x.to_floats().to_vec();
     for row in values.chunks_exact_mut(x.shape.last().copied().unwrap_or(1).max(1)) {
         let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -118,7 +119,7 @@ pub fn softmax_rows(x: &Tensor) -> Tensor {
 }
 
 /// Layer norm over the last axis.
-pub fn norm_rows(
+pub(super) fn norm_rows(
     x: &Tensor,
     scale: &Tensor,
     bias: Option<&Tensor>,
@@ -147,7 +148,7 @@ pub fn norm_rows(
     Ok(Tensor::floats(&x.shape, values))
 }
 
-pub fn layer_norm(node: &Node, x: &Inputs) -> Result<Tensor, String> {
+pub(super) fn layer_norm(node: &Node, x: &Inputs) -> Result<Tensor, String> {
     let data = x.get(0)?;
     if node.axis(-1, data.shape.len())? + 1 != data.shape.len() {
         return Err("a norm over more than the last axis".into());
@@ -155,8 +156,8 @@ pub fn layer_norm(node: &Node, x: &Inputs) -> Result<Tensor, String> {
     norm_rows(data, x.get(1)?, x.optional(2), node.float("epsilon", 1e-5)?)
 }
 
-/// Norm, mean, inverse deviation (both left empty), sum.
-pub fn skip_layer_norm(node: &Node, x: &Inputs) -> Result<Vec<Tensor>, String> {
+/// Norm, mean, inverse deviation (both empty), sum.
+pub(super) fn skip_layer_norm(node: &Node, x: &Inputs) -> Result<Vec<Tensor>, String> {
     let mut sum = binary("Add", x.get(0)?, x.get(1)?)?;
     if let Some(bias) = x.optional(4) {
         sum = binary("Add", &sum, bias)?;
@@ -176,7 +177,7 @@ pub fn skip_layer_norm(node: &Node, x: &Inputs) -> Result<Vec<Tensor>, String> {
 }
 
 /// Norm, number of tokens of each sequence, sum.
-pub fn embed_layer_norm(node: &Node, x: &Inputs) -> Result<Vec<Tensor>, String> {
+pub(super) fn embed_layer_norm(node: &Node, x: &Inputs) -> Result<Vec<Tensor>, String> {
     let tables = [x.get(2)?, x.get(3)?, x.get(4)?];
     embed(
         node,
@@ -189,8 +190,8 @@ pub fn embed_layer_norm(node: &Node, x: &Inputs) -> Result<Vec<Tensor>, String> 
     )
 }
 
-/// [`embed_layer_norm`] with its inputs found.
-pub fn embed(
+/// [`embed_layer_norm`] after its inputs are found.
+pub(super) fn embed(
     node: &Node,
     x: &Inputs,
     [word, position, segment]: [&Tensor; 3],
@@ -226,7 +227,7 @@ pub fn embed(
     Ok(vec![norm, Tensor::ints(&[lengths.len()], lengths), sum])
 }
 
-/// The rows of a table that `ids` name.
+/// The rows of a table for `ids`.
 fn rows(table: &Tensor, ids: &Tensor) -> Result<Tensor, String> {
     let &[count, width] = &table.shape[..] else {
         return Err(format!("a table of shape {:?}", table.shape));

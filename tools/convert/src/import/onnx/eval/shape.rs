@@ -6,7 +6,7 @@ use super::super::tensor::{
 };
 use super::Inputs;
 
-pub fn eval(node: &Node, x: &Inputs) -> Result<Tensor, String> {
+pub(super) fn eval(node: &Node, x: &Inputs) -> Result<Tensor, String> {
     match node.op.as_str() {
         "Shape" => shape(node, x.get(0)?),
         "Size" => Ok(Tensor::ints(&[], vec![x.get(0)?.len() as i64])),
@@ -33,8 +33,13 @@ fn dims(tensor: &Tensor) -> Result<Vec<usize>, String> {
     values.iter().map(dim).collect()
 }
 
-/// A list of integers: input `i`, or in older versions the attribute.
-pub fn list(node: &Node, x: &Inputs, i: usize, name: &str) -> Result<Option<Vec<i64>>, String> {
+/// A list of integers: input `i`, or the attribute in older versions.
+pub(super) fn list(
+    node: &Node,
+    x: &Inputs,
+    i: usize,
+    name: &str,
+) -> Result<Option<Vec<i64>>, String> {
     match x.optional(i) {
         Some(tensor) => Ok(Some(tensor.to_ints()?.to_vec())),
         None => Ok(node.ints(name)?.map(<[i64]>::to_vec)),
@@ -170,9 +175,12 @@ fn unsqueeze(node: &Node, x: &Inputs) -> Result<Tensor, String> {
         .map(|&a| axis(a, rank))
         .collect::<Result<_, _>>()?;
     let mut old = data.shape.iter();
-    let dim = |i| match added.contains(&i) {
-        true => Ok(1),
-        false => old.next().copied().ok_or("an axis twice"),
+    let dim = |i| {
+        if added.contains(&i) {
+            Ok(1)
+        } else {
+            old.next().copied().ok_or("an axis twice")
+        }
     };
     data.with_shape(&(0..rank).map(dim).collect::<Result<Vec<_>, _>>()?)
 }
@@ -205,30 +213,31 @@ fn concat(node: &Node, x: &Inputs) -> Result<Tensor, String> {
         out
     }
     let len = |part: &Tensor| part.shape[at..].iter().product::<usize>();
-    Ok(match first.is_float() {
-        true => {
-            let parts: Vec<_> = parts.iter().map(|p| (p.to_floats(), len(p))).collect();
-            Tensor::floats(&shape, join(&parts, outer))
-        }
-        false => {
-            let parts = parts.iter().map(|p| Ok((p.to_ints()?, len(p))));
-            Tensor::ints(
-                &shape,
-                join(&parts.collect::<Result<Vec<_>, String>>()?, outer),
-            )
-        }
+    Ok(if first.is_float() {
+        let parts: Vec<_> = parts.iter().map(|p| (p.to_floats(), len(p))).collect();
+        Tensor::floats(&shape, join(&parts, outer))
+    } else {
+        let parts = parts.iter().map(|p| Ok((p.to_ints()?, len(p))));
+        Tensor::ints(
+            &shape,
+            join(&parts.collect::<Result<Vec<_>, String>>()?, outer),
+        )
     })
 }
 
-/// The shape that a `Reshape` asks for, its 0 and -1 replaced.
+/// The shape for a `Reshape`, with 0 and -1 replaced.
 fn reshape_target(node: &Node, x: &Inputs) -> Result<Vec<usize>, String> {
     let asked = x.get(1)?.to_ints()?;
     let data = x.get(0)?;
     resolve_shape(&asked, &data.shape, node.int("allowzero", 0)? != 0)
 }
 
-/// `asked` with 0 (the old length, unless `allow_zero`) and -1 (what is left) replaced.
-pub fn resolve_shape(asked: &[i64], old: &[usize], allow_zero: bool) -> Result<Vec<usize>, String> {
+/// `asked` with 0 (the old length, unless `allow_zero`) and -1 (the remaining length) replaced.
+pub(crate) fn resolve_shape(
+    asked: &[i64],
+    old: &[usize],
+    allow_zero: bool,
+) -> Result<Vec<usize>, String> {
     let wrong = || format!("{old:?} does not reshape to {asked:?}");
     let len: usize = old.iter().product();
     let mut shape = Vec::with_capacity(asked.len());
@@ -262,8 +271,8 @@ fn flatten(node: &Node, x: &Tensor) -> Result<Tensor, String> {
     x.with_shape(&[product(&x.shape[..at]), product(&x.shape[at..])])
 }
 
-/// The order of axes that a `Transpose` asks for.
-pub fn permutation(node: &Node, rank: usize) -> Result<Vec<usize>, String> {
+/// The order of axes for a `Transpose`.
+pub(crate) fn permutation(node: &Node, rank: usize) -> Result<Vec<usize>, String> {
     let order: Vec<usize> = match node.ints("perm")? {
         Some(perm) => perm
             .iter()
@@ -271,9 +280,10 @@ pub fn permutation(node: &Node, rank: usize) -> Result<Vec<usize>, String> {
             .collect::<Result<_, _>>()?,
         None => (0..rank).rev().collect(),
     };
-    match order.len() == rank && (0..rank).all(|i| order.contains(&i)) {
-        true => Ok(order),
-        false => Err(format!("perm {order:?} of {rank} dimensions")),
+    if order.len() == rank && (0..rank).all(|i| order.contains(&i)) {
+        Ok(order)
+    } else {
+        Err(format!("perm {order:?} of {rank} dimensions"))
     }
 }
 
@@ -281,8 +291,8 @@ fn transpose(node: &Node, x: &Tensor) -> Result<Tensor, String> {
     Ok(permute(x, &permutation(node, x.shape.len())?))
 }
 
-/// The axes in another order.
-pub fn permute(x: &Tensor, order: &[usize]) -> Tensor {
+/// Permutes the axes.
+pub(super) fn permute(x: &Tensor, order: &[usize]) -> Tensor {
     let own = strides(&x.shape);
     let shape: Vec<usize> = order.iter().map(|&i| x.shape[i]).collect();
     let steps: Vec<usize> = order.iter().map(|&i| own[i]).collect();
@@ -291,7 +301,7 @@ pub fn permute(x: &Tensor, order: &[usize]) -> Tensor {
 }
 
 fn expand(x: &Tensor, dims: &[usize]) -> Result<Tensor, String> {
-    // The shape asked for is no tensor's yet: it must not raise the limit.
+    // The shape is not a tensor's yet, so it must not raise the limit.
     elements(dims)?;
     let out = broadcast(&x.shape, dims)?;
     let places = broadcast_places(&x.shape, &out);
@@ -349,7 +359,7 @@ fn constant_of_shape(node: &Node, x: &Tensor) -> Result<Tensor, String> {
     }
 }
 
-pub fn split(node: &Node, x: &Inputs) -> Result<Vec<Tensor>, String> {
+pub(super) fn split(node: &Node, x: &Inputs) -> Result<Vec<Tensor>, String> {
     let data = x.get(0)?;
     let at = node.axis(0, data.shape.len())?;
     let dim = data.shape[at];

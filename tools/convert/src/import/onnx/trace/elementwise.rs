@@ -9,33 +9,34 @@ use super::super::tensor::{Tensor, broadcast};
 use super::super::terms::{Id, Samples, Scores, Term};
 use super::{Operands, Trace, Value};
 
-/// Floats of another precision mean the same, and so do sums of integers as floats.
-pub fn cast(node: &Node, x: &Operands) -> Result<Value, String> {
+/// Casts between float types keep the meaning, and so do casts of integer sums to float.
+pub(super) fn cast(node: &Node, x: &Operands) -> Result<Value, String> {
     x.term(0)?;
-    match to_float(node)? {
-        true => x.get(0).cloned(),
-        false => Err("makes integers of the model's own values".into()),
+    if to_float(node)? {
+        x.get(0).cloned()
+    } else {
+        Err("casts values of the model to integers".into())
     }
 }
 
 /// Whether a `Cast` gives floats.
-pub fn to_float(node: &Node) -> Result<bool, String> {
+pub(super) fn to_float(node: &Node) -> Result<bool, String> {
     let to = i32::try_from(node.int("to", 0)?).unwrap_or(0);
     Ok(Element::from_number(to)?.is_float())
 }
 
-/// Nothing at all, but in training.
-pub fn dropout(x: &Operands) -> Result<Value, String> {
+/// The identity outside training.
+pub(super) fn dropout(x: &Operands) -> Result<Value, String> {
     match x.optional(2) {
         Some(_) if x.constant(2)?.scalar() != Some(0.0) => {
-            Err("drops values out, as in training".into())
+            Err("drops out values, as in training".into())
         }
         _ => x.get(0).cloned(),
     }
 }
 
 /// Functions of one number, and activations with a bias.
-pub fn unary(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
+pub(super) fn unary(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
     let tanh = node.text("approximate") == "tanh";
     let f: fn(f64) -> f64 = match node.op.as_str() {
         "Erf" => erf,
@@ -72,7 +73,7 @@ pub fn unary(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> 
     ))
 }
 
-/// Why a graph with this operator is no BERT that lanerank runs.
+/// Why a graph with this operator is refused.
 fn refusal(op: &str) -> String {
     let what = match op {
         "SimplifiedLayerNormalization"
@@ -90,13 +91,18 @@ fn refusal(op: &str) -> String {
         "Sigmoid" | "com.microsoft.QuickGelu" => {
             "another activation than GELU, its tanh form or ReLU"
         }
-        _ => return format!("the operator {op} is no part of a BERT forward pass"),
+        _ => return format!("the operator {op} is not part of a BERT forward pass"),
     };
     format!("{op}: {what} is not supported; use a BERT cross-encoder with absolute positions")
 }
 
-/// A linear layer's output plus a bias that belongs to it.
-pub fn add_bias(t: &mut Trace, x: &Operands, term: usize, bias: usize) -> Result<Value, String> {
+/// A linear layer's output plus its bias.
+pub(super) fn add_bias(
+    t: &mut Trace,
+    x: &Operands,
+    term: usize,
+    bias: usize,
+) -> Result<Value, String> {
     let (id, shape) = x.term(term)?;
     let width = shape.last().copied().unwrap_or(0);
     match t.terms.get(id).clone() {
@@ -115,12 +121,12 @@ pub fn add_bias(t: &mut Trace, x: &Operands, term: usize, bias: usize) -> Result
                 shape,
             ))
         }
-        _ => Err("adds a vector to what is no linear layer without a bias".into()),
+        _ => Err("adds a vector to something other than a linear layer without a bias".into()),
     }
 }
 
 /// Mean over the last axis.
-pub fn mean(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
+pub(super) fn mean(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
     let (id, shape) = x.term(0)?;
     let axes = x.optional(1).map(|_| x.constant(1)).transpose()?;
     let axes = reduction_axes(node, &Inputs(&[None, axes]), shape.len())?;
@@ -136,13 +142,13 @@ pub fn mean(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
         Term::Centered(rows) if f.is(|v| v * v, 1e-9) => Term::Variance(*rows),
         _ if f == Samples::identity() => Term::Mean(id),
         _ if f.is(|v| v * v, 1e-9) => return Err(refusal("SimplifiedLayerNormalization")),
-        _ => return Err("the mean of no row of the model's".into()),
+        _ => return Err("the mean of something other than the model's rows".into()),
     };
     Ok(t.put(term, &reduced))
 }
 
 /// `+ - * / ^` with at least one term.
-pub fn binary(t: &mut Trace, op: &str, x: &Operands) -> Result<Value, String> {
+pub(super) fn binary(t: &mut Trace, op: &str, x: &Operands) -> Result<Value, String> {
     match (x.get(0)?, x.get(1)?) {
         (
             Value::Term { id: a, shape: left },
@@ -217,18 +223,22 @@ fn terms(
             }
         }
         ("Add", ..) if same_shape => Term::Sum(a.min(b), a.max(b)),
-        _ => return Err(format!("{op} of two values that BERT does not join so")),
+        _ => {
+            return Err(format!(
+                "{op} of two values that BERT does not combine this way"
+            ));
+        }
     };
     Ok(t.put(term, shape))
 }
 
 fn normal(x: Id, deviation: &Samples) -> Result<Term, String> {
     let eps = deviation.deviation();
-    let eps = eps.ok_or("divides by something else than the square root of variance + epsilon")?;
+    let eps = eps.ok_or("divides by something other than sqrt(variance + epsilon)")?;
     Ok(Term::Normal { x, eps })
 }
 
-/// The sum of two sums of embeddings, if that is what these are.
+/// The sum of two sums of embeddings, if both are.
 fn embeddings(a: &Term, b: &Term) -> Result<Option<Term>, String> {
     let (
         Term::Embeddings {
@@ -318,7 +328,7 @@ fn with_known(
     let number = tensor.scalar().map(f64::from);
     let number = number.ok_or_else(|| {
         format!(
-            "{op} with {:?}, which is no number and no weight of BERT's",
+            "{op} with {:?}, which is neither a number nor a weight of BERT",
             tensor.shape
         )
     })?;
@@ -387,17 +397,18 @@ fn mask(t: &mut Trace, scores: Scores, tensor: &Tensor, shape: &[usize]) -> Resu
     ))
 }
 
-/// `Where`: scores of padding replaced, or a softmax's NaN of rows without a token.
-pub fn select(t: &mut Trace, x: &Operands) -> Result<Value, String> {
+/// `Where`: replaces scores of padding, or a softmax's NaN for rows without a token.
+pub(super) fn select(t: &mut Trace, x: &Operands) -> Result<Value, String> {
     match (x.get(0)?, x.get(1)?, x.get(2)?) {
         (Value::Term { id: condition, .. }, _, Value::Term { id, shape }) => {
             let replaced = x.known(1)?.scalar() == Some(0.0);
-            match *t.terms.get(*condition) == Term::NotANumber(*id) && replaced {
-                true => Ok(Value::Term {
+            if *t.terms.get(*condition) == Term::NotANumber(*id) && replaced {
+                Ok(Value::Term {
                     id: *id,
                     shape: shape.clone(),
-                }),
-                false => Err("a choice that BERT does not make".into()),
+                })
+            } else {
+                Err("a choice that BERT does not make".into())
             }
         }
         (_, kept, put) => {
@@ -431,11 +442,11 @@ pub fn select(t: &mut Trace, x: &Operands) -> Result<Value, String> {
     }
 }
 
-pub fn softmax(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
+pub(super) fn softmax(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
     let (id, shape) = x.term(0)?;
     match t.terms.get(id).clone() {
         Term::Scores(scores) if softmax_is_last(node, shape.len())? => Ok(t.put(Term::Probabilities(scores), shape)),
-        Term::Scores(_) => Err("a softmax over another axis than the last".into()),
+        Term::Scores(_) => Err("a softmax over an axis other than the last".into()),
         _ => Err("a softmax of something else than attention scores (a score's softmax belongs behind the \
              graph, not in it)"
             .into()),
@@ -443,7 +454,7 @@ pub fn softmax(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String
 }
 
 /// A layer norm's term.
-pub fn norm(
+pub(super) fn norm(
     t: &mut Trace,
     x: Id,
     shape: &[usize],

@@ -1,4 +1,4 @@
-//! Rules for operators that are whole parts of a transformer.
+//! Rules for fused operators: whole parts of a transformer.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::shape::rows_of_table;
 use super::{Operands, Trace, Value};
 
 /// `LayerNormalization`: rows, scale, bias.
-pub fn layer_norm(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
+pub(super) fn layer_norm(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
     let (id, shape) = x.term(0)?;
     if node.axis(-1, shape.len())? + 1 != shape.len() {
         return Err("a norm over more than the last axis".into());
@@ -34,8 +34,12 @@ pub fn layer_norm(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, Str
     ))
 }
 
-/// Two summands, scale, bias, and a bias that belongs to the linear layer in front.
-pub fn skip_layer_norm(t: &mut Trace, node: &Node, x: &Operands) -> Result<Vec<Value>, String> {
+/// Two summands, scale, bias, and a bias that belongs to the preceding linear layer.
+pub(super) fn skip_layer_norm(
+    t: &mut Trace,
+    node: &Node,
+    x: &Operands,
+) -> Result<Vec<Value>, String> {
     let ((mut a, shape), (mut b, other)) = (x.term(0)?, x.term(1)?);
     if shape != other {
         return Err(format!("adds {other:?} to {shape:?}"));
@@ -46,7 +50,7 @@ pub fn skip_layer_norm(t: &mut Trace, node: &Node, x: &Operands) -> Result<Vec<V
         let open = [&mut a, &mut b]
             .into_iter()
             .find(|id| matches!(t.terms.get(**id), Term::Linear { bias: None, .. }));
-        let open = open.ok_or("a bias without a linear layer that lacks one")?;
+        let open = open.ok_or("a bias without a linear layer that needs one")?;
         if let Term::Linear {
             x: input, weight, ..
         } = t.terms.get(*open).clone()
@@ -64,7 +68,7 @@ pub fn skip_layer_norm(t: &mut Trace, node: &Node, x: &Operands) -> Result<Vec<V
         .map_or_else(|| Ok(vec![0.0; width].into()), |_| x.vector(3, width))?;
     let sum = t.terms.put(Term::Sum(a.min(b), a.max(b)));
     let normed = norm(t, sum, shape, node.float("epsilon", 1e-12)?, scale, bias);
-    // Mean and deviation are for training.
+    // Mean and deviation are outputs for training.
     let unused = || Value::Known {
         tensor: Tensor::floats(&[0], vec![]),
         constant: true,
@@ -77,15 +81,22 @@ pub fn skip_layer_norm(t: &mut Trace, node: &Node, x: &Operands) -> Result<Vec<V
 }
 
 /// Operators that take token ids: both kinds of `EmbedLayerNormalization`.
-pub fn of_ids(t: &mut Trace, node: &Node, x: &Operands) -> Result<Option<Vec<Value>>, String> {
+pub(super) fn of_ids(
+    t: &mut Trace,
+    node: &Node,
+    x: &Operands,
+) -> Result<Option<Vec<Value>>, String> {
     let quantized = match node.op.as_str() {
         "com.microsoft.EmbedLayerNormalization" => false,
         "com.microsoft.QEmbedLayerNormalization" => true,
         _ => return Ok(None),
     };
-    let table = |i: usize| match quantized {
-        true => integers(x, 2 + i, 8 + i, 13 + i),
-        false => x.weight(2 + i),
+    let table = |i: usize| {
+        if quantized {
+            integers(x, 2 + i, 8 + i, 13 + i)
+        } else {
+            x.weight(2 + i)
+        }
     };
     let vector = |i: usize, width: usize| -> Result<Arc<[f32]>, String> {
         if !quantized {
@@ -93,13 +104,14 @@ pub fn of_ids(t: &mut Trace, node: &Node, x: &Operands) -> Result<Option<Vec<Val
         }
         let zero = x.constant(13 + i)?;
         let values = from_integers(&x.constant(2 + i)?, &x.constant(8 + i)?, Some(&zero))?;
-        match values.shape == [width] {
-            true => Ok(values.to_floats()),
-            false => Err(format!(
+        if values.shape == [width] {
+            Ok(values.to_floats())
+        } else {
+            Err(format!(
                 "input {} has shape {:?}, not [{width}]",
                 2 + i,
                 values.shape
-            )),
+            ))
         }
     };
     let shape = [t.probe.batch, t.probe.len];
@@ -165,7 +177,7 @@ pub fn of_ids(t: &mut Trace, node: &Node, x: &Operands) -> Result<Option<Vec<Val
 }
 
 /// Rows, packed weight, packed bias, mask.
-pub fn packed_attention(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
+pub(super) fn packed_attention(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
     check_packed(node)?;
     let (id, shape) = x.term(0)?;
     let shape = shape.to_vec();
@@ -173,7 +185,11 @@ pub fn packed_attention(t: &mut Trace, node: &Node, x: &Operands) -> Result<Valu
 }
 
 /// Rows, weight, bias, rows' scale, weight's scale, mask, rows' zero point, weight's zero point.
-pub fn quantized_attention(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
+pub(super) fn quantized_attention(
+    t: &mut Trace,
+    node: &Node,
+    x: &Operands,
+) -> Result<Value, String> {
     node.only_without(&["unidirectional", "do_rotary", "past_present_share_buffer"])?;
     if x.optional(8).is_some() {
         return Err("input 8 (past) is not supported".into());
@@ -183,7 +199,7 @@ pub fn quantized_attention(t: &mut Trace, node: &Node, x: &Operands) -> Result<V
 }
 
 /// Attention over rows with one weight `[width, 3 hidden]` and one bias (input 2) for queries, keys
-/// and values; the mask is input `mask`.
+/// and values. The mask is input `mask`.
 fn packed(
     t: &mut Trace,
     node: &Node,
@@ -213,22 +229,23 @@ fn packed(
     attend(t, node, &parts, masked)
 }
 
-/// Whether a mask of token numbers is there; if so it must be the graph's.
+/// Whether there is a mask of token numbers. If so, it must be the graph's.
 fn token_mask(t: &Trace, node: &Node, x: &Operands, i: usize) -> Result<bool, String> {
     if x.optional(i).is_none() {
         return Ok(false);
     }
     if node.float("mask_filter_value", -10000.0)? > -1000.0 {
-        return Err("a mask_filter_value that does not take padding out".into());
+        return Err("a mask_filter_value that does not remove padding".into());
     }
-    match t.probe.is_token_mask(&x.known(i)?) {
-        true => Ok(true),
-        false => Err(format!("input {i} is not the attention mask")),
+    if t.probe.is_token_mask(&x.known(i)?) {
+        Ok(true)
+    } else {
+        Err(format!("input {i} is not the attention mask"))
     }
 }
 
 /// Queries, keys, values, bias of all three, mask, bias of the scores.
-pub fn multi_head(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
+pub(super) fn multi_head(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
     check_multi_head(node)?;
     let mut parts = Vec::new();
     for i in 0..3 {
@@ -261,7 +278,7 @@ pub fn multi_head(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, Str
     attend(t, node, &parts, masked)
 }
 
-/// Attention of queries, keys and values, heads side by side in each.
+/// Attention of queries, keys and values, each with heads side by side.
 fn attend(t: &mut Trace, node: &Node, parts: &[Value], masked: bool) -> Result<Value, String> {
     let [
         Value::Term { id: q, shape },
@@ -296,7 +313,7 @@ fn scale(node: &Node, dim: usize) -> Result<f64, String> {
 }
 
 /// ONNX's own operator: queries, keys and values split into heads, mask.
-pub fn attention(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
+pub(super) fn attention(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
     check_standard(node)?;
     let mut parts = Vec::new();
     for i in 0..3 {
@@ -322,15 +339,14 @@ pub fn attention(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, Stri
         None => false,
         Some(_) => {
             let mask = x.known(3)?;
-            let added = match mask.is_float() {
-                true => mask,
-                false => {
-                    let kept = mask.to_ints()?;
-                    let bias = kept
-                        .iter()
-                        .map(|&k| if k != 0 { 0.0 } else { f32::NEG_INFINITY });
-                    Tensor::floats(&mask.shape, bias.collect())
-                }
+            let added = if mask.is_float() {
+                mask
+            } else {
+                let kept = mask.to_ints()?;
+                let bias = kept
+                    .iter()
+                    .map(|&k| if k != 0 { 0.0 } else { f32::NEG_INFINITY });
+                Tensor::floats(&mask.shape, bias.collect())
             };
             t.probe.check_mask(&added, heads)?;
             true

@@ -7,7 +7,7 @@ use super::super::terms::{BY_HEAD, Id, KEYS, Scores, Term};
 use super::{Operands, Trace, Value};
 
 /// `MatMul`, `Gemm`, `FusedMatMul`.
-pub fn matmul(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
+pub(super) fn matmul(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
     if node.op == "Gemm" {
         return gemm(t, node, x);
     }
@@ -76,7 +76,7 @@ pub fn matmul(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String>
                 right,
             ))
         }
-        _ => Err("multiplies two values that BERT does not".into()),
+        _ => Err("multiplies two values that BERT does not multiply".into()),
     }
 }
 
@@ -94,7 +94,7 @@ fn gemm(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
     linear(t, x, 0, weight, x.optional(2).map(|_| 2))
 }
 
-/// A linear layer of input `input`; its weight is `[out, in]`, its bias input `bias`.
+/// A linear layer of input `input`. Its weight is `[out, in]`, its bias input `bias`.
 fn linear(
     t: &mut Trace,
     x: &Operands,
@@ -106,8 +106,8 @@ fn linear(
     linear_of(t, x, (id, shape), weight, bias)
 }
 
-/// [`linear`] of a value that is no input itself.
-pub fn linear_of(
+/// [`linear`] of a value that is not an input.
+pub(super) fn linear_of(
     t: &mut Trace,
     x: &Operands,
     (id, shape): (Id, &[usize]),
@@ -115,7 +115,7 @@ pub fn linear_of(
     bias: Option<usize>,
 ) -> Result<Value, String> {
     let [out, width] = weight.shape();
-    let (&last, rows) = shape.split_last().ok_or("a linear layer of a number")?;
+    let (&last, rows) = shape.split_last().ok_or("a linear layer of a scalar")?;
     if last != width {
         return Err(format!(
             "a weight of shape {:?} for width {last}",
@@ -139,7 +139,7 @@ pub fn linear_of(
 }
 
 /// Values, scale, zero point.
-pub fn quantize_dynamically(t: &mut Trace, x: &Operands) -> Result<Vec<Value>, String> {
+pub(super) fn quantize_dynamically(t: &mut Trace, x: &Operands) -> Result<Vec<Value>, String> {
     let (id, shape) = x.term(0)?;
     Ok(vec![
         t.put(Term::Quantized(id), shape),
@@ -148,7 +148,7 @@ pub fn quantize_dynamically(t: &mut Trace, x: &Operands) -> Result<Vec<Value>, S
     ])
 }
 
-/// The value of which input `i` is the rounded form, found with the zero point at input `zero`.
+/// The value that input `i` is the rounded form of. Its zero point is input `zero`.
 fn quantized(t: &Trace, x: &Operands, i: usize, zero: usize) -> Result<(Id, Vec<usize>), String> {
     let ((id, shape), (zero, _)) = (x.term(i)?, x.term(zero)?);
     match (t.terms.get(id), t.terms.get(zero)) {
@@ -157,8 +157,8 @@ fn quantized(t: &Trace, x: &Operands, i: usize, zero: usize) -> Result<(Id, Vec<
     }
 }
 
-/// [`quantized`], its scale at input `scale` as well.
-pub fn quantized_with_scale(
+/// [`quantized`], with its scale at input `scale`.
+pub(super) fn quantized_with_scale(
     t: &Trace,
     x: &Operands,
     i: usize,
@@ -173,7 +173,7 @@ pub fn quantized_with_scale(
 }
 
 /// `MatMulInteger`: A, B, A's zero point, B's zero point.
-pub fn integer(t: &mut Trace, x: &Operands) -> Result<Value, String> {
+pub(super) fn integer(t: &mut Trace, x: &Operands) -> Result<Value, String> {
     let (id, shape) = quantized(t, x, 0, 2)?;
     let zero = x.optional(3).map(|_| x.constant(3)).transpose()?;
     let one = super::Tensor::floats(&[], vec![1.0]);
@@ -190,27 +190,32 @@ pub fn integer(t: &mut Trace, x: &Operands) -> Result<Value, String> {
 }
 
 /// A, B, B's scale, B's zero point, bias.
-pub fn dynamic(t: &mut Trace, x: &Operands) -> Result<Value, String> {
+pub(super) fn dynamic(t: &mut Trace, x: &Operands) -> Result<Value, String> {
     let weight = integers(x, 1, 2, 3)?.transpose();
     linear(t, x, 0, weight, x.optional(4).map(|_| 4))
 }
 
 /// A, B, A's scale, B's scale, A's zero point, B's zero point, bias.
-pub fn to_float(t: &mut Trace, x: &Operands) -> Result<Value, String> {
+pub(super) fn to_float(t: &mut Trace, x: &Operands) -> Result<Value, String> {
     let (id, shape) = quantized_with_scale(t, x, 0, 2, 4)?;
     let weight = integers(x, 1, 3, 5)?.transpose();
     linear_of(t, x, (id, &shape), weight, x.optional(6).map(|_| 6))
 }
 
 /// Input `i` as a weight of integers with its scale and zero point.
-pub fn integers(x: &Operands, i: usize, scale: usize, zero: usize) -> Result<Matrix, String> {
+pub(super) fn integers(
+    x: &Operands,
+    i: usize,
+    scale: usize,
+    zero: usize,
+) -> Result<Matrix, String> {
     let zero = x.optional(zero).map(|_| x.constant(zero)).transpose()?;
     x.weight(i)?
         .dequantized(&x.constant(scale)?, zero.as_ref(), Some(1))
 }
 
-/// `QuantizeLinear` with constants: the value, rounded.
-pub fn quantize(t: &mut Trace, x: &Operands) -> Result<Value, String> {
+/// `QuantizeLinear` with constants: the rounded value.
+pub(super) fn quantize(t: &mut Trace, x: &Operands) -> Result<Value, String> {
     let (id, shape) = x.term(0)?;
     let scale = x.constant(1)?;
     let zero = x.optional(2).map(|_| x.constant(2)).transpose()?;
@@ -218,7 +223,7 @@ pub fn quantize(t: &mut Trace, x: &Operands) -> Result<Value, String> {
 }
 
 /// `DequantizeLinear` of a rounded value, or of rows of a table of integers.
-pub fn dequantize(t: &mut Trace, x: &Operands) -> Result<Value, String> {
+pub(super) fn dequantize(t: &mut Trace, x: &Operands) -> Result<Value, String> {
     let (id, shape) = x.term(0)?;
     let scale = x.constant(1)?;
     let zero = x.optional(2).map(|_| x.constant(2)).transpose()?;
@@ -247,7 +252,11 @@ pub fn dequantize(t: &mut Trace, x: &Operands) -> Result<Value, String> {
             position: known(position)?,
             segment: known(segment)?,
         },
-        _ => return Err("dequantises what was quantised otherwise".into()),
+        _ => {
+            return Err(
+                "dequantises with another scale or zero point than it was quantised with".into(),
+            );
+        }
     };
     Ok(t.put(term, shape))
 }

@@ -1,8 +1,9 @@
-//! What each value of a graph means: the graph is walked once on a small probe. Whatever depends on
-//! shapes, masks and positions only is computed; whatever the weights go into becomes a [`Term`].
+//! Finds the meaning of each value of a graph. Walks the graph once on a small probe: values that
+//! depend on shapes, masks and positions only are computed, and values that depend on weights
+//! become a [`Term`].
 //!
-//! An operator for which no rule here tells what it makes of its terms ends the walk: nothing is
-//! guessed, and nothing is recognised by name.
+//! An operator without a rule for its terms ends the walk. Nothing is guessed, and nothing is
+//! recognised by its name.
 
 mod elementwise;
 mod fused;
@@ -20,36 +21,36 @@ use super::stored::Stored;
 use super::tensor::{Tensor, elements};
 use super::terms::{Id, Term, Terms};
 
-/// Elements and products that may be computed beside the terms.
+/// Most elements and products computed in addition to the terms.
 const WORK: u64 = 1 << 26;
 
-/// What is known of a value.
+/// Knowledge about a value.
 #[derive(Debug, Clone)]
-pub enum Value {
-    /// All of it. `constant`: whatever the inputs are.
+pub(super) enum Value {
+    /// The value itself. `constant`: the same for all inputs.
     Known { tensor: Tensor, constant: bool },
-    /// A constant with two axes, left where it is.
+    /// A constant with two axes, not copied.
     Weight(Matrix),
-    /// What it means, and its shape on the probe.
+    /// Its meaning, and its shape on the probe.
     Term { id: Id, shape: Vec<usize> },
 }
 
 /// A walk over a graph.
-pub struct Trace<'a> {
+pub(super) struct Trace<'a> {
     pub probe: &'a Probe,
     pub terms: Terms,
-    /// Whether token types pick rows of a table.
+    /// Whether token types select rows of a table.
     pub reads_types: bool,
     graph: &'a Graph,
     values: HashMap<&'a str, Value>,
     evaluator: Evaluator,
 }
 
-/// Finds out what an output of a graph means.
+/// Finds the meaning of an output of a graph.
 ///
 /// # Errors
 /// Names the first node that is not understood.
-pub fn trace<'a>(
+pub(super) fn trace<'a>(
     graph: &'a Graph,
     output: &str,
     probe: &'a Probe,
@@ -140,7 +141,7 @@ impl<'a> Trace<'a> {
             .collect())
     }
 
-    /// What becomes of weights before they meet a term, and the operators by which they make one.
+    /// Handles weights before they meet a term, and the operators by which they make one.
     fn of_weights(&mut self, node: &Node, x: &Operands) -> Result<Option<Vec<Value>>, String> {
         let weight = match x.0.first() {
             Some(Some(Value::Weight(matrix))) => matrix.clone(),
@@ -170,7 +171,7 @@ impl<'a> Trace<'a> {
         Ok(Some(vec![Value::Weight(made)]))
     }
 
-    /// What an operator makes of terms.
+    /// Handles operators on terms.
     fn rule(&mut self, node: &Node, x: &Operands) -> Result<Vec<Value>, String> {
         let one = |value: Result<Value, String>| value.map(|v| vec![v]);
         match node.op.as_str() {
@@ -211,15 +212,15 @@ impl<'a> Trace<'a> {
         }
     }
 
-    /// Whether the graph has an input for this.
-    pub fn feeds(&self, feed: Feed) -> bool {
+    /// Whether the graph has an input with this meaning.
+    pub(super) fn feeds(&self, feed: Feed) -> bool {
         self.graph
             .inputs
             .iter()
             .any(|port| Feed::of(port) == Ok(feed))
     }
 
-    /// A term's value.
+    /// The value of a term.
     fn put(&mut self, term: Term, shape: &[usize]) -> Value {
         Value::Term {
             id: self.terms.put(term),
@@ -233,22 +234,23 @@ fn stand_in(shape: &[usize]) -> Result<Tensor, String> {
     Ok(Tensor::ints(shape, vec![0; elements(shape)?]))
 }
 
-/// A constant: weights stay where they are.
+/// A constant. Weights are not copied.
 fn constant(stored: Stored) -> Result<Value, String> {
     if stored.shape.len() == 2
         && let Some(matrix) = Matrix::new(stored.clone())
     {
         return Ok(Value::Weight(matrix));
     }
-    match stored.len() <= 1 << 22 {
-        true => Ok(Value::Known {
+    if stored.len() <= 1 << 22 {
+        Ok(Value::Known {
             tensor: stored.tensor(),
             constant: true,
-        }),
-        false => Err(format!(
-            "a constant of shape {:?} is none of BERT's weights",
+        })
+    } else {
+        Err(format!(
+            "a constant of shape {:?} is not one of BERT's weights",
             stored.shape
-        )),
+        ))
     }
 }
 
@@ -266,12 +268,12 @@ fn known(value: &Value) -> Result<Tensor, String> {
         Value::Weight(matrix) => matrix
             .tensor()
             .ok_or_else(|| format!("no rule for a weight of shape {:?} here", matrix.shape())),
-        Value::Term { .. } => Err("no rule for this operator on the model's own values".into()),
+        Value::Term { .. } => Err("no rule for this operator on values of the model".into()),
     }
 }
 
 /// A node's inputs.
-pub struct Operands(Vec<Option<Value>>);
+pub(super) struct Operands(Vec<Option<Value>>);
 
 impl Operands {
     fn optional(&self, i: usize) -> Option<&Value> {
@@ -287,16 +289,16 @@ impl Operands {
     fn term(&self, i: usize) -> Result<(Id, &[usize]), String> {
         match self.get(i)? {
             Value::Term { id, shape } => Ok((*id, shape)),
-            _ => Err(format!("input {i} is not one of the model's own values")),
+            _ => Err(format!("input {i} is not a value of the model")),
         }
     }
 
-    /// Input `i`, all of it known.
+    /// Input `i`, which must be known.
     fn known(&self, i: usize) -> Result<Tensor, String> {
         known(self.get(i)?)
     }
 
-    /// Input `i`, the same whatever the inputs are.
+    /// Input `i`, which must be the same for all inputs.
     fn constant(&self, i: usize) -> Result<Tensor, String> {
         match self.get(i)? {
             Value::Known {
@@ -306,15 +308,16 @@ impl Operands {
         }
     }
 
-    /// Input `i` as a constant with one axis of this length.
+    /// Input `i`, a constant with one axis of this length.
     fn vector(&self, i: usize, len: usize) -> Result<Arc<[f32]>, String> {
         let tensor = self.constant(i)?;
-        match tensor.shape == [len] {
-            true => Ok(tensor.to_floats()),
-            false => Err(format!(
+        if tensor.shape == [len] {
+            Ok(tensor.to_floats())
+        } else {
+            Err(format!(
                 "input {i} has shape {:?}, not [{len}]",
                 tensor.shape
-            )),
+            ))
         }
     }
 
@@ -322,7 +325,7 @@ impl Operands {
     fn weight(&self, i: usize) -> Result<Matrix, String> {
         match self.get(i)? {
             Value::Weight(matrix) => Ok(matrix.clone()),
-            _ => Err(format!("input {i} is no weight")),
+            _ => Err(format!("input {i} is not a weight")),
         }
     }
 }

@@ -8,8 +8,12 @@ use super::super::tensor::{Tensor, elements};
 use super::super::terms::{Axis, Id, SPLIT, Term};
 use super::{Operands, Trace, Value, stand_in};
 
-/// `Gather` from a table: what the indices are says which embeddings these are.
-pub fn rows_of_table(t: &mut Trace, table: Matrix, x: &Operands) -> Result<Vec<Value>, String> {
+/// `Gather` from a table: the meaning of the indices tells which embeddings these are.
+pub(super) fn rows_of_table(
+    t: &mut Trace,
+    table: Matrix,
+    x: &Operands,
+) -> Result<Vec<Value>, String> {
     let indices = x.known(1)?;
     let shape = [&indices.shape[..], &table.shape()[1..]].concat();
     elements(&shape)?;
@@ -30,7 +34,9 @@ pub fn rows_of_table(t: &mut Trace, table: Matrix, x: &Operands) -> Result<Vec<V
              cross-encoder, for several languages one made from bert-base-multilingual"
             .into());
     } else {
-        return Err("takes rows by something else than token ids, positions or token types".into());
+        return Err(
+            "selects rows by something other than token ids, positions or token types".into(),
+        );
     }
     let term = Term::Embeddings {
         word,
@@ -40,7 +46,7 @@ pub fn rows_of_table(t: &mut Trace, table: Matrix, x: &Operands) -> Result<Vec<V
     Ok(vec![t.put(term, &shape)])
 }
 
-/// A tensor of a shape whose elements are their places along axis 1.
+/// A tensor of a shape whose elements are their indices along axis 1.
 fn tokens(shape: &[usize]) -> Result<Tensor, String> {
     let &[_, len, width] = shape else {
         return Err(format!("takes part of a value of shape {shape:?}"));
@@ -59,16 +65,17 @@ fn part(t: &mut Trace, id: Id, shape: &[usize], picked: &Tensor) -> Result<Value
     }
     let firsts = picked.to_ints()?.iter().all(|&token| token == 0);
     let expected = [shape[0] * shape[2]];
-    match firsts && picked.len() == expected[0] {
-        true => Ok(t.put(Term::First(id), &picked.shape)),
-        false => Err("takes other tokens than the first".into()),
+    if firsts && picked.len() == expected[0] {
+        Ok(t.put(Term::First(id), &picked.shape))
+    } else {
+        Err("selects tokens other than the first".into())
     }
 }
 
-pub fn gather(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
+pub(super) fn gather(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
     let (id, shape) = x.term(0)?;
     if node.axis(0, shape.len())? != 1 {
-        return Err("takes part of another axis than the tokens'".into());
+        return Err("slices an axis other than the tokens'".into());
     }
     let indices = x.constant(1)?;
     let picked = t
@@ -77,7 +84,7 @@ pub fn gather(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String>
     part(t, id, shape, &picked[0])
 }
 
-pub fn slice(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
+pub(super) fn slice(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
     let (id, shape) = x.term(0)?;
     let mut inputs = vec![Some(tokens(shape)?)];
     for i in 1..x.0.len() {
@@ -87,14 +94,15 @@ pub fn slice(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> 
     part(t, id, shape, &picked[0])
 }
 
-pub fn expand(x: &Operands) -> Result<Value, String> {
+pub(super) fn expand(x: &Operands) -> Result<Value, String> {
     let (_, shape) = x.term(0)?;
     let asked = x.known(1)?.to_ints()?;
-    // An expansion cannot shrink: to what is no longer, nothing changes.
+    // An expansion cannot shrink: to a shape that is not longer it changes nothing.
     let fits = |(&asked, &own): (&i64, &usize)| asked == 1 || asked == own as i64;
-    match asked.len() == shape.len() && asked.iter().zip(shape).all(fits) {
-        true => x.get(0).cloned(),
-        false => Err(format!("expands {shape:?} to {asked:?}")),
+    if asked.len() == shape.len() && asked.iter().zip(shape).all(fits) {
+        x.get(0).cloned()
+    } else {
+        Err(format!("expands {shape:?} to {asked:?}"))
     }
 }
 
@@ -119,7 +127,7 @@ fn lengths(
     })
 }
 
-/// Which of the axes in `order` make up each dimension of `shape`.
+/// The axes in `order` that make up each dimension of `shape`.
 fn groups(
     order: &[Axis; 4],
     length: impl Fn(Axis) -> usize,
@@ -146,7 +154,7 @@ fn groups(
     }
 }
 
-pub fn transpose(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
+pub(super) fn transpose(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
     let (id, shape) = x.term(0)?;
     let permutation = permutation(node, shape.len())?;
     let Term::Heads {
@@ -156,10 +164,10 @@ pub fn transpose(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, Stri
         scale,
     } = t.terms.get(id).clone()
     else {
-        return Err("exchanges axes of what is not split into heads".into());
+        return Err("swaps axes of a value that is not split into heads".into());
     };
     let groups = groups(&order, lengths(t, heads, shape)?, shape)
-        .ok_or("exchanges axes that cut through heads")?;
+        .ok_or("swaps axes that cut through heads")?;
     let moved: Vec<Axis> = permutation
         .iter()
         .flat_map(|&i| groups[i].iter().copied())
@@ -177,8 +185,8 @@ pub fn transpose(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, Stri
     ))
 }
 
-/// `Reshape` and its kin.
-pub fn reshape(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
+/// `Reshape` and similar operators.
+pub(super) fn reshape(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String> {
     let (id, shape) = x.term(0)?;
     let new = match node.op.as_str() {
         "Reshape" => {
@@ -197,7 +205,11 @@ pub fn reshape(t: &mut Trace, node: &Node, x: &Operands) -> Result<Value, String
 }
 
 fn reshaped(t: &mut Trace, id: Id, shape: &[usize], new: &[usize]) -> Result<Value, String> {
-    let wrong = || Err(format!("reshapes {shape:?} to {new:?}, as BERT does not"));
+    let wrong = || {
+        Err(format!(
+            "reshapes {shape:?} to {new:?}, which BERT does not do"
+        ))
+    };
     let same = |id| {
         Ok(Value::Term {
             id,
@@ -217,7 +229,7 @@ fn reshaped(t: &mut Trace, id: Id, shape: &[usize], new: &[usize]) -> Result<Val
     {
         let length = lengths(t, heads, shape)?;
         let width = heads * length(Axis::Dim);
-        // Both must cut between axes.
+        // Both must split between axes.
         if groups(&order, &length, shape).is_none() || groups(&order, &length, new).is_none() {
             return wrong();
         }
@@ -238,8 +250,9 @@ fn reshaped(t: &mut Trace, id: Id, shape: &[usize], new: &[usize]) -> Result<Val
         };
         return Ok(t.put(heads, new));
     }
-    match shape.last() == new.last() {
-        true => same(id),
-        false => wrong(),
+    if shape.last() == new.last() {
+        same(id)
+    } else {
+        wrong()
     }
 }

@@ -1,4 +1,4 @@
-//! [`crate::math`], lane by lane: the same operations in the same order.
+//! The functions of [`crate::math`], lane by lane: the same operations in the same order.
 
 use std::f32::consts::{FRAC_1_SQRT_2, LOG2_E};
 
@@ -19,7 +19,7 @@ fn polynomial<S: Simd, const N: usize>(s: S, x: S::F32, coefficients: &[f32; N])
 }
 
 #[inline(always)]
-pub(crate) fn exp<S: Simd>(s: S, x: S::F32) -> S::F32 {
+pub(super) fn exp<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let x = s.min(s.splat(EXP_MAX), x);
     let x = s.max(s.splat(EXP_MIN), x);
     let magic = s.splat(ROUND_MAGIC);
@@ -31,7 +31,7 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::F32) -> S::F32 {
 
 /// [`crate::math::exp2_coarse`] times a power of two.
 #[inline(always)]
-pub(crate) fn exp2<S: Simd>(s: S, x: S::F32, factor: f32) -> S::F32 {
+pub(super) fn exp2<S: Simd>(s: S, x: S::F32, factor: f32) -> S::F32 {
     let x = s.max(s.splat(EXP2_MIN), x);
     let magic = s.splat(ROUND_MAGIC);
     let shifted = x + magic;
@@ -73,7 +73,7 @@ fn gelu<S: Simd>(s: S, x: S::F32) -> S::F32 {
 }
 
 #[inline(always)]
-pub(crate) fn gelu_coarse<S: Simd>(s: S, x: S::F32) -> S::F32 {
+pub(super) fn gelu_coarse<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let a = s.min(s.splat(GELU_END), s.abs(x));
     s.max(s.splat(0.0), x) - a * polynomial(s, a, &GELU)
 }
@@ -86,7 +86,7 @@ fn gelu_tanh<S: Simd>(s: S, x: S::F32) -> S::F32 {
 
 /// [`Activation::apply`] to 16 values.
 #[inline(always)]
-pub(crate) fn apply<S: Simd>(s: S, act: Activation, x: S::F32) -> S::F32 {
+pub(super) fn apply<S: Simd>(s: S, act: Activation, x: S::F32) -> S::F32 {
     match act {
         Activation::None => x,
         Activation::Gelu => gelu(s, x),

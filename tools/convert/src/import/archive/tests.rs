@@ -59,11 +59,11 @@ fn files_are_read_by_name() {
 #[test]
 fn names_that_lead_elsewhere() {
     for (name, expected) in [
-        ("../xxxx", "leads out of its folder"),
-        ("a/../bb", "leads out of its folder"),
-        ("..\\xxxx", "leads out of its folder"),
-        ("a//xxxx", "leads out of its folder"),
-        ("./xxxxx", "leads out of its folder"),
+        ("../xxxx", "leads out of the archive"),
+        ("a/../bb", "leads out of the archive"),
+        ("..\\xxxx", "leads out of the archive"),
+        ("a//xxxx", "leads out of the archive"),
+        ("./xxxxx", "leads out of the archive"),
         ("/xxxxxx", "absolute"),
         ("\\xxxxxx", "absolute"),
         ("C:xxxxx", "absolute"),
@@ -94,7 +94,7 @@ fn links_are_refused() {
 fn bombs_are_refused_unread() {
     let zeros = vec![0; 32 << 20];
     let error = refusal(zip(&[("a", &zeros)]));
-    assert!(error.contains("no model packs so well"), "{error}");
+    assert!(error.contains("no model compresses that well"), "{error}");
     // A tokenizer with one piece said a thousand times is none.
     assert!(open(zip(&[("a", &zeros[..4 << 20])])).is_ok());
     // Entries that all unpack the same bytes.

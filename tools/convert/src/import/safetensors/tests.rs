@@ -113,10 +113,7 @@ fn hostile_headers() {
             two((0, 4), (0, 4)),
             "\"b\": bytes 0..4 overlap the tensor before",
         ),
-        (
-            one("[0]", 4, 4),
-            "bytes 0..4 in front of it belong to no tensor",
-        ),
+        (one("[0]", 4, 4), "bytes 0..4 before it belong to no tensor"),
         ("{".into(), "header: EOF"),
         ("[]".into(), "header: invalid type"),
         ("".into(), "header: EOF"),

@@ -1,4 +1,4 @@
-//! Around every request: its id, its figures, its line in the log, and the shape of its errors.
+//! The outermost layer: id, metrics and log line of every request.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use crate::api::App;
-use crate::api::error::finish;
+use super::error::ErrorKind;
+use crate::app::App;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_ID: usize = 128;
 
-/// What a request is called in the log and in its answer: what the client calls it, or a new name.
+/// The id of a request in the log and in the answer: the client's, or a new one.
 #[derive(Debug, Clone)]
-pub struct RequestId(Arc<str>);
+pub(super) struct RequestId(Arc<str>);
 
 impl RequestId {
     fn of(headers: &HeaderMap) -> Self {
@@ -31,12 +31,12 @@ impl RequestId {
         };
         match given.filter(usable) {
             Some(id) => RequestId(id.into()),
-            None => RequestId(Self::fresh().into()),
+            None => RequestId(Self::generate().into()),
         }
     }
 
-    /// Distinct within the process, and in all likelihood between processes.
-    fn fresh() -> String {
+    /// Unique within the process, and almost certainly between processes.
+    fn generate() -> String {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
         format!(
@@ -46,58 +46,63 @@ impl RequestId {
         )
     }
 
-    /// The id.
-    pub fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What a handler lets the log know.
+/// What a handler reports for the log.
 #[derive(Debug, Clone)]
-pub struct Summary {
-    /// The model's name.
-    pub model: String,
-    /// How many texts were given.
-    pub texts: usize,
-    /// Tokens computed.
-    pub tokens: usize,
+pub(super) struct Summary {
+    pub(super) model: String,
+    /// Number of texts in the request.
+    pub(super) texts: usize,
+    /// Number of tokens computed.
+    pub(super) tokens: usize,
 }
 
-/// Counts a request whose client has gone away: then nobody polls its handler to the end.
-struct Gone<'a> {
+/// Counts a request whose client disconnects: its handler is dropped before it has an answer.
+struct Disconnect<'a> {
     app: &'a App,
     id: &'a RequestId,
     route: &'a str,
     answered: bool,
 }
 
-impl Drop for Gone<'_> {
+impl Drop for Disconnect<'_> {
     fn drop(&mut self) {
         if !self.answered {
             self.app.metrics.cancelled.inc();
-            tracing::info!(id = self.id.as_str(), route = self.route, "client gone");
+            tracing::info!(
+                id = self.id.as_str(),
+                route = self.route,
+                "client disconnected"
+            );
         }
     }
 }
 
-/// The outermost layer.
-pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+/// Wraps every request.
+pub(super) async fn observe(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let id = RequestId::of(request.headers());
     request.extensions_mut().insert(id.clone());
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("other", MatchedPath::as_str);
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
-    let mut gone = Gone {
+    let mut disconnect = Disconnect {
         app: &app,
         id: &id,
         route,
         answered: false,
     };
-    let response = next.run(request).await;
-    gone.answered = true;
-    let (mut response, kind) = finish(response, &path);
+    let mut response = next.run(request).await;
+    disconnect.answered = true;
+    let kind = response.extensions_mut().remove::<ErrorKind>();
     let status = response.status();
     let elapsed = started.elapsed();
     let metrics = &app.metrics;

@@ -84,7 +84,7 @@ fn whatever_calls_code_is_refused_by_name() {
         (b"\x80\x02(ios\nsystem\n.", "calls a class"),
         (b"\x80\x02(oos.", "calls a class"),
         (b"\x80\x02)\x81.", "stack is empty"),
-        (b"\x80\x02K\x01)R.", "calls what is no global"),
+        (b"\x80\x02K\x01)R.", "calls something other than a global"),
         (b"\x80\x02ctorch\nFloatStorage\n)R.", "with 0 arguments"),
         (b"cos\nsystem\n(S'true'\ntR.", "asks for os.system"),
         (b"(S'true'\n.", "protocol 0"),
