@@ -216,7 +216,7 @@ fn print_table(ranked: &[Ranked], explain: bool, max_length: usize) -> Result<()
     let cut = ranked.iter().filter(|r| r.truncated).count();
     if cut > 0 && !explain {
         output::notice(format!(
-            "{cut} of the passages shown were truncated to {max_length} tokens; \
+            "truncated {cut} of the passages shown to {max_length} tokens; \
              --explain-truncation says by how much"
         ));
     }

@@ -295,6 +295,6 @@ mod tests {
         assert!(error.starts_with("corpus.jsonl:2: "), "{error}");
         let empty = ("qrels.tsv", "query-id\tcorpus-id\tscore\n");
         let error = open(&[CORPUS, QUERIES, empty, RUN], 9, None).unwrap_err();
-        assert_eq!(error, "qrels.tsv: not a single judged query");
+        assert_eq!(error, "qrels.tsv: no judged query");
     }
 }

@@ -95,7 +95,7 @@ mod with_it {
     fn inspect_checks_it() {
         let outcome = lanerank(&["inspect", "--check"]);
         assert!(
-            outcome.ok().contains("comes out within 0.0 on"),
+            outcome.ok().contains("the self-test is within 0.0 on"),
             "{}",
             outcome.stdout
         );

@@ -91,7 +91,7 @@ fn truncation_is_said() {
     assert!(
         outcome
             .stderr
-            .contains("1 of the passages shown did not fit 40 tokens")
+            .contains("truncated 1 of the passages shown to 40 tokens")
     );
     let hits = rerank(
         &model,
