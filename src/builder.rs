@@ -20,7 +20,8 @@ enum Source {
     Opened(Model),
 }
 
-/// Options of a [`Ranker`] or an [`Encoder`]. Every option has a default, except an encoder's model.
+/// Options of a [`Ranker`] or an [`Encoder`]. Every option has a default, except an encoder's
+/// model.
 pub struct Builder<T> {
     source: Source,
     max_length: Option<usize>,
@@ -57,16 +58,16 @@ impl<T> Builder<T> {
         self
     }
 
-    /// Longest sequence in tokens, special tokens included. Longer ones are truncated, and every hit
-    /// reports it. Default: the model file's.
+    /// Longest sequence in tokens, special tokens included. Longer ones are truncated, and every
+    /// hit reports it. Default: the model file's.
     pub fn max_length(mut self, tokens: usize) -> Self {
         self.max_length = Some(tokens);
         self
     }
 
-    /// Threads that one request may use: the calling one, and a pool that the first request of several
-    /// passages starts. If the system refuses to start it, the calling thread computes alone.
-    /// Default: as many as this process may use, in a container its share of the host.
+    /// Threads that one request may use: the calling one, and a pool that the first request of
+    /// several passages starts. If the system refuses to start it, the calling thread computes
+    /// alone. Default: as many as this process may use, in a container its share of the host.
     pub fn threads(mut self, count: usize) -> Self {
         self.threads = Some(count);
         self
@@ -78,8 +79,8 @@ impl<T> Builder<T> {
         self
     }
 
-    /// Whether special tokens such as `[SEP]` inside a text are read as plain text. Default: no, as in
-    /// Hugging Face's tokenizers. Turn it on if you do not trust the authors of the passages.
+    /// Whether special tokens such as `[SEP]` inside a text are read as plain text. Default: no, as
+    /// in Hugging Face's tokenizers. Turn it on if you do not trust the authors of the passages.
     pub fn special_tokens_as_text(mut self, yes: bool) -> Self {
         self.special_tokens_as_text = yes;
         self
@@ -151,8 +152,8 @@ impl Builder<Ranker> {
     /// Opens the model and makes the ranker.
     ///
     /// # Errors
-    /// If the model file is wrong, or an option cannot be met here: for example, no model in a build
-    /// without the feature `embedded-model`.
+    /// If the model file is wrong, or an option cannot be met here: for example, no model in a
+    /// build without the feature `embedded-model`.
     pub fn build(self) -> Result<Ranker, Error> {
         Ok(Ranker::from_engine(self.engine()?))
     }
@@ -162,8 +163,8 @@ impl Builder<Encoder> {
     /// Opens the model and makes the encoder.
     ///
     /// # Errors
-    /// If the model file is wrong, an option cannot be met here, no model was named, or the model is a
-    /// cross-encoder, whose vectors mean nothing on their own.
+    /// If the model file is wrong, an option cannot be met here, no model was named, or the model
+    /// is a cross-encoder, whose vectors mean nothing on their own.
     pub fn build(self) -> Result<Encoder, Error> {
         if let Source::Embedded = self.source {
             return Err(Error::Argument(

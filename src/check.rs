@@ -103,8 +103,8 @@ impl Model {
     /// The residual stream after each layer, for comparing two conversions of a model.
     ///
     /// Shape `[tokens, hidden_size]`; `[1, hidden_size]` for a last layer that computes the first
-    /// token only, as a cross-encoder's does. A cross-encoder reads the pair, a sentence encoder the
-    /// passage alone.
+    /// token only, as a cross-encoder's does. A cross-encoder reads the pair, a sentence encoder
+    /// the passage alone.
     pub fn layer_outputs(&self, kernels: &Kernels, query: &str, passage: &str) -> Vec<Vec<f32>> {
         let scorer = Scorer::of(self, kernels);
         let mut scratch = Scratch::default();

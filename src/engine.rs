@@ -11,8 +11,8 @@ use crate::sync::{Pool, lock};
 use crate::threads::Threads;
 use crate::tokenizer::{BYTES_PER_TOKEN, Truncation};
 
-/// Rows of a batch: enough for efficient matrix products, few enough that the activations of a small
-/// model stay in the second-level cache.
+/// Rows of a batch: enough for efficient matrix products, few enough that the activations of a
+/// small model stay in the second-level cache.
 const BATCH_ROWS: usize = 256;
 /// Rows of a batch under a deadline. The clock is read between batches, so they are half as long.
 const DEADLINE_BATCH_ROWS: usize = BATCH_ROWS / 2;
@@ -79,9 +79,9 @@ impl Engine {
 
     /// Computes all items and puts their results into `results`, whose memory is reused.
     ///
-    /// `push` adds an item to the worker's batch. `finish` makes its result of the item's truncation
-    /// and of the model's output. Items are begun in order. Those not begun before the deadline
-    /// have no result.
+    /// `push` adds an item to the worker's batch. `finish` makes its result of the item's
+    /// truncation and of the model's output. Items are begun in order. Those not begun before the
+    /// deadline have no result.
     pub(crate) fn run<T: Sync, R: Send>(
         &self,
         items: &[T],

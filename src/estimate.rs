@@ -17,8 +17,8 @@ pub struct Estimate {
     pub passages: usize,
     /// Passages that will be cut.
     pub truncated: usize,
-    /// Tokens that the model reads, special tokens included. A cross-encoder reads the query with every
-    /// passage.
+    /// Tokens that the model reads, special tokens included. A cross-encoder reads the query with
+    /// every passage.
     pub tokens: usize,
     /// Multiply-adds of all matrix products and attention.
     pub multiply_adds: u64,
@@ -39,8 +39,8 @@ impl Ranker {
     /// Counts the tokens of a request, and predicts its time from scoring a few of its passages.
     ///
     /// Samples passages evenly over their lengths and doubles the sample until it takes 20 ms, then
-    /// scales its time by multiply-adds. So the answer holds for this machine under its present load.
-    /// A request shorter than 20 ms is computed whole.
+    /// scales its time by multiply-adds. So the answer holds for this machine under its present
+    /// load. A request shorter than 20 ms is computed whole.
     ///
     /// # Errors
     /// As [`Ranker::rerank`]; [`Error::NotANumber`] counts among the sampled passages.

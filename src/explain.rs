@@ -35,8 +35,8 @@ pub struct Explanation {
 pub struct Span {
     /// Its bytes in the passage.
     pub range: Range<usize>,
-    /// Its share of the logit: the logit, less the logit if no token could attend to this span in any
-    /// layer. `None` for spaces and for spans that truncation cut.
+    /// Its share of the logit: the logit, less the logit if no token could attend to this span in
+    /// any layer. `None` for spaces and for spans that truncation cut.
     pub effect: Option<f32>,
 }
 
@@ -50,17 +50,16 @@ impl Ranker {
     ///
     /// The cost is that of scoring the passage once per word.
     ///
-    /// The last layer's attention alone would need a single pass, but the earlier layers decide what
-    /// makes a passage relevant. With the default model, the word "bread" adds 2.45 to the logit of
-    /// a passage on keeping bread fresh. Masking it in the last layer only *raises* the logit, by
-    /// 0.17.
+    /// The last layer's attention alone would need a single pass, but the earlier layers decide
+    /// what makes a passage relevant. With the default model, the word "bread" adds 2.45 to the
+    /// logit of a passage on keeping bread fresh. Masking it in the last layer only *raises* the
+    /// logit, by 0.17.
     ///
     #[cfg_attr(feature = "embedded-model", doc = "```")]
     #[cfg_attr(not(feature = "embedded-model"), doc = "```no_run")]
-    /// use lanerank::{Ranker, RerankOptions};
-    /// let passage = "A paper bag keeps bread fresh.";
-    /// let explained = Ranker::new()?.explain("how to keep bread", passage, &RerankOptions::default())?;
-    /// for span in explained.spans {
+    /// use lanerank::{Ranker, RerankOptions}; let passage = "A paper bag keeps bread fresh."; let
+    /// explained = Ranker::new()?.explain("how to keep bread", passage,
+    /// &RerankOptions::default())?; for span in explained.spans {
     ///     println!("{:>8.3?}  {}", span.effect, &passage[span.range]);
     /// }
     /// # Ok::<(), lanerank::Error>(())

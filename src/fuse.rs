@@ -6,8 +6,8 @@ use crate::error::Error;
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Fusion {
-    /// Scales both to mean 0 and standard deviation 1 over the passages, then adds them with `weight`
-    /// for the model's and `1 - weight` for the first stage's.
+    /// Scales both to mean 0 and standard deviation 1 over the passages, then adds them with
+    /// `weight` for the model's and `1 - weight` for the first stage's.
     ZScore {
         /// The model's share, 0 to 1.
         weight: f32,

@@ -1,11 +1,11 @@
 //! lanerank reranks a search engine's candidate passages with a small cross-encoder on an ordinary
 //! CPU.
 //!
-//! A cross-encoder reads a query and a passage together and says how well the passage answers the
+//! A cross-encoder reads a query and a passage together and scores how well the passage answers the
 //! query. It is far better at this than the word counts or vector distances that found the passage,
-//! and far slower; this crate makes it fast. A model is one `.lane` file with its tokenizer inside,
-//! mapped and used as it lies on disk; a small one, the [`default_model`], is in the crate. The
-//! arithmetic is in [`kernels`]; there is no framework below.
+//! and far slower. This crate makes it fast. A model is one `.lane` file with its tokenizer inside,
+//! mapped and used in place; a small one, the [`default_model`], is in the crate. The arithmetic is
+//! in [`kernels`]. There is no framework below.
 //!
 #![cfg_attr(feature = "embedded-model", doc = "```")]
 #![cfg_attr(not(feature = "embedded-model"), doc = "```no_run")]
@@ -28,44 +28,46 @@
 //!
 //! # What a score depends on
 //!
-//! On the query, the passage and the model: bit for bit the same whatever other passages are in the
-//! request, in whatever order, on however many threads. From an int8 file the bits are the same on
-//! every kernel tier too; f32 and f16 files agree between tiers within 1e-4.
+//! Only on the query, the passage and the model, bit for bit: not on other passages of the request,
+//! their order or the number of threads. From an int8 file the bits are the same on every kernel
+//! tier, too. f32 and f16 files agree between tiers within 1e-4.
 //!
-//! # The way data takes
+//! # From text to ranking
 //!
-//! | step | module | what happens |
+//! | step | module | content |
 //! |---|---|---|
 //! | text to ids | [`tokenizer`] | WordPiece, the ids of Hugging Face's `tokenizers` |
-//! | ids to batch | `batch` | ragged: sequences back to back, no padding |
-//! | batch to vectors | `layers`, [`model::bert`] | embeddings, attention, feed-forward |
-//! | vectors to scores | `layers::head` | pooler, classifier, sigmoid or softmax |
-//! | scores to ranking | [`Ranker`] | stable sort, top-k, [`fuse`] |
+//! | ids to a sequence | `tokenizer::frame` | special tokens, truncation, positions, token types |
+//! | sequences to a batch | `batch`, `scorer` | back to back, without padding |
+//! | batch to vectors | [`model::architectures`], `layers` | embeddings, attention, feed-forward |
+//! | vectors to logits | `layers::head` | pooler and classifier, or cosine |
+//! | request to batches | `engine`, `threads` | a few hundred tokens at a time, on several threads |
+//! | logits to ranking | [`Ranker`] | stable sort, top-k, [`fuse()`] |
 //!
-//! Work that a cross-encoder never needs is not done on any tier, the reference included: padding,
-//! the last layer's rows beside the first token's, and the query's tokens anew in every pair
-//! ([`model::bert`] has the algebra). Passages are computed in the order given, a few hundred tokens
-//! at a time, by whichever thread is free: so a deadline leaves the first stage's best scored, and
+//! All tiers, the reference included, skip work that a cross-encoder does not need: padding, the
+//! last layer's rows except the first token's, and the query's tokens in all pairs after the first
+//! ([`model::architectures::bert`] has the algebra). Passages are computed in the order of the
+//! request, by whichever thread is free. So a deadline leaves the first stage's best scored, and
 //! memory does not grow with the number of passages.
 //!
 //! # Making a model file
 //!
 //! The crate `lanerank-convert` (`lanerank convert` on the command line) reads models in other
-//! formats, finds them by name on the Hugging Face hub, and writes model files. The bytes of the file
-//! are described in [`mod@format`].
+//! formats, finds them by name on the Hugging Face hub, and writes model files. [`mod@format`]
+//! describes the bytes of the file.
 //!
 //! # Features
 //!
 //! Both are on by default.
 //!
-//! - `embedded-model`: the [`default_model`] inside the program, at most 5 MB of it. Without it
+//! - `embedded-model`: the [`default_model`] inside the program, at most 5 MB. Without it
 //!   [`Ranker::new`] and [`Model::embedded`] give an error that names the feature.
 //! - `rayon`: a persistent thread pool, so that one request can use several cores.
 //!
 //! # Safety and hostile input
 //!
-//! The library's only `unsafe` is the mapped file ([`Model::map`] states the contract); intrinsics
-//! live in the kernels crate. Model files, tokenizer sections and texts may hold anything: bad ones
+//! The library's only `unsafe` is the mapped file ([`Model::map`] states the contract). Intrinsics
+//! are in the kernels crate. Model files, tokenizer sections and texts may hold anything: bad ones
 //! give an [`Error`] that names what was wrong, or a defined score, never a panic.
 
 // From the ground up: a module imports only from modules above it (`tests/layers.rs` checks this).
@@ -74,41 +76,41 @@ mod error;
 
 mod sync;
 
-/// Shape and rules of a model.
+// Shape and rules of a model.
 mod config;
 
-/// Weights as data.
+// Weights as data.
 pub mod schema;
 
-/// The model file.
+// The model file.
 pub mod format;
 
-/// Text to ids.
+// Text to ids.
 pub mod tokenizer;
 
-/// Ids to a batch.
+// Ids to a batch.
 mod batch;
 
-/// A worker's memory.
+// A worker's memory.
 mod scratch;
 
-/// The parts of models.
+// The parts of models.
 mod layers;
 
 pub mod default_model;
 
-/// Architectures, and opening a model.
+// Architectures, and opening a model.
 pub mod model;
 
-/// Texts to scores, on one thread.
+// Texts to scores, on one thread.
 mod scorer;
 
-/// `Model::check`.
+// `Model::check`.
 mod check;
 
 mod threads;
 
-/// A request on several threads.
+// A request on several threads.
 mod engine;
 
 mod fuse;

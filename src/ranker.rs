@@ -29,8 +29,8 @@ pub struct Hit {
     /// `score` is the second's softmax. From an encoder, the cosine. Passages are ordered by it,
     /// because scores close to 1 can be equal while logits differ.
     pub logit: f32,
-    /// The blend with the first stage's score, if [`RerankOptions::first_stage`] was given. Passages
-    /// are then ordered by it.
+    /// The blend with the first stage's score, if [`RerankOptions::first_stage`] was given.
+    /// Passages are then ordered by it.
     pub fused: Option<f32>,
     /// Tokens cut because the pair was too long.
     pub truncation: Truncation,
@@ -104,8 +104,9 @@ impl RerankOptions<'_> {
 /// Scores passages for a query with a cross-encoder, or by cosine similarity with a sentence
 /// encoder.
 ///
-/// Cheap to clone. One `Ranker` serves any number of threads. A passage's score depends on the query
-/// and that passage alone, bit for bit: not on other passages, their order or the number of threads.
+/// Cheap to clone. One `Ranker` serves any number of threads. A passage's score depends on the
+/// query and that passage alone, bit for bit: not on other passages, their order or the number of
+/// threads.
 ///
 /// The meaning of a score of 0.5 is a property of the model. The card of the embedded model states
 /// it: [`default_model`](crate::default_model).

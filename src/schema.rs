@@ -30,7 +30,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether the weight is a table, of which only single rows are read.
+    /// Whether the weight is a table, read one row at a time.
     pub fn is_table(self) -> bool {
         matches!(self, Kind::Table | Kind::SmallTable | Kind::TableWithBias)
     }
@@ -175,7 +175,7 @@ pub struct Row {
 
 /// The weights of an architecture, in file order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Table {
+pub struct WeightTable {
     /// Before the layers.
     pub embeddings: &'static [Row],
     /// Once for every layer.
@@ -184,7 +184,7 @@ pub struct Table {
     pub head: &'static [Row],
 }
 
-impl Table {
+impl WeightTable {
     /// All rows.
     pub fn rows(&self) -> impl Iterator<Item = &'static Row> {
         self.embeddings.iter().chain(self.layer).chain(self.head)
@@ -214,11 +214,11 @@ impl Table {
 #[derive(Debug, Clone)]
 pub struct Schema<'a> {
     config: &'a ModelConfig,
-    table: &'static Table,
+    table: &'static WeightTable,
 }
 
 impl<'a> Schema<'a> {
-    pub(crate) fn new(config: &'a ModelConfig, table: &'static Table) -> Self {
+    pub(crate) fn new(config: &'a ModelConfig, table: &'static WeightTable) -> Self {
         Schema { config, table }
     }
 
@@ -309,8 +309,8 @@ pub struct Weight {
     pub tensors: Vec<String>,
     /// Shape of each tensor's `.weight`.
     pub tensor_shape: Vec<usize>,
-    /// For [`Kind::AfterNorm`]: the tensors' name of the norm whose output it reads. `None` behind a
-    /// projection, which is no norm: its input scale is 1.
+    /// For [`Kind::AfterNorm`]: the tensors' name of the norm whose output it reads. `None` behind
+    /// a projection, which is no norm: its input scale is 1.
     pub input_norm: Option<String>,
     /// The config's bit for its activations; `None`: 16 bits.
     pub activations: Option<Matrix>,
@@ -366,7 +366,7 @@ impl Iterator for Weights<'_> {
 impl Weights<'_> {
     /// Row `index` and its layer.
     fn row(&self, index: usize) -> Option<(&'static Row, Option<usize>)> {
-        let Table {
+        let WeightTable {
             embeddings,
             layer,
             head,

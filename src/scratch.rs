@@ -5,8 +5,8 @@ use lanerank_kernels::RowQuant;
 use crate::batch::Batch;
 use crate::tokenizer::{TokenizerScratch, Truncation};
 
-/// The first `len` elements of a buffer that only ever grows. They hold values of earlier use: write
-/// before you read.
+/// The first `len` elements of a buffer that only ever grows. They hold values of earlier use:
+/// write before you read.
 pub(crate) fn sized<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
     if buffer.len() < len {
         buffer.resize(len, T::default());

@@ -11,8 +11,8 @@ pub(crate) struct Threads {
 }
 
 impl Threads {
-    /// `count` threads, or as many as this process may use: on Linux by cgroup quota and CPU affinity,
-    /// so a container counts its share of the host. Starts no thread yet.
+    /// `count` threads, or as many as this process may use: on Linux by cgroup quota and CPU
+    /// affinity, so a container counts its share of the host. Starts no thread yet.
     pub(crate) fn new(count: Option<usize>) -> Result<Threads, Error> {
         if count == Some(0) {
             return Err(Error::Argument("threads: 0 cannot compute anything".into()));
@@ -44,10 +44,10 @@ impl Threads {
         self.count
     }
 
-    /// Runs `work` on the calling thread and, if there is more than one portion and the pool is free,
-    /// on the pool's threads. `work` takes portions from a shared counter. While one request has the
-    /// pool, others compute on their calling threads alone: no request waits, and no more threads
-    /// run than callers plus the pool.
+    /// Runs `work` on the calling thread and, if there is more than one portion and the pool is
+    /// free, on the pool's threads. `work` takes portions from a shared counter. While one request
+    /// has the pool, others compute on their calling threads alone: no request waits, and no more
+    /// threads run than callers plus the pool.
     #[cfg(feature = "rayon")]
     pub(crate) fn run(&self, portions: usize, work: impl Fn() + Sync) {
         let pool = match self.count.min(portions) {
@@ -77,8 +77,8 @@ impl Threads {
         work();
     }
 
-    /// Starts the pool. `None` if the system refuses: then the calling thread computes everything, and
-    /// the next request tries again.
+    /// Starts the pool. `None` if the system refuses: then the calling thread computes everything,
+    /// and the next request tries again.
     #[cfg(feature = "rayon")]
     fn start(&self) -> Option<rayon::ThreadPool> {
         rayon::ThreadPoolBuilder::new()

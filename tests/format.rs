@@ -218,7 +218,7 @@ fn sections_may_not_overlap_repeat_or_leave_holes() {
     let overlap = edit(&|b| b.copy_within(word + 96..word + 104, position + 96));
     must_be_refused(&overlap, "embeddings.position.weight: offset");
     let twice = edit(&|b| b.copy_within(word..word + 56, position));
-    must_be_refused(&twice, "embeddings.word.weight stands twice");
+    must_be_refused(&twice, "embeddings.word.weight occurs twice");
     let stranger = edit(&|b| b[word + 11] = b'x');
     must_be_refused(&stranger, "embeddings.word.weight: missing");
     let huge = edit(&|b| b[word + 64..word + 72].fill(0xff));

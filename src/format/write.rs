@@ -84,8 +84,8 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Reopens a sealed file to change its sections. The converter computes the self-test's logits with
-    /// the file and then stores them in it.
+    /// Reopens a sealed file to change its sections. The converter computes the self-test's logits
+    /// with the file and then stores them in it.
     ///
     /// # Errors
     /// If the header or the directory is wrong.
@@ -151,7 +151,7 @@ impl Draft {
 /// # Errors
 /// When the folder or the disk refuses. The temporary file is removed.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let temporary = temporary_beside(path);
+    let temporary = temporary_name(path);
     let written = write_and_rename(&temporary, path, bytes);
     written.map_err(|source| {
         // The first error matters. Removing fails if the file was never created.
@@ -163,7 +163,7 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     })
 }
 
-fn temporary_beside(path: &Path) -> PathBuf {
+fn temporary_name(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.tmp", std::process::id()));
     path.with_file_name(name)

@@ -156,8 +156,8 @@ impl ClsAttention {
         self.norm.add(kernels, &mut s.x, delta);
     }
 
-    /// `s.context[m, hidden]` to `s.inner[m, heads, hidden]`: `W_k^T q / sqrt(head_dim)` per head. Its
-    /// product with a token's row is the token's score.
+    /// `s.context[m, hidden]` to `s.inner[m, heads, hidden]`: `W_k^T q / sqrt(head_dim)` per head.
+    /// Its product with a token's row is the token's score.
     fn queries_into_inputs(&self, kernels: &Kernels, m: usize, s: &mut LayerScratch) {
         let (hidden, heads) = (self.hidden_size, self.heads);
         let dim = hidden / heads;

@@ -39,8 +39,8 @@ impl Embeddings {
         })
     }
 
-    /// `x[tokens, hidden] = project(norm((word + position) + segment))`. `narrow` is memory for rows
-    /// before the projection.
+    /// `x[tokens, hidden] = project(norm((word + position) + segment))`. `narrow` is memory for
+    /// rows before the projection.
     pub(crate) fn apply(
         &self,
         kernels: &Kernels,

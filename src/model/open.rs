@@ -80,8 +80,8 @@ impl Model {
         Self::from_blob(read(path.as_ref())?, Verify::All)
     }
 
-    /// Maps a file and uses it in place: pages are read on first use, and processes that map the same
-    /// file share its memory.
+    /// Maps a file and uses it in place: pages are read on first use, and processes that map the
+    /// same file share its memory.
     ///
     /// # Safety
     /// The file must not change or shrink while the model or a clone of it lives. Renaming another

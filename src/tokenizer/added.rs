@@ -12,7 +12,7 @@ struct Pattern {
 
 /// The added tokens, ready for searching.
 #[derive(Debug, Clone)]
-pub struct AddedTokens {
+pub(super) struct AddedTokens {
     /// Longest first, so that the first match at a place is the longest.
     patterns: Vec<Pattern>,
     starts: [bool; 256],
@@ -22,15 +22,15 @@ pub struct AddedTokens {
 
 /// A token in the text, and its range, stripped white space included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Match {
-    pub start: usize,
-    pub end: usize,
-    pub id: u32,
+pub(super) struct Match {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) id: u32,
 }
 
 impl AddedTokens {
     /// Tokens and their ids.
-    pub fn new(tokens: Vec<(AddedToken, u32)>) -> Self {
+    pub(super) fn new(tokens: Vec<(AddedToken, u32)>) -> Self {
         let mut starts = [false; 256];
         for first in tokens
             .iter()
@@ -56,7 +56,7 @@ impl AddedTokens {
     }
 
     /// The id of a token with exactly this text.
-    pub fn id(&self, content: &str) -> Option<u32> {
+    pub(super) fn id(&self, content: &str) -> Option<u32> {
         self.patterns
             .iter()
             .find(|p| p.token.content == content)
@@ -64,16 +64,16 @@ impl AddedTokens {
     }
 
     /// The token with this id.
-    pub fn token(&self, id: u32) -> Option<&str> {
+    pub(super) fn token(&self, id: u32) -> Option<&str> {
         self.patterns
             .iter()
             .find(|p| p.id == id)
             .map(|p| p.token.content.as_str())
     }
 
-    /// The matches in a text, from left to right. With `special_as_text`, special tokens are matched
-    /// but not returned, so that nothing else matches inside them.
-    pub fn matches<'a>(&'a self, text: &'a str, special_as_text: bool) -> Matches<'a> {
+    /// The matches in a text, from left to right. With `special_as_text`, special tokens are
+    /// matched but not returned, so that nothing else matches inside them.
+    pub(super) fn matches<'a>(&'a self, text: &'a str, special_as_text: bool) -> Matches<'a> {
         Matches {
             tokens: self,
             text,
@@ -115,7 +115,7 @@ fn is_space(c: char) -> bool {
 }
 
 /// Iterator over matches.
-pub struct Matches<'a> {
+pub(super) struct Matches<'a> {
     tokens: &'a AddedTokens,
     text: &'a str,
     special_as_text: bool,

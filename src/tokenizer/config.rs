@@ -10,7 +10,7 @@ const VERSION: u32 = 1;
 const FIXED: usize = 56;
 const TOKEN_HEADER: usize = 8;
 /// Largest `max_input_chars_per_word`. Bounds the work of one word.
-pub const MAX_WORD_CHARS: u32 = 4096;
+const MAX_WORD_CHARS: u32 = 4096;
 const MAX_PREFIX: usize = HEAD - 1;
 const MAX_ADDED: usize = 4096;
 const MAX_ADDED_BYTES: usize = 1024;
@@ -122,17 +122,17 @@ impl TokenizerConfig {
 
 /// The record of `tokenizer.config`.
 #[derive(Debug, Clone)]
-pub struct Record {
-    pub steps: Steps,
-    pub max_word_chars: u32,
-    pub pieces: u32,
-    pub unk: u32,
-    pub cls: u32,
-    pub sep: u32,
-    pub pad: u32,
-    pub mask: Option<u32>,
-    pub prefix: String,
-    pub added: Vec<(AddedToken, u32)>,
+pub(super) struct Record {
+    pub(super) steps: Steps,
+    pub(super) max_word_chars: u32,
+    pub(super) pieces: u32,
+    pub(super) unk: u32,
+    pub(super) cls: u32,
+    pub(super) sep: u32,
+    pub(super) pad: u32,
+    pub(super) mask: Option<u32>,
+    pub(super) prefix: String,
+    pub(super) added: Vec<(AddedToken, u32)>,
 }
 
 fn wrong(reason: impl Into<String>) -> TokenizerError {
@@ -144,7 +144,7 @@ fn wrong(reason: impl Into<String>) -> TokenizerError {
 
 impl Record {
     /// The record of a configuration; `id` finds a piece.
-    pub fn from_config(
+    pub(super) fn from_config(
         config: &TokenizerConfig,
         pieces: usize,
         id: impl Fn(&str) -> Option<u32>,
@@ -188,7 +188,7 @@ impl Record {
     }
 
     /// Number of ids: pieces, and added tokens that follow them.
-    pub fn vocab_size(&self) -> usize {
+    pub(super) fn vocab_size(&self) -> usize {
         let after_last = self
             .added
             .iter()
@@ -248,7 +248,7 @@ impl Record {
     }
 
     /// The section's bytes.
-    pub fn write(&self) -> Vec<u8> {
+    pub(super) fn write(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let steps = u32::from(self.steps.lowercase)
             | u32::from(self.steps.strip_accents) << 1
@@ -282,7 +282,7 @@ impl Record {
     }
 
     /// Reads and checks a section.
-    pub fn read(section: &[u8]) -> Result<Self, TokenizerError> {
+    pub(super) fn read(section: &[u8]) -> Result<Self, TokenizerError> {
         if section.len() < FIXED {
             return Err(wrong("shorter than its fixed part"));
         }

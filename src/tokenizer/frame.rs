@@ -236,8 +236,8 @@ impl Frame {
 
 /// Tokens kept of two texts with `a` and `b` tokens, together at most `budget`, longest first.
 ///
-/// The shorter text is kept whole if the longer one can give up enough. Otherwise both get half, and
-/// an odd token goes to the longer one, to `b` if they are equal.
+/// The shorter text is kept whole if the longer one can give up enough. Otherwise both get half,
+/// and an odd token goes to the longer one, to `b` if they are equal.
 pub fn truncate_pair(a: usize, b: usize, budget: usize) -> (usize, usize) {
     if a.checked_add(b).is_some_and(|total| total <= budget) {
         return (a, b);

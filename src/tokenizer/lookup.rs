@@ -1,5 +1,5 @@
-//! The vocabulary's perfect hash: one slot to read for any word. The converter builds it; it is used
-//! in place.
+//! The vocabulary's perfect hash: one slot to read for any word. The converter builds it; it is
+//! used in place.
 //!
 //! Keys are distributed over buckets of about four. Each bucket has a *pilot*, a number that sends
 //! all of the bucket's keys to free slots. A slot holds a piece's id and, in its other bits, a part
@@ -10,9 +10,9 @@ use super::bytes::{Key, le_u16, le_u32};
 use crate::error::TokenizerError;
 
 /// Most pieces. Their ids leave at least four bits of a 24-bit slot for the hash.
-pub const MAX_PIECES: usize = (1 << 20) - 1;
+pub(super) const MAX_PIECES: usize = (1 << 20) - 1;
 /// Longest piece in bytes.
-pub const MAX_PIECE_BYTES: usize = 255;
+pub(super) const MAX_PIECE_BYTES: usize = 255;
 
 const HEADER: usize = 16;
 /// Number of masks. A mask holds the lengths of pieces with the same first four bytes.
@@ -86,7 +86,7 @@ fn length_bit(len: usize) -> u32 {
 ///
 /// # Errors
 /// If no seed gives every piece its own slot.
-pub fn build(pieces: &[(u32, &[u8])], vocab_size: usize) -> Result<Vec<u8>, TokenizerError> {
+pub(super) fn build(pieces: &[(u32, &[u8])], vocab_size: usize) -> Result<Vec<u8>, TokenizerError> {
     let count = pieces.len() as u32;
     let (buckets, slots) = (count / 4 + 1, count + count / 19 + 1);
     let (seed, pilots, table) = (0..SEEDS)
@@ -164,7 +164,7 @@ fn place(hashes: &[u64], buckets: u32, slots: u32) -> Option<(Vec<u16>, Vec<Opti
 
 /// The header of `tokenizer.lookup`.
 #[derive(Debug, Clone, Copy)]
-pub struct LookupHeader {
+pub(super) struct LookupHeader {
     seed: u32,
     buckets: u32,
     slots: u32,
@@ -177,7 +177,7 @@ impl LookupHeader {
     ///
     /// # Errors
     /// If the length is wrong or a field is out of range.
-    pub fn read(section: &[u8], vocab_size: usize) -> Result<Self, TokenizerError> {
+    pub(super) fn read(section: &[u8], vocab_size: usize) -> Result<Self, TokenizerError> {
         let wrong = |what: &'static str| TokenizerError::Section {
             section: "tokenizer.lookup",
             reason: what.to_owned(),
@@ -215,7 +215,7 @@ impl LookupHeader {
 
 /// The lookup: the header and the section's bytes.
 #[derive(Clone, Copy)]
-pub struct Lookup<'a> {
+pub(super) struct Lookup<'a> {
     header: LookupHeader,
     filter: &'a [u8],
     pilots: &'a [u8],
@@ -224,7 +224,7 @@ pub struct Lookup<'a> {
 
 impl<'a> Lookup<'a> {
     /// `header` must be the header of `section`.
-    pub fn new(header: LookupHeader, section: &'a [u8]) -> Self {
+    pub(super) fn new(header: LookupHeader, section: &'a [u8]) -> Self {
         let (head, slots) = section.split_at(header.slots_at() as usize);
         let (filter, pilots) = head.split_at(PILOTS_AT);
         Lookup {
@@ -249,7 +249,7 @@ impl<'a> Lookup<'a> {
 
     /// The id of a key; `is_piece(id, key)` compares the piece with the key.
     #[inline]
-    pub fn find(&self, key: Key, is_piece: impl Fn(u32, Key) -> bool) -> Option<u32> {
+    pub(super) fn find(&self, key: Key, is_piece: impl Fn(u32, Key) -> bool) -> Option<u32> {
         if key.len() == 0 || key.len() > self.header.longest {
             return None;
         }
@@ -259,7 +259,7 @@ impl<'a> Lookup<'a> {
 
     /// Id and length of the longest piece, of `min` bytes or more, that `key` starts with.
     #[inline]
-    pub fn find_longest(
+    pub(super) fn find_longest(
         &self,
         key: Key,
         min: usize,
@@ -286,7 +286,7 @@ impl<'a> Lookup<'a> {
 
 /// The lengths that a piece can have, longest first.
 struct Lengths {
-    /// The next length from `LONG` on, all of which are possible; smaller if none is left.
+    /// The next length from `LONG` on, where all are possible; smaller if none is left.
     long: usize,
     /// A bit for each possible shorter length.
     short: u64,

@@ -1,15 +1,15 @@
 //! A cache of the ids of words seen before. Most words of a text are a few frequent ones.
 
 /// A word's bytes, padded with zeros. Words have no zero byte, so keys are unique.
-pub type Key<const CHUNKS: usize> = [u64; CHUNKS];
+pub(super) type Key<const CHUNKS: usize> = [u64; CHUNKS];
 
 /// The ids of words of at most `8 * CHUNKS` bytes that have at most `IDS` ids.
 ///
-/// Each word belongs to a pair of places. A new word takes the second place of its pair and moves to
-/// the first when it occurs again. So words that occur once do not evict frequent ones. The number of
-/// pairs grows with the number of words, up to `PAIRS`, a power of two.
+/// Each word belongs to a pair of places. A new word takes the second place of its pair and moves
+/// to the first when it occurs again. So words that occur once do not evict frequent ones. The
+/// number of pairs grows with the number of words, up to `PAIRS`, a power of two.
 #[derive(Debug)]
-pub struct Memo<const CHUNKS: usize, const IDS: usize, const PAIRS: usize> {
+pub(super) struct Memo<const CHUNKS: usize, const IDS: usize, const PAIRS: usize> {
     /// A power of two of them, or none.
     pairs: Vec<Pair<CHUNKS, IDS>>,
     /// Shifts a hash, whose high bits are the best mixed, to the index of a pair.
@@ -30,12 +30,12 @@ struct Pair<const CHUNKS: usize, const IDS: usize>([Known<CHUNKS, IDS>; 2]);
 /// A word and its ids.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
-pub struct Known<const CHUNKS: usize, const IDS: usize> {
+pub(super) struct Known<const CHUNKS: usize, const IDS: usize> {
     key: Key<CHUNKS>,
     /// The ids, padded with zeros.
-    pub ids: [u32; IDS],
+    pub(super) ids: [u32; IDS],
     /// Number of ids.
-    pub count: u32,
+    pub(super) count: u32,
 }
 
 impl<const CHUNKS: usize, const IDS: usize, const PAIRS: usize> Default
@@ -58,14 +58,14 @@ impl<const CHUNKS: usize, const IDS: usize, const PAIRS: usize> Memo<CHUNKS, IDS
     };
 
     /// Forgets all words.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.pairs.clear();
         self.inserted = 0;
     }
 
     /// The word's ids, if they are known.
     #[inline]
-    pub fn get(&mut self, key: &Key<CHUNKS>) -> Option<&Known<CHUNKS, IDS>> {
+    pub(super) fn get(&mut self, key: &Key<CHUNKS>) -> Option<&Known<CHUNKS, IDS>> {
         let index = self.pair(key);
         let Pair(pair) = self.pairs.get_mut(index)?;
         if pair[0].key != *key {
@@ -78,7 +78,7 @@ impl<const CHUNKS: usize, const IDS: usize, const PAIRS: usize> Memo<CHUNKS, IDS
     }
 
     /// Stores the word's ids, unless there are too many.
-    pub fn insert(&mut self, key: &Key<CHUNKS>, ids: &[u32]) {
+    pub(super) fn insert(&mut self, key: &Key<CHUNKS>, ids: &[u32]) {
         if self.inserted >= self.pairs.len() && self.pairs.len() < PAIRS {
             self.grow();
         }
@@ -100,7 +100,8 @@ impl<const CHUNKS: usize, const IDS: usize, const PAIRS: usize> Memo<CHUNKS, IDS
     fn grow(&mut self) {
         let len = (self.pairs.len() * GROWTH).max(FIRST_PAIRS).min(PAIRS);
         self.clear();
-        // Reserved at once, so that nothing is allocated later. Memory costs nothing until it is written.
+        // Reserved at once, so that nothing is allocated later. Memory costs nothing until it is
+        // written.
         self.pairs.reserve_exact(PAIRS);
         self.pairs.resize(len, Pair([Self::NOTHING; 2]));
         self.shift = 64 - len.ilog2();
@@ -123,7 +124,7 @@ impl<const CHUNKS: usize, const IDS: usize, const PAIRS: usize> Memo<CHUNKS, IDS
 
 /// The key of the first `len` bytes.
 #[inline]
-pub fn key<const CHUNKS: usize>(bytes: &[[u8; 8]; CHUNKS], len: usize) -> Key<CHUNKS> {
+pub(super) fn key<const CHUNKS: usize>(bytes: &[[u8; 8]; CHUNKS], len: usize) -> Key<CHUNKS> {
     std::array::from_fn(|i| {
         let used = len.saturating_sub(8 * i).min(8);
         u64::from_le_bytes(bytes[i]) & LOW_BYTES[used]

@@ -1,9 +1,9 @@
 //! WordPiece, with the ids of Hugging Face's `tokenizers`.
 //!
-//! The splitter finds words in the raw text, 64 bytes at a time. Words seen before have their ids in
-//! a cache ([`TokenizerScratch`]). The others are normalised character by character and looked up,
-//! without a copy of the text. The vocabulary is four sections of the model file, used in place;
-//! [`mod@crate::format`] describes their bytes.
+//! The splitter finds words in the raw text, 64 bytes at a time. Words seen before have their ids
+//! in a cache ([`TokenizerScratch`]). The others are normalised character by character and looked
+//! up, without a copy of the text. The vocabulary is four sections of the model file, used in
+//! place; [`mod@crate::format`] describes their bytes.
 //!
 //! # Checklist: another kind of tokenizer (BPE, SentencePiece)
 //!
@@ -270,8 +270,8 @@ impl Tokenizer {
         self.shared.record.unk
     }
 
-    /// Appends a text's ids, without special tokens around them, and returns their number. Stores at
-    /// most `limit` ids and only counts the rest.
+    /// Appends a text's ids, without special tokens around them, and returns their number. Stores
+    /// at most `limit` ids and only counts the rest.
     pub fn tokenize_into(
         &self,
         text: &str,
@@ -331,8 +331,8 @@ impl Tokenizer {
         })
     }
 
-    /// `[CLS] a [SEP] b [SEP]`, cut to `max_length`, the longer text first. Special tokens are never
-    /// cut.
+    /// `[CLS] a [SEP] b [SEP]`, cut to `max_length`, the longer text first. Special tokens are
+    /// never cut.
     pub fn encode_pair(&self, a: &str, b: &str, max_length: usize) -> Encoding {
         let (frame, policy) = (self.frame(), TruncationPolicy::default());
         self.shared.scratch.lend(|buffers| {

@@ -1,8 +1,8 @@
 //! BERT's normaliser, one character at a time.
 //!
-//! Its steps (clean, split Chinese characters, decompose and drop accents, lower-case) look at single
-//! characters, except that decomposition sorts runs of marks. So the pipeline runs character by
-//! character, without a normalised copy of the text.
+//! Its steps (clean, split Chinese characters, decompose and drop accents, lower-case) look at
+//! single characters, except that decomposition sorts runs of marks. So the pipeline runs character
+//! by character, without a normalised copy of the text.
 
 use super::tables::{
     CHINESE, CLASSES, FLAGS_PAGES, FLAGS_VALUES, LOWER_DELTAS, LOWER_SHIFT, PAGE, PUNCTUATION,
@@ -11,15 +11,15 @@ use super::tables::{
 
 /// The normaliser's steps: true if on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Steps {
-    pub clean_text: bool,
-    pub handle_chinese_chars: bool,
-    pub strip_accents: bool,
-    pub lowercase: bool,
+pub(super) struct Steps {
+    pub(super) clean_text: bool,
+    pub(super) handle_chinese_chars: bool,
+    pub(super) strip_accents: bool,
+    pub(super) lowercase: bool,
 }
 
 /// The character's flags. The bits from `LOWER_SHIFT` up are an index into `LOWER_DELTAS`.
-pub fn flags(c: char) -> u16 {
+pub(super) fn flags(c: char) -> u16 {
     let (page, within) = (c as usize / PAGE, c as usize % PAGE);
     match FLAGS_PAGES.get(page) {
         Some(&page) => FLAGS_VALUES[usize::from(page) * PAGE + within],
@@ -28,17 +28,17 @@ pub fn flags(c: char) -> u16 {
 }
 
 /// Whether the character separates words.
-pub fn is_space(c: char) -> bool {
+pub(crate) fn is_space(c: char) -> bool {
     flags(c) & SPACE != 0
 }
 
 /// Whether the character is a word of its own: punctuation, or a Chinese character that is split.
-pub fn stands_alone(c: char) -> bool {
+pub(crate) fn stands_alone(c: char) -> bool {
     flags(c) & (PUNCTUATION | CHINESE) != 0
 }
 
 /// The lower-case letter of a character with these flags. The caller handles U+0130, which has two.
-pub fn lower(c: char, flags: u16) -> char {
+pub(super) fn lower(c: char, flags: u16) -> char {
     let delta = LOWER_DELTAS[usize::from(flags >> LOWER_SHIFT)];
     (c as u32)
         .checked_add_signed(delta)
@@ -47,7 +47,7 @@ pub fn lower(c: char, flags: u16) -> char {
 }
 
 /// The canonical combining class of a kept mark; 0 for other characters.
-pub fn combining_class(c: char) -> u8 {
+pub(super) fn combining_class(c: char) -> u8 {
     match CLASSES.binary_search_by_key(&(c as u32), |&(mark, _)| mark) {
         Ok(i) => CLASSES[i].1,
         Err(_) => 0,
@@ -55,7 +55,7 @@ pub fn combining_class(c: char) -> u8 {
 }
 
 /// Whether the character continues a word, for added tokens with `single_word`.
-pub fn is_word(c: char) -> bool {
+pub(super) fn is_word(c: char) -> bool {
     let c = c as u32;
     let next = WORD_RANGES.partition_point(|&(first, _)| first <= c);
     next > 0 && c <= WORD_RANGES[next - 1].1

@@ -1,4 +1,5 @@
-//! From text to words to ids. Known words come from a cache, others are normalised and go to WordPiece.
+//! From text to words to ids. Known words come from a cache, others are normalised and go to
+//! WordPiece.
 
 use unicode_normalization::char::decompose_canonical;
 
@@ -13,13 +14,14 @@ const TAIL: usize = 16;
 
 /// Ids of words of at most 16 bytes.
 type ShortWords = Memo<2, 3, 2048>;
-/// Ids of words of 17 to 32 bytes: rare in English, frequent in scripts with three bytes per letter.
+/// Ids of words of 17 to 32 bytes: rare in English, frequent in scripts with three bytes per
+/// letter.
 type LongWords = Memo<4, 7, 1024>;
 const SHORT: usize = 16;
 const LONG: usize = 32;
 
-/// A tokenizer's memory, reused for each text: a buffer, so that words allocate nothing, and a cache
-/// of the ids of words seen before.
+/// A tokenizer's memory, reused for each text: a buffer, so that words allocate nothing, and a
+/// cache of the ids of words seen before.
 #[derive(Debug, Default)]
 pub struct TokenizerScratch {
     word: Vec<u8>,
@@ -62,11 +64,11 @@ enum Action {
 
 /// An [`Action`] for each byte.
 #[derive(Debug, Clone)]
-pub struct ByteTable([Action; 256]);
+pub(super) struct ByteTable([Action; 256]);
 
 impl ByteTable {
     /// The table for these steps.
-    pub fn new(steps: Steps) -> Self {
+    pub(super) fn new(steps: Steps) -> Self {
         let action = |byte: usize| {
             let c = byte as u8 as char;
             let flags = normalize::flags(c);
@@ -85,21 +87,21 @@ impl ByteTable {
 
 /// The rules of splitting and lookup.
 #[derive(Clone, Copy)]
-pub struct Rules<'a> {
+pub(super) struct Rules<'a> {
     /// The normaliser's steps.
-    pub steps: Steps,
+    pub(super) steps: Steps,
     /// Derived from the steps.
-    pub table: &'a ByteTable,
+    pub(super) table: &'a ByteTable,
     /// Longer words are unknown.
-    pub max_chars: usize,
+    pub(super) max_chars: usize,
     /// From words to ids.
-    pub wordpiece: WordPiece<'a>,
+    pub(super) wordpiece: WordPiece<'a>,
     /// Number of the vocabulary, unique in the process.
-    pub vocabulary: u64,
+    pub(super) vocabulary: u64,
 }
 
 /// The state of a pass over a text: the word so far, and its ids.
-pub struct Splitter<'a> {
+pub(super) struct Splitter<'a> {
     rules: Rules<'a>,
     buffer: &'a mut [u8],
     short_words: &'a mut ShortWords,
@@ -116,7 +118,7 @@ pub struct Splitter<'a> {
 
 impl<'a> Splitter<'a> {
     /// Starts a pass.
-    pub fn new(rules: Rules<'a>, scratch: &'a mut TokenizerScratch) -> Self {
+    pub(super) fn new(rules: Rules<'a>, scratch: &'a mut TokenizerScratch) -> Self {
         scratch.prepare(rules.max_chars, rules.vocabulary);
         Splitter {
             rules,
@@ -132,9 +134,9 @@ impl<'a> Splitter<'a> {
 
     /// Reads all words of a text. The end of the text ends the last word.
     ///
-    /// The ids of a word between two ASCII characters that end words depend on nothing else. So words
-    /// are found in the raw text, and normalised only if they are not in the cache.
-    pub fn text(&mut self, text: &str, ids: &mut Ids) {
+    /// The ids of a word between two ASCII characters that end words depend on nothing else. So
+    /// words are found in the raw text, and normalised only if they are not in the cache.
+    pub(super) fn text(&mut self, text: &str, ids: &mut Ids) {
         let mut copy = [0; _];
         let mut at = 0;
         while at < text.len() {
@@ -230,7 +232,8 @@ impl<'a> Splitter<'a> {
         at
     }
 
-    /// Reads a few characters. Returns the offset after them, and whether the last one ended the word.
+    /// Reads a few characters. Returns the offset after them, and whether the last one ended the
+    /// word.
     #[inline]
     fn step(&mut self, text: &str, at: usize) -> (usize, bool) {
         let bytes = text.as_bytes();
@@ -256,7 +259,8 @@ impl<'a> Splitter<'a> {
         (at + 1, false)
     }
 
-    /// Appends the ASCII letters and digits at the start of the next eight bytes. Returns their number.
+    /// Appends the ASCII letters and digits at the start of the next eight bytes. Returns their
+    /// number.
     fn append_letters(&mut self, bytes: &[u8], at: usize) -> usize {
         let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) else {
             return 0;
@@ -320,8 +324,8 @@ impl<'a> Splitter<'a> {
     }
 
     fn decompose(&mut self, c: char) {
-        // The table of observed flags decides which characters decompose, so a newer Unicode changes
-        // nothing. Unicode never changes the decomposition of a character.
+        // The table of observed flags decides which characters decompose, so a newer Unicode
+        // changes nothing. Unicode never changes the decomposition of a character.
         decompose_canonical(c, |letter| {
             let flags = normalize::flags(letter);
             if flags & MARK != 0 {

@@ -3,18 +3,18 @@
 use wide::u8x16;
 
 /// Bytes that are scanned together.
-pub const WINDOW: usize = 64;
+pub(super) const WINDOW: usize = 64;
 /// Bytes that may be read after the window, to load a word at its end whole.
-pub const AFTER: usize = 32;
+pub(super) const AFTER: usize = 32;
 /// A window and the bytes after it.
-pub type Window = [u8; WINDOW + AFTER];
+pub(super) type Window = [u8; WINDOW + AFTER];
 
 /// The byte assumed after the end of a text.
 const BEYOND: u8 = b' ';
 
 /// The window at `at` in the text; at the text's end, a copy padded with spaces.
 #[inline]
-pub fn window<'a>(text: &'a [u8], at: usize, copy: &'a mut Window) -> &'a Window {
+pub(super) fn window<'a>(text: &'a [u8], at: usize, copy: &'a mut Window) -> &'a Window {
     let rest = text.get(at..).unwrap_or_default();
     match rest.first_chunk() {
         Some(window) => window,
@@ -28,19 +28,19 @@ pub fn window<'a>(text: &'a [u8], at: usize, copy: &'a mut Window) -> &'a Window
 
 /// A bit for each byte of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Masks {
+pub(super) struct Masks {
     /// ASCII letters and digits, and all bytes of other characters.
-    pub words: u64,
+    pub(super) words: u64,
     /// ASCII punctuation, each a word of its own.
-    pub singles: u64,
+    pub(super) singles: u64,
     /// Control characters that separate nothing.
-    pub odd: u64,
+    pub(super) odd: u64,
 }
 
 impl Masks {
     /// The masks of a window.
     #[inline]
-    pub fn of(window: &Window) -> Self {
+    pub(super) fn of(window: &Window) -> Self {
         let mut masks = Masks {
             words: 0,
             singles: 0,
@@ -67,11 +67,11 @@ impl Masks {
         masks
     }
 
-    /// The words that lie whole in the window, and the number of bytes that they and the white space
-    /// around them take up. 0 if the first word is longer than the window or next to an odd
+    /// The words that lie whole in the window, and the number of bytes that they and the white
+    /// space around them take up. 0 if the first word is longer than the window or next to an odd
     /// character.
     #[inline]
-    pub fn whole_words(self) -> (Words, usize) {
+    pub(super) fn whole_words(self) -> (Words, usize) {
         let known = self.odd.trailing_zeros();
         let unfinished = self
             .words
@@ -90,7 +90,7 @@ impl Masks {
 
 /// Start and length of each word.
 #[derive(Debug, Clone)]
-pub struct Words {
+pub(super) struct Words {
     starts: u64,
     others: u64,
 }

@@ -5,27 +5,27 @@
 use super::tables_expand::{Run, expand_u8, expand_u16};
 
 /// Code points of a page.
-pub const PAGE: usize = 64;
+pub(super) const PAGE: usize = 64;
 /// `clean_text` removes it.
-pub const REMOVED: u16 = 1;
+pub(super) const REMOVED: u16 = 1;
 /// Separates words.
-pub const SPACE: u16 = 2;
+pub(super) const SPACE: u16 = 2;
 /// `handle_chinese_chars` makes a word of it.
-pub const CHINESE: u16 = 4;
+pub(super) const CHINESE: u16 = 4;
 /// A word of its own.
-pub const PUNCTUATION: u16 = 8;
+pub(super) const PUNCTUATION: u16 = 8;
 /// `strip_accents` removes it.
-pub const MARK: u16 = 16;
+pub(super) const MARK: u16 = 16;
 /// Its canonical combining class is not 0.
-pub const NONSTARTER: u16 = 32;
+pub(super) const NONSTARTER: u16 = 32;
 /// Canonical decomposition changes it.
-pub const DECOMPOSES: u16 = 64;
+pub(super) const DECOMPOSES: u16 = 64;
 /// Flags from here up are an index into `LOWER_DELTAS`.
-pub const LOWER_SHIFT: u32 = 8;
+pub(super) const LOWER_SHIFT: u32 = 8;
 
 /// Distances to the lower-case letter.
 #[rustfmt::skip]
-pub static LOWER_DELTAS: [i32; 84] = [
+pub(super) static LOWER_DELTAS: [i32; 84] = [
     0,-42561,-42343,-42319,-42315,-42308,-42307,-42305,-42282,-42280,-42261,-42258,-35384,-35332,
     -10815,-10783,-10782,-10780,-10749,-10743,-10727,-8383,-8262,-7615,-7517,-3814,-3008,-195,-163,
     -130,-128,-126,-121,-112,-100,-97,-86,-74,-60,-56,-48,-9,-8,-7,1,2,8,15,16,26,27,28,32,34,37,
@@ -34,7 +34,7 @@ pub static LOWER_DELTAS: [i32; 84] = [
 ];
 /// Combining classes of the marks that `strip_accents` keeps.
 #[rustfmt::skip]
-pub static CLASSES: [(u32, u8); 83] = [
+pub(super) static CLASSES: [(u32, u8); 83] = [
     (2260,230),(2261,230),(2262,230),(2263,230),(2264,230),(2265,230),(2266,230),(2267,230),
     (2268,230),(2269,230),(2270,230),(2271,230),(2272,230),(2273,230),(6980,9),(7082,9),(7154,9),
     (7155,9),(7675,230),(12334,224),(12335,224),(43347,9),(43456,9),(70080,9),(70197,9),(70477,9),
@@ -49,7 +49,7 @@ pub static CLASSES: [(u32, u8); 83] = [
 ];
 /// Parts of words, for added tokens that match whole words only.
 #[rustfmt::skip]
-pub static WORD_RANGES: [(u32, u32); 796] = [
+pub(super) static WORD_RANGES: [(u32, u32); 796] = [
     (48,57),(65,90),(95,95),(97,122),(170,170),(181,181),(186,186),(192,214),(216,246),(248,705),
     (710,721),(736,740),(748,748),(750,750),(768,884),(886,887),(890,893),(895,895),(902,902),
     (904,906),(908,908),(910,929),(931,1013),(1015,1153),(1155,1327),(1329,1366),(1369,1369),
@@ -183,7 +183,7 @@ pub static WORD_RANGES: [(u32, u32); 796] = [
 
 /// Flags of each code point (pages, packed).
 #[rustfmt::skip]
-pub const FLAGS_PAGES_RUNS: [Run; 167] = [
+pub(super) const FLAGS_PAGES_RUNS: [Run; 167] = [
     (0,1,11),(10,1,15),(10,0,1),(25,1,7),(10,0,1),(32,1,15),(41,0,1),(47,1,3),(10,0,1),(50,1,13),
     (10,0,9),(63,1,4),(10,0,8),(67,1,8),(10,0,1),(75,0,1),(10,0,1),(76,0,1),(77,0,1),(10,0,2),
     (78,1,3),(10,0,1),(81,1,8),(10,0,3),(89,0,1),(90,0,2),(91,1,19),(10,0,5),(110,0,1),(111,0,1),
@@ -204,11 +204,11 @@ pub const FLAGS_PAGES_RUNS: [Run; 167] = [
     (10,0,2),(233,0,3),(234,0,1),(10,0,1016),(152,0,1023),(235,0,1),(152,0,1023),(235,0,1),
 ];
 /// Flags of each code point (pages).
-pub static FLAGS_PAGES: [u8; 17408] = expand_u8(&FLAGS_PAGES_RUNS);
+pub(super) static FLAGS_PAGES: [u8; 17408] = expand_u8(&FLAGS_PAGES_RUNS);
 
 /// Flags of each code point (values, packed).
 #[rustfmt::skip]
-pub const FLAGS_VALUES_RUNS: [Run; 2486] = [
+pub(super) const FLAGS_VALUES_RUNS: [Run; 2486] = [
     (1,0,9),(2,0,2),(3,0,2),(2,0,1),(1,0,18),(2,0,1),(8,0,15),(0,0,10),(8,0,7),(13312,0,26),
     (8,0,6),(0,0,26),(8,0,4),(1,0,6),(3,0,1),(1,0,26),(2,0,1),(8,0,1),(0,0,5),(8,0,1),(0,0,3),
     (8,0,1),(0,0,1),(1,0,1),(0,0,8),(8,0,2),(0,0,3),(8,0,1),(0,0,3),(8,0,1),(13376,0,6),
@@ -473,4 +473,4 @@ pub const FLAGS_VALUES_RUNS: [Run; 2486] = [
     (0,0,2),
 ];
 /// Flags of each code point (values).
-pub static FLAGS_VALUES: [u16; 15104] = expand_u16(&FLAGS_VALUES_RUNS);
+pub(super) static FLAGS_VALUES: [u16; 15104] = expand_u16(&FLAGS_VALUES_RUNS);

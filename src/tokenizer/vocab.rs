@@ -12,7 +12,7 @@ const BLOCK: usize = 256;
 
 /// A checked vocabulary.
 #[derive(Debug, Clone)]
-pub struct Vocab {
+pub(super) struct Vocab {
     pieces: usize,
     header: LookupHeader,
     text: Blob,
@@ -22,7 +22,7 @@ pub struct Vocab {
 
 /// The pieces of a `vocab.txt`, read like Hugging Face's `tokenizers`: one piece per line, without
 /// trailing white space.
-pub fn read_vocab_txt(bytes: &[u8]) -> Result<Vec<&str>, TokenizerError> {
+pub(super) fn read_vocab_txt(bytes: &[u8]) -> Result<Vec<&str>, TokenizerError> {
     let text = std::str::from_utf8(bytes).map_err(|e| {
         let line = bytes[..e.valid_up_to()]
             .iter()
@@ -36,7 +36,7 @@ pub fn read_vocab_txt(bytes: &[u8]) -> Result<Vec<&str>, TokenizerError> {
 
 impl Vocab {
     /// Builds the three sections. Of equal pieces the last one counts.
-    pub fn build(pieces: &[impl AsRef<str>]) -> Result<Self, TokenizerError> {
+    pub(super) fn build(pieces: &[impl AsRef<str>]) -> Result<Self, TokenizerError> {
         if pieces.is_empty() || pieces.len() > MAX_PIECES {
             return Err(TokenizerError::VocabularySize(pieces.len()));
         }
@@ -68,7 +68,7 @@ impl Vocab {
     }
 
     /// Checks the sections' lengths and header fields. Contents are checked at each use.
-    pub fn open(
+    pub(super) fn open(
         pieces: usize,
         text: Blob,
         offsets: Blob,
@@ -101,12 +101,12 @@ impl Vocab {
     }
 
     /// Text, offsets and lookup sections.
-    pub fn sections(&self) -> [&Blob; 3] {
+    pub(super) fn sections(&self) -> [&Blob; 3] {
         [&self.text, &self.offsets, &self.lookup]
     }
 
     /// The vocabulary as slices, for fast lookups.
-    pub fn view(&self) -> VocabView<'_> {
+    pub(super) fn view(&self) -> VocabView<'_> {
         let (bases, relative) = self.offsets.split_at(4 * (self.pieces / BLOCK + 1));
         VocabView {
             pieces: self.pieces as u32,
@@ -128,7 +128,7 @@ fn push_offset(at: usize, id: usize, bases: &mut Vec<u32>, relative: &mut Vec<u1
 
 /// A vocabulary's bytes, borrowed.
 #[derive(Clone, Copy)]
-pub struct VocabView<'a> {
+pub(super) struct VocabView<'a> {
     pieces: u32,
     text: &'a [u8],
     bases: &'a [u8],
@@ -145,7 +145,7 @@ impl<'a> VocabView<'a> {
     }
 
     /// The bytes of a piece; `None` if the id is unknown or its offsets are damaged.
-    pub fn piece(&self, id: u32) -> Option<&'a [u8]> {
+    pub(super) fn piece(&self, id: u32) -> Option<&'a [u8]> {
         if id >= self.pieces {
             return None;
         }
@@ -162,13 +162,13 @@ impl<'a> VocabView<'a> {
 
     /// The id of a piece.
     #[inline]
-    pub fn find(&self, key: Key) -> Option<u32> {
+    pub(super) fn find(&self, key: Key) -> Option<u32> {
         self.lookup.find(key, |id, key| self.is_piece(id, key))
     }
 
     /// The first piece that is not UTF-8 or that the lookup does not find. Of equal pieces one is
     /// found; the empty piece never is.
-    pub fn first_lost(&self) -> Option<u32> {
+    pub(super) fn first_lost(&self) -> Option<u32> {
         let found = |piece: &[u8]| {
             self.find(Key::new(piece, piece.len()))
                 .and_then(|id| self.piece(id))
@@ -181,7 +181,7 @@ impl<'a> VocabView<'a> {
 
     /// Id and length of the longest piece, of `min` bytes or more, that `key` starts with.
     #[inline]
-    pub fn find_longest(&self, key: Key, min: usize) -> Option<(u32, usize)> {
+    pub(super) fn find_longest(&self, key: Key, min: usize) -> Option<(u32, usize)> {
         self.lookup
             .find_longest(key, min, |id, key| self.is_piece(id, key))
     }

@@ -5,10 +5,10 @@ use super::vocab::VocabView;
 
 /// Room before a word for the prefix of continuing pieces. The prefix overwrites bytes that are
 /// matched already, so that every lookup reads the piece's own bytes.
-pub const HEAD: usize = 16;
+pub(super) const HEAD: usize = 16;
 
 /// Collects ids.
-pub struct Ids<'a> {
+pub(super) struct Ids<'a> {
     /// Has spare room after `len`.
     ids: &'a mut Vec<u32>,
     /// Number of ids before the first push.
@@ -20,7 +20,7 @@ pub struct Ids<'a> {
 
 impl<'a> Ids<'a> {
     /// Stores at most `limit` ids and counts the rest. Makes room for `expected`.
-    pub fn new(ids: &'a mut Vec<u32>, limit: usize, expected: usize) -> Self {
+    pub(super) fn new(ids: &'a mut Vec<u32>, limit: usize, expected: usize) -> Self {
         let len = ids.len();
         ids.resize(len + expected.min(limit), 0);
         Ids {
@@ -34,7 +34,7 @@ impl<'a> Ids<'a> {
 
     /// Appends the first `count` ids. The rest is written too and overwritten later.
     #[inline]
-    pub fn push_few<const N: usize>(&mut self, few: &[u32; N], count: u32) {
+    pub(super) fn push_few<const N: usize>(&mut self, few: &[u32; N], count: u32) {
         let room = self
             .ids
             .get_mut(self.len..)
@@ -56,7 +56,7 @@ impl<'a> Ids<'a> {
     }
 
     /// Appends all ids of a buffer and empties it.
-    pub fn take(&mut self, pieces: &mut Vec<u32>) {
+    pub(super) fn take(&mut self, pieces: &mut Vec<u32>) {
         let kept = pieces.len().min(self.end - self.len);
         if self.ids.len() < self.len + kept {
             self.make_room(&pieces[..kept]);
@@ -69,12 +69,12 @@ impl<'a> Ids<'a> {
     }
 
     /// Appends an id.
-    pub fn push(&mut self, id: u32) {
+    pub(super) fn push(&mut self, id: u32) {
         self.push_few(&[id], 1);
     }
 
     /// Trims the buffer and returns the number of ids.
-    pub fn finish(self) -> usize {
+    pub(super) fn finish(self) -> usize {
         self.ids.truncate(self.len);
         self.count
     }
@@ -82,21 +82,21 @@ impl<'a> Ids<'a> {
 
 /// The vocabulary, and the id of words that it cannot spell.
 #[derive(Clone, Copy)]
-pub struct WordPiece<'a> {
+pub(super) struct WordPiece<'a> {
     /// The pieces.
-    pub vocab: VocabView<'a>,
+    pub(super) vocab: VocabView<'a>,
     /// Length of the continuing prefix, the last bytes of `head`.
-    pub prefix: usize,
+    pub(super) prefix: usize,
     /// The prefix, right-aligned before the rest of a word.
-    pub head: [u8; HEAD],
+    pub(super) head: [u8; HEAD],
     /// The id of a word that no sequence of pieces spells.
-    pub unk: u32,
+    pub(super) unk: u32,
 }
 
 impl WordPiece<'_> {
     /// Appends the ids of the word `buffer[HEAD..end]`. Overwrites it.
     #[inline]
-    pub fn word(&self, buffer: &mut [u8], end: usize, ids: &mut Vec<u32>) {
+    pub(super) fn word(&self, buffer: &mut [u8], end: usize, ids: &mut Vec<u32>) {
         match self.vocab.find(Key::new(&buffer[HEAD..], end - HEAD)) {
             Some(id) => ids.push(id),
             None => self.pieces(buffer, end, ids),

@@ -169,7 +169,7 @@ def rows(items):
 
 def table(name, doc, kind, items, keyword="static"):
     items = [str(i).replace(" ", "") for i in items]
-    head = f"/// {doc}\n#[rustfmt::skip]\npub {keyword} {name}: [{kind}; {len(items)}] = [\n"
+    head = f"/// {doc}\n#[rustfmt::skip]\npub(super) {keyword} {name}: [{kind}; {len(items)}] = [\n"
     return f"{head}{rows(items)}];\n"
 
 
@@ -182,7 +182,7 @@ def two_stages(name, doc, values, kind):
             f"{name}_{suffix}_RUNS", f"{doc} ({suffix.lower()}, packed).", "Run", packed, "const"
         )
         out += f"/// {doc} ({suffix.lower()}).\n"
-        out += f"pub static {name}_{suffix}: [{k}; {len(stage)}] = "
+        out += f"pub(super) static {name}_{suffix}: [{k}; {len(stage)}] = "
         out += f"expand_{k}(&{name}_{suffix}_RUNS);\n\n"
     return out
 
@@ -195,23 +195,23 @@ HEADER = """\
 use super::tables_expand::{Run, expand_u8, expand_u16};
 
 /// Code points of a page.
-pub const PAGE: usize = 64;
+pub(super) const PAGE: usize = 64;
 /// `clean_text` removes it.
-pub const REMOVED: u16 = 1;
+pub(super) const REMOVED: u16 = 1;
 /// Separates words.
-pub const SPACE: u16 = 2;
+pub(super) const SPACE: u16 = 2;
 /// `handle_chinese_chars` makes a word of it.
-pub const CHINESE: u16 = 4;
+pub(super) const CHINESE: u16 = 4;
 /// A word of its own.
-pub const PUNCTUATION: u16 = 8;
+pub(super) const PUNCTUATION: u16 = 8;
 /// `strip_accents` removes it.
-pub const MARK: u16 = 16;
+pub(super) const MARK: u16 = 16;
 /// Its canonical combining class is not 0.
-pub const NONSTARTER: u16 = 32;
+pub(super) const NONSTARTER: u16 = 32;
 /// Canonical decomposition changes it.
-pub const DECOMPOSES: u16 = 64;
+pub(super) const DECOMPOSES: u16 = 64;
 /// Flags from here up are an index into `LOWER_DELTAS`.
-pub const LOWER_SHIFT: u32 = 8;
+pub(super) const LOWER_SHIFT: u32 = 8;
 
 """
 

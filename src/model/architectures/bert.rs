@@ -9,7 +9,7 @@
 
 use lanerank_kernels::{Activation, Kernels};
 
-use super::{Architecture, Network};
+use super::{Definition, Network};
 use crate::batch::Batch;
 use crate::config::{Head, Matrix, ModelConfig};
 use crate::error::Error;
@@ -18,12 +18,12 @@ use crate::layers::embeddings::Embeddings;
 use crate::layers::feed_forward::FeedForward;
 use crate::layers::head::{Classifier, mean_pool, normalize};
 use crate::layers::loader::Loader;
-use crate::schema::{Kind, Place, Row, Size, Table};
+use crate::schema::{Kind, Place, Row, Size, WeightTable};
 use crate::scratch::{LayerScratch, Scratch};
 use crate::tokenizer::FrameRules;
 
-pub(crate) static BERT: Architecture = Architecture {
-    table: Table {
+pub(crate) static BERT: Definition = Definition {
+    table: WeightTable {
         embeddings: EMBEDDINGS,
         layer: LAYER,
         head: HEAD,

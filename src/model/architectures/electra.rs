@@ -2,13 +2,13 @@
 
 use lanerank_kernels::Activation;
 
-use super::Architecture;
+use super::Definition;
 use super::bert::{self, Bert, row};
-use crate::schema::{Kind, Place, Row, Size, Table};
+use crate::schema::{Kind, Place, Row, Size, WeightTable};
 use crate::tokenizer::FrameRules;
 
-pub(crate) static ELECTRA: Architecture = Architecture {
-    table: Table {
+pub(crate) static ELECTRA: Definition = Definition {
+    table: WeightTable {
         embeddings: EMBEDDINGS,
         layer: bert::LAYER,
         head: HEAD,

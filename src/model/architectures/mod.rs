@@ -2,7 +2,7 @@
 //!
 //! # Checklist: another architecture
 //!
-//! 1. `src/model/architectures/NAME.rs`: its [`Table`] of weights, its frame and its [`Network`].
+//! 1. `src/model/architectures/NAME.rs`: its [`WeightTable`], its frame and its `Network`.
 //!    `bert.rs` is the pattern; an architecture that differs in a part only reuses the rest, as
 //!    `electra.rs` does. New parts go to `src/layers`.
 //! 2. `src/model/architectures/mod.rs`: an arm of `of`.
@@ -18,18 +18,18 @@ pub mod electra;
 
 use lanerank_kernels::Kernels;
 
-use crate::config::{self, ModelConfig};
+use crate::config::{Architecture, ModelConfig};
 use crate::error::Error;
 use crate::layers::attention::Prefix;
 use crate::layers::loader::Loader;
-use crate::schema::{Schema, Table};
+use crate::schema::{Schema, WeightTable};
 use crate::scratch::{LayerScratch, Scratch};
 use crate::tokenizer::FrameRules;
 
 /// What an architecture supplies.
-pub(crate) struct Architecture {
+pub(crate) struct Definition {
     /// Its weights.
-    pub(crate) table: Table,
+    pub(crate) table: WeightTable,
     /// Special tokens, positions and token types around its texts.
     pub(crate) frame: FrameRules,
     /// Takes the weights out of a file, in the table's order.
@@ -40,11 +40,12 @@ type Load = fn(&mut Loader<'_, '_>, &ModelConfig) -> Result<Box<dyn Network>, Er
 
 /// A model's weights, ready to compute with.
 pub(crate) trait Network: Send + Sync {
-    /// Computes what the sequences of a request share from `prefix.tokens`, their common first ones.
+    /// Computes what the sequences of a request share from `prefix.tokens`, their common first
+    /// ones.
     fn prefix(&self, kernels: &Kernels, prefix: &mut Prefix, s: &mut LayerScratch);
 
-    /// Computes `scratch.batch` into `scratch.out`, `[sequences, out_width]`. Each sequence's result
-    /// depends on its own tokens alone, bit for bit.
+    /// Computes `scratch.batch` into `scratch.out`, `[sequences, out_width]`. Each sequence's
+    /// result depends on its own tokens alone, bit for bit.
     ///
     /// `watch` is given the residual stream after each layer: all rows, or one row per sequence
     /// after a last layer that computes first tokens only.
@@ -58,10 +59,10 @@ pub(crate) trait Network: Send + Sync {
 }
 
 /// The architecture of a model.
-pub(crate) fn of(config: &ModelConfig) -> &'static Architecture {
+pub(crate) fn of(config: &ModelConfig) -> &'static Definition {
     match config.architecture {
-        config::Architecture::Bert => &bert::BERT,
-        config::Architecture::Electra { .. } => &electra::ELECTRA,
+        Architecture::Bert => &bert::BERT,
+        Architecture::Electra { .. } => &electra::ELECTRA,
     }
 }
 

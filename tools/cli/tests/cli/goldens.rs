@@ -226,6 +226,13 @@ fn one_layer_with_heads_of_an_odd_width() {
     check_pairs("odd-heads");
 }
 
+/// `tests/make_electra_goldens.py` made them.
+#[test]
+fn electra_with_projected_embeddings_and_without() {
+    check_pairs("electra-small");
+    check_pairs("electra-base");
+}
+
 #[test]
 fn a_mean_pooled_encoder() {
     check_texts("mean-pooled");

@@ -1,4 +1,4 @@
-//! GGUF files with a BERT, as llama.cpp's converter makes them.
+//! GGUF files of BERT models, as written by llama.cpp's converter.
 
 mod reader;
 mod vocabulary;
@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::source::TensorSource;
 use reader::{Reader, Value};
 
-/// How llama.cpp numbers ways of pooling.
+/// llama.cpp's numbers of pooling methods.
 const MEAN: i64 = 1;
 const CLS: i64 = 2;
 const RANK: i64 = 4;
@@ -24,7 +24,7 @@ const RANK: i64 = 4;
 /// Opens a GGUF file, which is a whole model.
 ///
 /// # Errors
-/// When the file is wrong, or holds a model that lanerank does not run.
+/// If the file is wrong, or its model is not supported.
 pub fn open(file: Opened, options: &Options) -> Result<Source, ImportError> {
     let path = file.path.clone();
     let wrong = |reason: String| ImportError::at(&path, reason);
@@ -80,7 +80,7 @@ fn check_architecture(reader: &Reader) -> Result<(), String> {
     }
 }
 
-/// The number of labels, where the file is a cross-encoder's.
+/// The number of labels, if the file is a cross-encoder's.
 fn classifier(reader: &Reader) -> Result<Option<usize>, String> {
     let shape = |name: &str| reader.tensors.get(name).map(|tensor| &tensor.shape[..]);
     let ranks = reader.metadata.get("bert.pooling_type") == Some(&Value::Int(RANK));
@@ -112,7 +112,7 @@ fn encoder(reader: &Reader, choice: Option<Pooling>, path: &Path) -> Result<Head
             ));
         }
     };
-    // The format does not say; llama.cpp scales what it puts out.
+    // The format does not say. llama.cpp scales its output.
     Ok(Head::Encoder {
         pooling,
         normalize: true,
@@ -144,7 +144,7 @@ fn config(reader: &Reader, head: Head, max_length: Option<usize>) -> Result<Mode
         vocab_size: rows("token_embd.weight")?,
         max_position_embeddings: positions,
         type_vocab_size: rows("token_types.weight")?,
-        // What architecture "bert" means there; a model with another activation has another name.
+        // Architecture "bert" implies it; models with another activation have another name.
         hidden_act: Activation::Gelu,
         layer_norm_eps,
         head,
@@ -199,7 +199,7 @@ fn known(config: &ModelConfig) -> HashSet<String> {
     names.iter().filter_map(|name| their_name(name)).collect()
 }
 
-/// The tensors of a GGUF file under the names the library asks for.
+/// The tensors of a GGUF file under the schema's names.
 struct Gguf {
     path: PathBuf,
     reader: Reader,

@@ -8,6 +8,14 @@ use serde_json::Value;
 use crate::import::error::ImportError;
 use crate::import::files::Files;
 
+/// Tokenizer classes that are BERT's WordPiece.
+const WORDPIECE: [&str; 4] = [
+    "BertTokenizer",
+    "BertTokenizerFast",
+    "ElectraTokenizer",
+    "ElectraTokenizerFast",
+];
+
 /// Longest word that BERT's tokenizers look up.
 const MAX_WORD_CHARS: u32 = 100;
 
@@ -106,7 +114,7 @@ impl TokenizerSettings {
     /// When the file names another tokenizer than BERT's.
     pub(super) fn rules(&self, has: impl Fn(&str) -> bool) -> Result<TokenizerConfig, String> {
         if let Some(class) = &self.tokenizer_class
-            && !matches!(class.as_str(), "BertTokenizer" | "BertTokenizerFast")
+            && !WORDPIECE.contains(&class.as_str())
         {
             return Err(format!(
                 "tokenizer_class {class:?} with a vocab.txt is not supported; only BertTokenizer is"

@@ -1,5 +1,7 @@
-//! From what a graph's output means to BERT's tensors: the terms must be those of a whole forward
+//! From the terms of a graph's output to BERT's tensors. The terms must be those of a whole forward
 //! pass, from the logits or the last layer down to the embeddings.
+//!
+//! Tensors get the names of BERT's schema; the converter refuses a set that lacks one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,11 +13,11 @@ use super::matrix::Matrix;
 use super::terms::{Id, Samples, Scores, Term, Terms};
 use super::trace::Trace;
 
-/// How far a graph's activation may be from the function that it is taken for. Graphs in f16 round
-/// the constants in it; GELU and its tanh form differ by up to 4.7e-4.
+/// Largest difference between a graph's activation and the function it is identified with. Graphs in
+/// f16 round its constants; GELU and its tanh form differ by up to 4.7e-4.
 const TOLERANCE: f64 = 1.5e-4;
 
-/// A tensor found.
+/// A tensor of the graph.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Role {
     /// A linear layer's weight `[out, in]`, or a table.
@@ -24,19 +26,19 @@ pub enum Role {
     Vector(Arc<[f32]>),
 }
 
-/// What stands on top of the layers.
+/// What follows the layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Top {
     /// Pooler and classifier with this many logits.
     Logits(usize),
-    /// Nothing: vectors of all tokens.
+    /// Nothing: the vectors of all tokens.
     Tokens,
 }
 
 /// A whole BERT.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Roles {
-    /// By the names that the library asks for.
+    /// By the schema's names.
     pub tensors: BTreeMap<String, Role>,
     pub top: Top,
     pub hidden: usize,
@@ -44,14 +46,14 @@ pub struct Roles {
     pub heads: usize,
     pub activation: Activation,
     pub eps: f32,
-    /// Whether token types pick the segment embeddings.
+    /// Whether token types select the segment embeddings.
     pub reads_types: bool,
 }
 
 /// Reads a traced output.
 ///
 /// # Errors
-/// Names the node whose value is not what BERT has in its place.
+/// Names the node whose value differs from BERT's in its place.
 pub fn roles(trace: &Trace, output: Id, shape: &[usize]) -> Result<Roles, String> {
     let mut walk = Walk {
         terms: &trace.terms,
@@ -131,7 +133,7 @@ impl Walk<'_> {
             .insert(format!("{name}.bias"), Role::Vector(linear.bias));
     }
 
-    /// The head; returns what it stands on.
+    /// Reads the head. Returns its input.
     fn top(&mut self, output: Id) -> Result<(Top, Id), String> {
         if matches!(self.terms.get(output), Term::Norm { .. }) {
             return Ok((Top::Tokens, output));
@@ -147,8 +149,8 @@ impl Walk<'_> {
         if !f.is(f64::tanh, TOLERANCE) {
             return self.wrong(
                 classifier.x,
-                "a head with another activation than tanh (ELECTRA's has GELU) is not supported; use a BERT \
-                 cross-encoder",
+                "a head with another activation than tanh is not supported (ELECTRA's has GELU: use its \
+                 safetensors or pytorch_model.bin); use a BERT cross-encoder",
             );
         }
         let pooler = self.linear(*x, "BERT's pooler")?;
@@ -180,7 +182,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Takes `linear(..) + rest` apart, where `fits` says which of the two the linear layer is.
+    /// Splits `linear(..) + rest`; `fits` says which of the two is the linear layer.
     fn residual(&self, id: Id, fits: impl Fn(&Linear) -> bool) -> Result<(Linear, Id), String> {
         let &Term::Sum(a, b) = self.terms.get(id) else {
             return self.wrong(id, "not the sum of a layer's output and its input");
@@ -195,7 +197,7 @@ impl Walk<'_> {
         self.wrong(id, "not the sum of a layer's output and its input")
     }
 
-    /// Reads the layer that ends in norm `id`; `None` where that is the embeddings'.
+    /// Reads the layer that ends in norm `id`; `None` if that is the embeddings'.
     fn layer(&mut self, id: Id) -> Result<Option<Id>, String> {
         if let Term::Norm { x, .. } = self.terms.get(id)
             && matches!(self.terms.get(*x), Term::Embeddings { .. })
@@ -270,9 +272,10 @@ impl Walk<'_> {
                 "the activation is neither GELU, nor its tanh form, nor ReLU",
             );
         };
-        match *self.activation.get_or_insert(*found) == *found {
-            true => Ok(()),
-            false => self.wrong(id, "another activation than in other layers"),
+        if *self.activation.get_or_insert(*found) == *found {
+            Ok(())
+        } else {
+            self.wrong(id, "another activation than in other layers")
         }
     }
 
@@ -326,7 +329,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Reads the embeddings; returns their width.
+    /// Reads the embeddings. Returns their width.
     fn embeddings(&mut self, id: Id) -> Result<usize, String> {
         let (sum, [scale, bias]) = self.norm(id)?;
         let Term::Embeddings {
