@@ -1,17 +1,14 @@
 //! Kernels by operation, shape and tier: `cargo bench --bench kernels -- kernel/gemm_i8/`.
 //!
-//! Throughput is in elements: multiply-adds for products and attention (of 16-bit activations both
-//! products count), values elsewhere. The reference tier runs the smallest shape of each operation
-//! only. `lanerank bench --kernels` shows the same as a table, beside the machine's peaks.
-
-#[path = "../tools/cli/src/bench/cases.rs"]
-#[allow(dead_code, reason = "the command line shows more of a case")]
-mod cases;
+//! Throughput is in elements: multiply-adds for products and attention (two products with 16-bit
+//! activations), values otherwise. The reference tier runs only the smallest shape of each
+//! operation. `lanerank bench --kernels` shows the same as a table, with the machine's peaks.
 
 use std::collections::HashSet;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lanerank::kernels::{Isa, Kernels};
+use lanerank_bench::cases;
 
 fn kernels(c: &mut Criterion) {
     let mut seen = HashSet::new();
@@ -20,7 +17,7 @@ fn kernels(c: &mut Criterion) {
         let tiers = Kernels::available().filter(|tier| smallest || tier.isa() != Isa::Reference);
         let mut group = c.benchmark_group(format!("kernel/{}/{}", case.op, case.shape));
         group.throughput(Throughput::Elements(case.elements() as u64));
-        // Made by the first bench that the filter lets through.
+        // Prepared by the first bench that the filter selects.
         let mut run = None;
         for tier in tiers {
             group.bench_function(tier.isa().name(), |b| {

@@ -1,30 +1,25 @@
-//! End to end: strings in, sorted hits out, `rerank/{model}/{dtype}/{tier}/{threads}/{request}`, on the
-//! embedded model and on seeded random weights of the published models' shapes.
+//! Whole requests, from strings to sorted hits:
+//! `rerank/{model}/{dtype}/{tier}/{threads}/{request}`. The models are the embedded one and random
+//! weights in the shapes of published models.
 //!
 //!     cargo bench --bench rerank
 //!     LANERANK_BENCH_WORKLOAD=../shared/peers/workload.json cargo bench --bench rerank
 //!
-//! Speed does not depend on what the weights are. The requests are small ones of our own, or those
-//! of a JSON file `{"name": {"query": "...", "passages": ["...", ...]}, ...}`.
-
-#[path = "../tests/common/mod.rs"]
-mod common;
+//! Speed does not depend on the weights. The requests are built in, or read from a JSON file
+//! `{"name": {"query": "...", "passages": ["...", ...]}, ...}`.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lanerank::kernels::{Isa, Kernels};
-use lanerank::model::{Activation, Head, ModelConfig};
+use lanerank::model::ModelConfig;
 use lanerank::tokenizer::TokenizerConfig;
 use lanerank::{Model, Ranker, Tokenizer};
-use lanerank_convert::convert::{ConvertOptions, WeightDtype, convert};
-
-#[derive(serde::Deserialize)]
-struct Request {
-    query: String,
-    passages: Vec<String>,
-}
+use lanerank_bench::random_model::{self, cross_encoder};
+use lanerank_bench::workload::Request;
+use lanerank_convert::convert::{ConvertOptions, WeightDtype};
+use lanerank_testing::models::passages;
 
 fn requests() -> BTreeMap<String, Request> {
     if let Ok(path) = std::env::var("LANERANK_BENCH_WORKLOAD") {
@@ -33,27 +28,11 @@ fn requests() -> BTreeMap<String, Request> {
     }
     let request = |count, seed| Request {
         query: "how do i keep the bread fresh".into(),
-        passages: common::passages(count, seed),
+        passages: passages(count, seed),
     };
     [("small", request(5, 1)), ("hundred", request(100, 2))]
         .map(|(name, request)| (name.to_owned(), request))
         .into()
-}
-
-fn shape(layers: usize, hidden: usize, heads: usize, inner: usize) -> ModelConfig {
-    ModelConfig {
-        hidden_size: hidden,
-        num_hidden_layers: layers,
-        num_attention_heads: heads,
-        intermediate_size: inner,
-        vocab_size: 30522,
-        max_position_embeddings: 512,
-        type_vocab_size: 2,
-        hidden_act: Activation::Gelu,
-        layer_norm_eps: 1e-12,
-        head: Head::Classifier { num_labels: 1 },
-        max_length: 512,
-    }
 }
 
 fn vocabulary() -> Tokenizer {
@@ -66,9 +45,7 @@ fn model(config: &ModelConfig, dtype: WeightDtype) -> Model {
         dtype,
         ..ConvertOptions::default()
     };
-    let mut source = common::source(config, 1);
-    let file = convert(config, &vocabulary(), &mut source, &options, &mut |_, _| {}).unwrap();
-    Model::from_bytes(&file).unwrap()
+    random_model::model(config, &vocabulary(), &options).unwrap()
 }
 
 fn bench_requests(
@@ -92,8 +69,8 @@ fn bench_requests(
 }
 
 fn rerank(c: &mut Criterion) {
-    let tinybert = shape(2, 128, 2, 512);
-    let minilm12 = shape(12, 384, 12, 1536);
+    let tinybert = cross_encoder(2, 128, 2);
+    let minilm12 = cross_encoder(12, 384, 12);
     let requests = requests();
     let best = Kernels::best();
     #[cfg(feature = "embedded-model")]

@@ -1,12 +1,13 @@
-//! Megabytes of passages a second, one thread, on a few pages of text in the repository, or on files of
-//! your own with a passage a line:
+//! Megabytes of passages per second on one thread. The texts are a few pages in the repository, or
+//! your files with one passage per line:
 //!
 //!     LANERANK_BENCH_ENGLISH=english.txt LANERANK_BENCH_MULTILINGUAL=multilingual.txt \
 //!         LANERANK_BENCH_VOCABS=vocabularies cargo bench --bench tokenizer
 //!
-//! Of each folder in `vocabularies`, `bert-base-uncased` and `bert-base-multilingual-uncased`,
-//! `vocab.txt` is read. `query-once` is what reranking does: the query is tokenised once and the ids go
-//! into memory that is kept. `pairs` is what `tokenizers` does: both texts each time, into new memory.
+//! `vocabularies` has the folders `bert-base-uncased` and `bert-base-multilingual-uncased`, each
+//! with `vocab.txt`. `query-once` works like reranking: it tokenises the query once and reuses the
+//! memory for ids. `pairs` works like `tokenizers`: it tokenises both texts each time, into new
+//! memory.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lanerank::tokenizer::{Tokenizer, TokenizerConfig, TokenizerScratch};
 
-/// Lines of a text, put together to passages of some hundred bytes.
+/// Joins the lines of a text to passages of some hundred bytes.
 fn passages(text: &str) -> Vec<String> {
     let mut passages = vec![String::new()];
     for line in text.lines() {
@@ -36,7 +37,7 @@ struct Language {
 }
 
 impl Language {
-    /// The files that the environment names, or small ones.
+    /// The files named in the environment, or small ones.
     fn new(name: &'static str, vocab: [&str; 2], query: &'static str) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tokenizer");
         let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);

@@ -4,9 +4,9 @@
     python3 -m venv venv && venv/bin/pip install numpy mpmath
     venv/bin/python coefficients.py
 
-Every fit is a linear least-squares problem on Chebyshev nodes whose weights are
-raised where the error is largest (Lawson's iteration), which tends to the minimax fit.
-A denominator is fitted by iterating on p(x) - f(x) q(x), divided by the last q.
+Every fit is a linear least-squares problem on Chebyshev nodes. Weights grow where the error is
+largest (Lawson's iteration), which tends to the minimax fit. A denominator is fitted by iterating
+on p(x) - f(x) q(x), divided by the last q.
 """
 
 import mpmath
@@ -25,7 +25,9 @@ def fit(x, target, scale, numerator, denominator=0):
     """Coefficients p, q (lowest power first, q[0] = 1) such that
     scale * |sum p_i x^i / sum q_i x^i - target| is smallest at its largest."""
     p_powers = np.stack([x**i for i in range(numerator + 1)], 1)
-    q_powers = np.stack([x**i for i in range(1, denominator + 1)], 1) if denominator else np.zeros((len(x), 0))
+    q_powers = np.zeros((len(x), 0))
+    if denominator:
+        q_powers = np.stack([x**i for i in range(1, denominator + 1)], 1)
     weights = np.ones(len(x))
     q_value = np.ones(len(x))
     best = None
@@ -56,7 +58,8 @@ def exp():
     """(e^r - 1 - r) / r^2 on |r| <= ln(2)/2, so that e^r = 1 + (r + r^2 q(r))."""
     half = float(mpmath.log(2) / 2) * 1.001
     r = nodes(-half, half)
-    target = np.array([float((mpmath.exp(v) - 1 - mpmath.mpf(v)) / mpmath.mpf(v) ** 2) for v in map(float, r)])
+    exact = lambda v: float((mpmath.exp(v) - 1 - mpmath.mpf(v)) / mpmath.mpf(v) ** 2)
+    target = np.array([exact(v) for v in map(float, r)])
     error, p, _ = fit(r, target, r**2, 4)
     print(f"// exp: maximum relative error of the fit {error:.1e}")
     rust("EXP", p)
@@ -81,7 +84,8 @@ def erf():
 def tanh():
     """(tanh(x) - x) / x^3 as a polynomial of t = x^2, on |x| <= 0.625."""
     x = nodes(1e-4, 0.63)
-    target = np.array([float((mpmath.tanh(v) - mpmath.mpf(v)) / mpmath.mpf(v) ** 3) for v in map(float, x)])
+    exact = lambda v: float((mpmath.tanh(v) - mpmath.mpf(v)) / mpmath.mpf(v) ** 3)
+    target = np.array([exact(v) for v in map(float, x)])
     error, p, _ = fit(x * x, target, x**2, 4)
     print(f"// tanh: maximum relative error of the fit {error:.1e}")
     rust("TANH", p)
@@ -97,8 +101,8 @@ def exp2():
 
 
 def gelu():
-    """1 - Phi(a) as a polynomial of a, so that gelu(x) = max(x, 0) - a q(a) with a = |x|, on the a where
-    the difference still matters; from there on its value at the end is taken."""
+    """1 - Phi(a) as a polynomial of a, so that gelu(x) = max(x, 0) - a q(a) with a = |x|, on the a
+    where the difference still matters; beyond, its value at the end is used."""
     limit = 3.83
     a = nodes(1e-6, limit)
     target = np.array([float(mpmath.ncdf(-v)) for v in map(float, a)])

@@ -1,47 +1,42 @@
-//! A ragged batch: the tokens of several sequences back to back, with no padding anywhere.
+//! A ragged batch: the tokens of several sequences back to back, without padding.
 
 use std::ops::Range;
 
-/// One token as the embeddings need it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Token {
-    /// Index into the word embeddings.
-    pub id: u32,
-    /// Index into the position embeddings.
-    pub position: u32,
-    /// Index into the segment embeddings.
-    pub type_id: u8,
-}
+use crate::tokenizer::Token;
 
 /// Where one sequence's rows are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sequence {
-    /// Number of leading tokens shared with the request's prefix and not repeated in the batch.
-    pub prefix: usize,
+pub(crate) struct Sequence {
+    /// Number of leading tokens that the request's prefix has and the batch does not repeat.
+    pub(crate) prefix: usize,
     /// The rows of its own tokens, among the batch's own tokens.
-    pub own: Range<usize>,
-    /// Its rows once the prefix rows have been put before each sequence's own.
-    pub full: Range<usize>,
+    pub(crate) own: Range<usize>,
+    /// Its rows after the prefix rows are put before each sequence's own.
+    pub(crate) full: Range<usize>,
 }
 
 /// Sequences whose tokens are computed together.
 #[derive(Debug, Default)]
-pub struct Batch {
+pub(crate) struct Batch {
     tokens: Vec<Token>,
     sequences: Vec<Sequence>,
     full_rows: usize,
 }
 
 impl Batch {
-    /// Removes all sequences, keeps the memory.
-    pub fn clear(&mut self) {
+    /// Removes all sequences but keeps the memory.
+    pub(crate) fn clear(&mut self) {
         self.tokens.clear();
         self.sequences.clear();
         self.full_rows = 0;
     }
 
-    /// Adds a sequence, of which the longest common beginning with `prefix` is left out.
-    pub fn push(&mut self, prefix: &[Token], tokens: impl ExactSizeIterator<Item = Token> + Clone) {
+    /// Adds a sequence without the tokens that it has in common with the start of `prefix`.
+    pub(crate) fn push(
+        &mut self,
+        prefix: &[Token],
+        tokens: impl ExactSizeIterator<Item = Token> + Clone,
+    ) {
         let len = tokens.len();
         let shared = tokens
             .clone()
@@ -58,18 +53,18 @@ impl Batch {
         self.full_rows += len;
     }
 
-    /// The tokens that must be computed.
-    pub fn tokens(&self) -> &[Token] {
+    /// The tokens to compute.
+    pub(crate) fn tokens(&self) -> &[Token] {
         &self.tokens
     }
 
     /// The sequences, in the order they were added.
-    pub fn sequences(&self) -> &[Sequence] {
+    pub(crate) fn sequences(&self) -> &[Sequence] {
         &self.sequences
     }
 
-    /// Rows of all sequences, shared beginnings counted in each.
-    pub fn full_rows(&self) -> usize {
+    /// Rows of all sequences, shared tokens counted in each.
+    pub(crate) fn full_rows(&self) -> usize {
         self.full_rows
     }
 }

@@ -1,14 +1,18 @@
-//! Setting up a [`Ranker`] or an [`Encoder`]: the same choices for both.
+//! Sets up a [`Ranker`] or an [`Encoder`]. Both have the same options.
 
 use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use lanerank_kernels::{Isa, Kernels};
 
-use crate::model::{Head, Model};
-use crate::scoring::Engine;
+use crate::config::Head;
+use crate::encoder::Encoder;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::model::open::Model;
+use crate::ranker::Ranker;
+use crate::scorer::Scorer;
 use crate::threads::Threads;
-use crate::{Encoder, Error, Ranker};
 
 enum Source {
     Embedded,
@@ -16,14 +20,14 @@ enum Source {
     Opened(Model),
 }
 
-/// Choices for a [`Ranker`] or an [`Encoder`]. Each has a default, the model of an encoder excepted.
+/// Options of a [`Ranker`] or an [`Encoder`]. Every option has a default, except an encoder's model.
 pub struct Builder<T> {
     source: Source,
     max_length: Option<usize>,
     threads: Option<usize>,
     isa: Option<Isa>,
     special_tokens_as_text: bool,
-    made: PhantomData<T>,
+    target: PhantomData<T>,
 }
 
 impl<T> Default for Builder<T> {
@@ -34,7 +38,7 @@ impl<T> Default for Builder<T> {
             threads: None,
             isa: None,
             special_tokens_as_text: false,
-            made: PhantomData,
+            target: PhantomData,
         }
     }
 }
@@ -47,35 +51,35 @@ impl<T> Builder<T> {
         self
     }
 
-    /// A model that is already open, for instance a mapped one.
+    /// A model that is already open, such as a mapped one.
     pub fn opened(mut self, model: Model) -> Self {
         self.source = Source::Opened(model);
         self
     }
 
-    /// Longest sequence in tokens, special tokens included; what is longer is truncated, and every
-    /// hit says so. Default: as the model file says.
+    /// Longest sequence in tokens, special tokens included. Longer ones are truncated, and every hit
+    /// reports it. Default: the model file's.
     pub fn max_length(mut self, tokens: usize) -> Self {
         self.max_length = Some(tokens);
         self
     }
 
     /// Threads that one request may use: the calling one, and a pool that the first request of several
-    /// passages starts; where the system refuses that, the calling thread computes alone. Default: as
-    /// many as this process may use, which in a container is its share and not the host's.
+    /// passages starts. If the system refuses to start it, the calling thread computes alone.
+    /// Default: as many as this process may use, in a container its share of the host.
     pub fn threads(mut self, count: usize) -> Self {
         self.threads = Some(count);
         self
     }
 
-    /// The kernel tier. Default: `LANERANK_ISA` where it is set, else the best this CPU has.
+    /// The kernel tier. Default: `LANERANK_ISA` if it is set, else the best of this CPU.
     pub fn isa(mut self, isa: Isa) -> Self {
         self.isa = Some(isa);
         self
     }
 
-    /// Whether `[SEP]` and its like in a text are read as plain text. Default: no, as in Hugging
-    /// Face tokenizers. Worth setting where passages come from people you do not trust.
+    /// Whether special tokens such as `[SEP]` inside a text are read as plain text. Default: no, as in
+    /// Hugging Face's tokenizers. Turn it on if you do not trust the authors of the passages.
     pub fn special_tokens_as_text(mut self, yes: bool) -> Self {
         self.special_tokens_as_text = yes;
         self
@@ -95,20 +99,51 @@ impl<T> Builder<T> {
             Some(isa) => Kernels::for_isa(isa)?,
             None => Kernels::from_env()?,
         };
-        let config = model.config();
+        let (config, frame) = (model.config(), tokenizer.frame());
         let least = match config.head {
-            Head::Classifier { .. } => 3,
-            Head::Encoder { .. } => 2,
+            Head::Classifier { .. } => frame.pair_overhead(),
+            Head::Encoder { .. } => frame.single_overhead(),
         };
+        let most = frame.longest(config.max_position_embeddings);
         let max_length = self.max_length.unwrap_or(config.max_length);
-        let most = config.max_position_embeddings;
         if !(least..=most).contains(&max_length) {
             return Err(Error::Argument(format!(
-                "max_length: {max_length} is not in {least}..={most}, what this model can take"
+                "max_length: {max_length} is not in {least}..={most}, this model's range"
             )));
         }
-        let threads = Threads::new(self.threads)?;
-        Ok(Engine::new(model, tokenizer, kernels, threads, max_length))
+        let scorer = Scorer {
+            model,
+            tokenizer,
+            kernels,
+            max_length,
+        };
+        Ok(Engine::new(scorer, Threads::new(self.threads)?))
+    }
+}
+
+impl Ranker {
+    /// A ranker with the [`default_model`](crate::default_model) inside this crate: no file, no
+    /// network. The same as `Ranker::builder().build()`.
+    ///
+    /// There is no `Default`, because this can fail.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if this build lacks the feature `embedded-model`, [`Error::Isa`] if
+    /// `LANERANK_ISA` names a tier that this CPU lacks.
+    pub fn new() -> Result<Ranker, Error> {
+        Ranker::builder().build()
+    }
+
+    /// Sets up a ranker with another model or other options.
+    pub fn builder() -> Builder<Ranker> {
+        Builder::default()
+    }
+}
+
+impl Encoder {
+    /// Sets up an encoder.
+    pub fn builder() -> Builder<Encoder> {
+        Builder::default()
     }
 }
 
@@ -116,8 +151,8 @@ impl Builder<Ranker> {
     /// Opens the model and makes the ranker.
     ///
     /// # Errors
-    /// What is wrong with the model file, or which choice cannot be met here: no model in a build
-    /// without the feature `embedded-model`, for one.
+    /// If the model file is wrong, or an option cannot be met here: for example, no model in a build
+    /// without the feature `embedded-model`.
     pub fn build(self) -> Result<Ranker, Error> {
         Ok(Ranker::from_engine(self.engine()?))
     }
@@ -127,8 +162,8 @@ impl Builder<Encoder> {
     /// Opens the model and makes the encoder.
     ///
     /// # Errors
-    /// What is wrong with the model file, which choice cannot be met here, that no model was named,
-    /// or that it is a cross-encoder, whose vectors mean nothing on their own.
+    /// If the model file is wrong, an option cannot be met here, no model was named, or the model is a
+    /// cross-encoder, whose vectors mean nothing on their own.
     pub fn build(self) -> Result<Encoder, Error> {
         if let Source::Embedded = self.source {
             return Err(Error::Argument(
@@ -138,7 +173,7 @@ impl Builder<Encoder> {
             ));
         }
         let engine = self.engine()?;
-        match engine.model.config().head {
+        match engine.scorer.model.config().head {
             Head::Encoder { .. } => Ok(Encoder::from_engine(engine)),
             Head::Classifier { .. } => Err(Error::Unsupported(
                 "embeddings from a cross-encoder; use a sentence encoder, or Ranker".into(),

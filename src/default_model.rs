@@ -1,13 +1,13 @@
 #![doc = include_str!("assets/MODEL_CARD.md")]
 
-/// The file, where this build has it.
+/// The file, if this build has it.
 #[cfg(feature = "embedded-model")]
 pub(crate) static FILE: Option<&[u8]> = Some(&ALIGNED.0);
-/// The file, where this build has it.
+/// The file, if this build has it.
 #[cfg(not(feature = "embedded-model"))]
 pub(crate) static FILE: Option<&[u8]> = None;
 
-/// Aligned as the format's sections are, so that the file is used in place.
+/// Aligned like the format's sections, so that the file can be used in place.
 #[cfg(feature = "embedded-model")]
 #[repr(C, align(64))]
 struct Aligned<T: ?Sized>(T);

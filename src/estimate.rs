@@ -1,41 +1,46 @@
-//! What a request will cost, before it is made.
+//! The cost of a request, predicted before it is made.
 
 use std::time::{Duration, Instant};
 
-use crate::Error;
-use crate::model::{Head, ModelConfig};
+use crate::config::Head;
+use crate::error::Error;
+use crate::model::architectures;
 use crate::ranker::{Ranker, RerankOptions};
-use crate::scoring::Cut;
-use crate::tokenizer::{Tokenizer, TokenizerScratch, truncate_pair};
+use crate::schema::{Extent, Schema};
+use crate::scorer::Scorer;
+use crate::tokenizer::{TokenizerScratch, TruncationPolicy};
 
 /// The answer to [`Ranker::estimate`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Estimate {
-    /// Passages asked about.
+    /// Passages of the request.
     pub passages: usize,
-    /// Of those the ones that do not fit and will be cut.
+    /// Passages that will be cut.
     pub truncated: usize,
-    /// Tokens that the model reads: of every passage with, from a cross-encoder, the query, special tokens included.
+    /// Tokens that the model reads, special tokens included. A cross-encoder reads the query with every
+    /// passage.
     pub tokens: usize,
     /// Multiply-adds of all matrix products and attention.
     pub multiply_adds: u64,
-    /// How long the request will take on this machine.
+    /// Predicted time on this machine.
     pub time: Duration,
-    /// Threads that it will be shared by.
+    /// Threads that will share the request.
     pub threads: usize,
-    /// Passages that were scored to find that out.
+    /// Passages that were scored for the prediction.
     pub sampled: usize,
 }
 
-/// Time that is spent on the sample, about.
+/// Approximate time spent on the sample.
 const SAMPLE_TIME: Duration = Duration::from_millis(20);
+/// Passages per thread of the first sample.
+const FIRST_SAMPLE: usize = 4;
 
 impl Ranker {
     /// Counts the tokens of a request, and predicts its time from scoring a few of its passages.
     ///
-    /// The passages are sampled evenly over their lengths, twice as many again until they take 20 ms;
-    /// their time is scaled by multiply-adds. So the answer holds for this machine as busy as it is now. A
-    /// request that takes less than that is computed whole.
+    /// Samples passages evenly over their lengths and doubles the sample until it takes 20 ms, then
+    /// scales its time by multiply-adds. So the answer holds for this machine under its present load.
+    /// A request shorter than 20 ms is computed whole.
     ///
     /// # Errors
     /// As [`Ranker::rerank`]; [`Error::NotANumber`] counts among the sampled passages.
@@ -45,8 +50,9 @@ impl Ranker {
         passages: &[P],
         options: &RerankOptions<'_>,
     ) -> Result<Estimate, Error> {
-        let config = self.model().config();
-        let mut lengths = Lengths::of(self, query, options);
+        let schema = architectures::schema(self.model().config());
+        let threads = self.0.engine.threads.count();
+        let mut lengths = Lengths::of(&self.0.engine.scorer, query, options.policy());
         // (multiply-adds, index)
         let mut costs = Vec::with_capacity(passages.len());
         let mut estimate = Estimate {
@@ -55,12 +61,12 @@ impl Ranker {
             tokens: 0,
             multiply_adds: 0,
             time: Duration::ZERO,
-            threads: self.0.threads.count(),
+            threads,
             sampled: 0,
         };
         for (index, passage) in passages.iter().enumerate() {
             let (length, cut) = lengths.pair(passage.as_ref());
-            let cost = multiply_adds(config, length, lengths.shared.min(length));
+            let cost = multiply_adds(&schema, length, lengths.shared.min(length));
             estimate.truncated += usize::from(cut);
             estimate.tokens += length;
             estimate.multiply_adds += cost;
@@ -72,7 +78,7 @@ impl Ranker {
             max_passage_tokens: options.max_passage_tokens,
             ..RerankOptions::default()
         };
-        let mut count = (4 * self.0.threads.count()).min(costs.len());
+        let mut count = (FIRST_SAMPLE * threads).min(costs.len());
         while count > 0 {
             let sample: Vec<(u64, usize)> = (0..count)
                 .map(|i| costs[(2 * i + 1) * costs.len() / (2 * count)])
@@ -85,7 +91,7 @@ impl Ranker {
             let cost: u64 = sample.iter().map(|(cost, _)| cost).sum();
             let scale = estimate.multiply_adds as f64 / cost.max(1) as f64;
             (estimate.time, estimate.sampled) = (took.mul_f64(scale), count);
-            // The first run finds cold caches.
+            // The first run has cold caches.
             if !again && (took >= SAMPLE_TIME || count == costs.len()) {
                 break;
             }
@@ -99,72 +105,61 @@ impl Ranker {
 
 /// Counts the tokens of pairs.
 struct Lengths<'a> {
-    tokenizer: &'a Tokenizer,
+    scorer: &'a Scorer<'static>,
     scratch: TokenizerScratch,
-    max_length: usize,
-    cut: Cut,
-    /// The query's tokens where they are read with every passage.
+    policy: TruncationPolicy,
+    /// The query's tokens, if they are read with every passage.
     query: Option<usize>,
     /// Rows that pairs share in the first layer.
     shared: usize,
 }
 
 impl<'a> Lengths<'a> {
-    fn of(ranker: &'a Ranker, query: &str, options: &RerankOptions<'_>) -> Self {
+    fn of(scorer: &'a Scorer<'static>, query: &str, policy: TruncationPolicy) -> Self {
         let mut lengths = Lengths {
-            tokenizer: &ranker.0.tokenizer,
+            scorer,
             scratch: TokenizerScratch::default(),
-            max_length: ranker.max_length(),
-            cut: options.cut(),
+            policy,
             query: None,
             shared: 0,
         };
-        if let Head::Classifier { .. } = ranker.model().config().head {
+        if let Head::Classifier { .. } = scorer.model.config().head {
             let count = lengths.count(query);
             lengths.query = Some(count);
-            lengths.shared = count + 2;
+            lengths.shared = scorer.frame().before_passage(count);
         }
         lengths
     }
 
     fn count(&mut self, text: &str) -> usize {
-        self.tokenizer
-            .tokenize_into(text, 0, &mut self.scratch, &mut Vec::new())
+        self.scorer.tokenizer.count(text, &mut self.scratch)
     }
 
-    /// Tokens that the model reads for a passage, and whether it was cut.
+    /// Tokens that the model reads for a passage, and whether truncation cuts it or the query.
     fn pair(&mut self, passage: &str) -> (usize, bool) {
         let count = self.count(passage);
-        let seen = self.cut.seen(count);
+        let (frame, most) = (self.scorer.frame(), self.scorer.max_length);
         match self.query {
             Some(query) => {
-                let (query_kept, kept) = truncate_pair(query, seen, self.max_length - 3);
-                (query_kept + kept + 3, kept < count || query_kept < query)
+                let (query_kept, kept) = frame.fit_pair(query, count, most, self.policy);
+                let cut = kept < count || query_kept < query;
+                (query_kept + kept + frame.pair_overhead(), cut)
             }
             None => {
-                let kept = seen.min(self.max_length - 2);
-                (kept + 2, kept < count)
+                let kept = frame.fit_single(count, most, self.policy);
+                (kept + frame.single_overhead(), kept < count)
             }
         }
     }
 }
 
-/// Multiply-adds for one sequence, of whose tokens the first `shared` are in the first layer's projections
-/// already.
-fn multiply_adds(config: &ModelConfig, tokens: usize, shared: usize) -> u64 {
-    let (hidden, inner) = (config.hidden_size as u64, config.intermediate_size as u64);
-    let heads = config.num_attention_heads as u64;
-    let (tokens, shared) = (tokens as u64, shared as u64);
-    let row = 4 * hidden * hidden + 2 * hidden * inner;
-    let attention = 2 * tokens * tokens * hidden;
-    let layer = tokens * row + attention;
-    // One row, and every row once for each head's scores and means.
-    let cls = 3 * hidden * hidden + row + 2 * heads * tokens * hidden;
-    let layers = config.num_hidden_layers as u64;
-    let full = layers - u64::from(config.cls_only());
-    let saved = match full {
-        0 => 0,
-        _ => 3 * shared * hidden * hidden,
+/// Multiply-adds for one sequence whose first `shared` tokens are in the first layer already.
+fn multiply_adds(schema: &Schema<'_>, tokens: usize, shared: usize) -> u64 {
+    let extent = Extent {
+        sequences: 1,
+        tokens: tokens as u64,
+        own: (tokens - shared) as u64,
+        squares: (tokens * tokens) as u64,
     };
-    full * layer + (layers - full) * cls - saved
+    schema.steps(extent).map(|(_, cost)| cost).sum()
 }

@@ -1,19 +1,19 @@
-//! Which parts of a passage its score came from.
+//! The share of each word in a passage's score.
 
 use std::ops::Range;
-use std::sync::Mutex;
 use std::time::Instant;
 
 use lanerank_kernels::math;
 
-use crate::Error;
-use crate::batch::Token;
+use crate::config::Head;
+use crate::engine::Engine;
+use crate::error::Error;
 use crate::layers::attention::Prefix;
-use crate::model::Head;
-use crate::ranker::{Ranker, RerankOptions, lock, log_odds};
-use crate::scoring::{Cut, Engine, PairQuery};
+use crate::layers::head::log_odds;
+use crate::ranker::{Ranker, RerankOptions};
+use crate::scorer::{PairQuery, Scorer};
 use crate::scratch::Scratch;
-use crate::tokenizer::{Tokenizer, TokenizerScratch, Truncation, is_space, stands_alone};
+use crate::tokenizer::{Token, Tokenizer, TokenizerScratch, Truncation, is_space, stands_alone};
 
 /// The answer to [`Ranker::explain`].
 #[derive(Debug, Clone, PartialEq)]
@@ -22,37 +22,38 @@ pub struct Explanation {
     pub score: f32,
     /// As in [`Hit`](crate::Hit), bit for bit.
     pub logit: f32,
-    /// What the model did not get to see.
+    /// Tokens cut because the pair was too long.
     pub truncation: Truncation,
-    /// The passage in pieces: words, punctuation marks, and what lies between them.
+    /// The passage in pieces: words, punctuation marks, and the gaps between them.
     pub spans: Vec<Span>,
-    /// Words that the deadline left without an effect.
+    /// Words without an effect because of the deadline.
     pub unexplained: usize,
 }
 
-/// A piece of the passage. All of them side by side are the passage.
+/// A piece of the passage. All pieces in a row are the passage.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Span {
     /// Its bytes in the passage.
     pub range: Range<usize>,
-    /// How much it adds to the logit: the logit, less what it would be if in no layer any token could attend
-    /// to this span's. `None` for spaces, and where truncation left none of the tokens.
+    /// Its share of the logit: the logit, less the logit if no token could attend to this span in any
+    /// layer. `None` for spaces and for spans that truncation cut.
     pub effect: Option<f32>,
 }
 
 impl Ranker {
-    /// Says how much each word of a passage adds to its score.
+    /// Computes how much each word of a passage adds to its score.
     ///
-    /// The passage is scored again once for every word, each time with that word's tokens out of sight: no token
-    /// attends to them, in no layer, as if the attention mask left them out; all others keep their positions. So an effect is what the model
-    /// itself makes of the word, not an estimate from gradients or attention weights. Effects do not add up to
-    /// the logit, because the model is not linear: of two words that say the same, neither may be needed.
+    /// Scores the passage once more for every word, with that word's tokens masked in every layer.
+    /// All other tokens keep their positions. So an effect is the model's own use of the word, not
+    /// an estimate from gradients or attention weights. Effects do not add up to the logit, because
+    /// the model is not linear: if two words say the same, neither may be needed.
     ///
-    /// It costs as much as scoring the passage once a word.
+    /// The cost is that of scoring the passage once per word.
     ///
-    /// Why not the last layer's attention alone, for one pass: what makes a passage relevant happens in the layers
-    /// before. With the default model the word "bread" adds 2.45 to the logit of a passage on keeping bread fresh; leaving it
-    /// out of the last layer only raises the logit, by 0.17.
+    /// The last layer's attention alone would need a single pass, but the earlier layers decide what
+    /// makes a passage relevant. With the default model, the word "bread" adds 2.45 to the logit of
+    /// a passage on keeping bread fresh. Masking it in the last layer only *raises* the logit, by
+    /// 0.17.
     ///
     #[cfg_attr(feature = "embedded-model", doc = "```")]
     #[cfg_attr(not(feature = "embedded-model"), doc = "```no_run")]
@@ -67,22 +68,25 @@ impl Ranker {
     ///
     /// # Errors
     /// [`Error::Argument`] for a sentence encoder, which does not read query and passage together;
-    /// [`Error::NotANumber`] where the model's arithmetic ends in NaN.
+    /// [`Error::NotANumber`] if the model's arithmetic ends in NaN.
     pub fn explain(
         &self,
         query: &str,
         passage: &str,
         options: &RerankOptions<'_>,
     ) -> Result<Explanation, Error> {
-        let engine = &*self.0;
-        if let Head::Encoder { .. } = engine.model.config().head {
+        let engine = &self.0.engine;
+        if let Head::Encoder { .. } = self.model().config().head {
             let reason = "only a cross-encoder's scores can be explained".into();
             return Err(Error::Argument(reason));
         }
-        engine.with_query(|pair| {
-            let cut = options.cut();
-            let read =
-                engine.with_scratch(|scratch| read(engine, pair, query, passage, cut, scratch));
+        self.with_request(|request| {
+            let pair = &mut request.query;
+            let read = engine.with_scratch(|scratch| {
+                let scorer = &engine.scorer;
+                scorer.set_query(pair, query, options.policy(), scratch);
+                Read::new(scorer, pair, passage, scratch)
+            });
             let others = logits_without(engine, &pair.prefix, &read, options.deadline);
             explanation(read, others)
         })
@@ -93,47 +97,40 @@ impl Ranker {
 struct Read {
     logit: f32,
     truncation: Truncation,
-    /// Of query and passage, special ones included.
+    /// The whole sequence, special tokens included.
     tokens: Vec<Token>,
     spans: Vec<Seen>,
 }
 
-/// A span, and which of `Read::tokens` are its own.
+/// A span, and its own range of `Read::tokens`.
 struct Seen {
     range: Range<usize>,
     tokens: Range<usize>,
 }
 
-fn read(
-    engine: &Engine,
-    pair: &mut PairQuery,
-    query: &str,
-    passage: &str,
-    cut: Cut,
-    scratch: &mut Scratch,
-) -> Read {
-    let (model, tokenizer, kernels) = (&engine.model, &engine.tokenizer, engine.kernels);
-    let max_length = engine.max_length;
-    pair.set(model, tokenizer, kernels, query, max_length, cut, scratch);
-    scratch.batch.clear();
-    let truncation = pair.push(tokenizer, passage, scratch);
-    model.bert().run(kernels, &pair.prefix, scratch);
-    let shared = scratch.batch.full_rows() - scratch.batch.tokens().len();
-    let mut tokens = pair.prefix.tokens[..shared].to_vec();
-    tokens.extend_from_slice(scratch.batch.tokens());
-    let (pieces, count) = pieces(tokenizer, passage, &mut scratch.tokenizer);
-    let kept = cut.kept(count, truncation.passage_tokens);
-    // Behind the passage there is a [SEP].
-    let first = tokens.len() - 1 - kept.len();
-    Read {
-        logit: log_odds(&scratch.out),
-        truncation,
-        spans: spans(&pieces, &kept, first, passage.len()),
-        tokens,
+impl Read {
+    fn new(scorer: &Scorer<'_>, pair: &PairQuery, passage: &str, scratch: &mut Scratch) -> Read {
+        scratch.batch.clear();
+        let truncation = scorer.push_pair(pair, passage, scratch);
+        scorer.run(&pair.prefix, scratch);
+        let shared = scratch.batch.full_rows() - scratch.batch.tokens().len();
+        let mut tokens = pair.prefix.tokens[..shared].to_vec();
+        tokens.extend_from_slice(scratch.batch.tokens());
+        let (pieces, count) = pieces(&scorer.tokenizer, passage, &mut scratch.tokenizer);
+        let kept = pair
+            .policy
+            .kept_range(count, count - truncation.passage_tokens);
+        let first = scorer.frame().passage_start(tokens.len(), kept.len());
+        Read {
+            logit: log_odds(&scratch.out),
+            truncation,
+            spans: spans(&pieces, &kept, first, passage.len()),
+            tokens,
+        }
     }
 }
 
-/// The logits of the pair without each of the spans that have tokens; none where the deadline passed before.
+/// The logits of the pair without each of the spans that have tokens. `None` after the deadline.
 fn logits_without(
     engine: &Engine,
     prefix: &Prefix,
@@ -142,27 +139,20 @@ fn logits_without(
 ) -> Vec<Option<f32>> {
     let words = read.spans.iter().filter(|span| !span.tokens.is_empty());
     let gaps: Vec<&Range<usize>> = words.map(|span| &span.tokens).collect();
-    let logits = Mutex::new(vec![None; gaps.len()]);
-    let width = engine.model.bert().out_width();
+    let mut logits = Vec::new();
     engine.run(
         &gaps,
-        engine.rows_of(deadline, || gaps.len() * read.tokens.len()),
+        engine.pace(deadline, || gaps.len() * read.tokens.len()),
         prefix,
-        deadline,
+        &mut logits,
         |gap, scratch| {
-            scratch
-                .batch
-                .push(&prefix.tokens, without(&read.tokens, gap));
+            let tokens = without(&read.tokens, gap);
+            scratch.batch.push(&prefix.tokens, tokens);
             read.truncation
         },
-        |batch, out| {
-            let mut logits = lock(&logits);
-            for (&(index, _), out) in batch.iter().zip(out.chunks_exact(width)) {
-                logits[index] = Some(log_odds(out));
-            }
-        },
+        |_, out| log_odds(out),
     );
-    logits.into_inner().unwrap_or_else(|e| e.into_inner())
+    logits
 }
 
 fn explanation(read: Read, others: Vec<Option<f32>>) -> Result<Explanation, Error> {
@@ -174,9 +164,10 @@ fn explanation(read: Read, others: Vec<Option<f32>>) -> Result<Explanation, Erro
     let mut effects = others.into_iter().map(|other| Some(logit - other?));
     let span = |seen: Seen| Span {
         range: seen.range,
-        effect: match seen.tokens.is_empty() {
-            true => None,
-            false => effects.next().flatten(),
+        effect: if seen.tokens.is_empty() {
+            None
+        } else {
+            effects.next().flatten()
         },
     };
     Ok(Explanation {
@@ -188,7 +179,7 @@ fn explanation(read: Read, others: Vec<Option<f32>>) -> Result<Explanation, Erro
     })
 }
 
-/// The tokens but for a gap.
+/// The tokens without a gap.
 fn without<'a>(
     tokens: &'a [Token],
     gap: &Range<usize>,
@@ -197,11 +188,11 @@ fn without<'a>(
     (0..tokens.len() - len).map(move |i| tokens[if i < start { i } else { i + len }])
 }
 
-/// A piece of text, and how many tokens it has.
+/// A piece of text, and its number of tokens.
 type Piece = (Range<usize>, usize);
 
-/// The text in pieces that the tokenizer reads one by one as it reads the whole, and the number of all
-/// tokens. Where it does not, because an added token spans several, larger pieces.
+/// The text in pieces whose tokens, one piece after the other, are those of the whole text, and the
+/// number of all tokens. If an added token spans several pieces, the pieces are larger.
 fn pieces(
     tokenizer: &Tokenizer,
     text: &str,
@@ -217,7 +208,8 @@ fn pieces(
     (vec![(0..text.len(), count)], count)
 }
 
-/// The words with their numbers of tokens, where their tokens one after the other are those of the whole.
+/// The words with their numbers of tokens; `None` unless their tokens in a row are those of the
+/// whole text.
 fn read_singly(
     tokenizer: &Tokenizer,
     text: &str,
@@ -236,7 +228,7 @@ fn read_singly(
     rest.is_empty().then_some(pieces)
 }
 
-/// What lies between spaces, and each character of it that `alone` is.
+/// Words between spaces, and single characters for which `alone` holds.
 fn words(text: &str, alone: fn(char) -> bool) -> Vec<Range<usize>> {
     let mut words = Vec::new();
     let mut start = 0;
@@ -258,8 +250,8 @@ fn words(text: &str, alone: fn(char) -> bool) -> Vec<Range<usize>> {
     words
 }
 
-/// The pieces that have tokens among the `kept`, and as one piece each what lies between those; `len` bytes in all.
-/// `first` is the place of the first kept token.
+/// The pieces with tokens among the `kept`, and one piece for each gap between them; `len` bytes in
+/// all. `first` is the index of the first kept token in the sequence.
 fn spans(pieces: &[Piece], kept: &Range<usize>, first: usize, len: usize) -> Vec<Seen> {
     let mut spans = Vec::with_capacity(2 * pieces.len() + 1);
     let between = |spans: &mut Vec<Seen>, range: Range<usize>| {

@@ -1,24 +1,24 @@
-//! Blending our scores with those of the stage before.
+//! Blends a model's scores with the first stage's.
 
-use crate::Error;
+use crate::error::Error;
 
-/// How two scores of a passage become one.
+/// How to blend two scores of a passage.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Fusion {
-    /// Both are brought to mean 0 and standard deviation 1 over the passages, then added with
-    /// `weight` for ours and `1 - weight` for the first stage's.
+    /// Scales both to mean 0 and standard deviation 1 over the passages, then adds them with `weight`
+    /// for the model's and `1 - weight` for the first stage's.
     ZScore {
-        /// Our share, 0 to 1.
+        /// The model's share, 0 to 1.
         weight: f32,
     },
-    /// Both are brought to 0..1 over the passages, then added with `weight` for ours and
+    /// Scales both to 0..1 over the passages, then adds them with `weight` for the model's and
     /// `1 - weight` for the first stage's.
     MinMax {
-        /// Our share, 0 to 1.
+        /// The model's share, 0 to 1.
         weight: f32,
     },
-    /// `1 / (k + rank)` of both, added; ranks begin with 1, equal scores share the better rank.
+    /// Adds `1 / (k + rank)` of both. Ranks begin with 1; equal scores share the better rank.
     /// (Cormack, Clarke and Büttcher, SIGIR 2009, with k = 60.)
     ReciprocalRank {
         /// Damps the difference between the first ranks.
@@ -26,8 +26,8 @@ pub enum Fusion {
     },
 }
 
-/// Blends logits with first-stage scores of the same passages. A stage that gives all passages the
-/// same score adds nothing.
+/// Blends logits with first-stage scores of the same passages. A stage that scores all passages the
+/// same adds nothing.
 ///
 /// ```
 /// use lanerank::{Fusion, fuse};
@@ -37,7 +37,7 @@ pub enum Fusion {
 /// ```
 ///
 /// # Errors
-/// [`Error::Argument`] where lengths differ, a score is not finite, or a parameter is out of range.
+/// [`Error::Argument`] if lengths differ, a score is not finite, or a parameter is out of range.
 pub fn fuse(logits: &[f32], first_stage: &[f32], fusion: Fusion) -> Result<Vec<f32>, Error> {
     check(logits, first_stage, fusion)?;
     let (ours, theirs, weight) = match fusion {
@@ -97,10 +97,10 @@ fn min_max(scores: &[f32]) -> Vec<f64> {
 }
 
 fn rescale(scores: &[f32], origin: f64, unit: f64) -> Vec<f64> {
-    let scaled = |&s: &f32| match unit > 0.0 {
-        true => (f64::from(s) - origin) / unit,
-        false => 0.0,
-    };
+    if unit <= 0.0 || unit.is_nan() {
+        return vec![0.0; scores.len()];
+    }
+    let scaled = |&s: &f32| (f64::from(s) - origin) / unit;
     scores.iter().map(scaled).collect()
 }
 

@@ -68,31 +68,70 @@
 //! live in the kernels crate. Model files, tokenizer sections and texts may hold anything: bad ones
 //! give an [`Error`] that names what was wrong, or a defined score, never a panic.
 
-mod batch;
-mod builder;
-pub mod default_model;
-mod encoder;
+// From the ground up: a module imports only from modules above it (`tests/layers.rs` checks this).
+
 mod error;
-mod estimate;
-mod explain;
+
+mod sync;
+
+/// Shape and rules of a model.
+mod config;
+
+/// Weights as data.
+pub mod schema;
+
+/// The model file.
 pub mod format;
-mod fuse;
-mod layers;
-pub mod model;
-mod ranker;
-mod scoring;
-mod scratch;
-mod threads;
+
+/// Text to ids.
 pub mod tokenizer;
 
+/// Ids to a batch.
+mod batch;
+
+/// A worker's memory.
+mod scratch;
+
+/// The parts of models.
+mod layers;
+
+pub mod default_model;
+
+/// Architectures, and opening a model.
+pub mod model;
+
+/// Texts to scores, on one thread.
+mod scorer;
+
+/// `Model::check`.
+mod check;
+
+mod threads;
+
+/// A request on several threads.
+mod engine;
+
+mod fuse;
+
+mod encoder;
+
+mod ranker;
+
+mod estimate;
+
+mod explain;
+
+mod builder;
+
 pub use builder::Builder;
+pub use check::CheckReport;
 pub use encoder::Encoder;
 pub use error::Error;
 pub use estimate::Estimate;
 pub use explain::{Explanation, Span};
 pub use fuse::{Fusion, fuse};
 pub use lanerank_kernels as kernels;
-pub use model::{CheckReport, Model, Verify};
+pub use model::open::{Model, Verify};
 pub use ranker::{Hit, Ranker, Ranking, RerankOptions};
 pub use tokenizer::{Tokenizer, Truncation, TruncationSide};
 

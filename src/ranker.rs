@@ -1,49 +1,52 @@
 //! Reranking: a query and candidate passages in, scores and an order out.
 
-use std::sync::{Arc, Mutex};
+use std::cmp::Ordering;
+use std::sync::Arc;
 use std::time::Instant;
 
 use lanerank_kernels::{Kernels, math};
 
-use crate::Error;
-use crate::builder::Builder;
-use crate::encoder::{cosine, encode_one, encode_with};
+use crate::config::Head;
+use crate::engine::Engine;
+use crate::error::Error;
 use crate::fuse::{Fusion, fuse};
-use crate::model::{Head, Model};
-use crate::scoring::{Cut, Engine, PairQuery};
-use crate::scratch::Scratch;
-use crate::tokenizer::{Truncation, TruncationSide};
+use crate::layers::attention::Prefix;
+use crate::layers::head::{cosine, log_odds};
+use crate::model::open::Model;
+use crate::scorer::PairQuery;
+use crate::sync::Pool;
+use crate::tokenizer::{Truncation, TruncationPolicy, TruncationSide};
 
-/// A passage's place in a ranking.
+/// A ranked passage.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hit {
-    /// The passage's index among those given.
+    /// The passage's index in the request.
     pub index: usize,
     /// Relevance. From a cross-encoder 0 to 1: the sigmoid of `logit`. From a sentence encoder the
     /// cosine similarity, -1 to 1.
     pub score: f32,
-    /// The model's output before the sigmoid; for a model with two logits the second less the
-    /// first, so that `score` is the softmax's share of the second. From an encoder the cosine.
-    /// Passages are ordered by it, because close to 1 scores can be equal where logits are not.
+    /// The model's output before the sigmoid. With two logits, the second less the first, so that
+    /// `score` is the second's softmax. From an encoder, the cosine. Passages are ordered by it,
+    /// because scores close to 1 can be equal while logits differ.
     pub logit: f32,
-    /// The blend with the first stage's score that the passages are then ordered by, where
-    /// [`RerankOptions::first_stage`] was given.
+    /// The blend with the first stage's score, if [`RerankOptions::first_stage`] was given. Passages
+    /// are then ordered by it.
     pub fused: Option<f32>,
-    /// What the model did not get to see because the pair was too long.
+    /// Tokens cut because the pair was too long.
     pub truncation: Truncation,
 }
 
 /// The answer to [`Ranker::rerank_with`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Ranking {
-    /// Best first; equal passages in the order they were given.
+    /// Best first. Ties keep the order of the request.
     pub hits: Vec<Hit>,
-    /// Passages that the deadline left without a score, in the order they were given. Empty
-    /// means that the ranking is complete.
+    /// Passages without a score because of the deadline, in the order of the request. Empty if the
+    /// ranking is complete.
     pub unscored: Vec<usize>,
 }
 
-/// What a request may ask for beside its texts.
+/// Options of a request.
 ///
 #[cfg_attr(feature = "embedded-model", doc = "```")]
 #[cfg_attr(not(feature = "embedded-model"), doc = "```no_run")]
@@ -63,16 +66,16 @@ pub struct Ranking {
 pub struct RerankOptions<'a> {
     /// Return only this many hits.
     pub top_k: Option<usize>,
-    /// Begin no further passage once this has passed. Passages are scored in the order given, so
-    /// a first stage's best come first.
+    /// Begin no passage after this. Passages are scored in the order of the request, so the first
+    /// stage's best come first.
     pub deadline: Option<Instant>,
-    /// The first stage's score of each passage, to be blended with ours.
+    /// The first stage's score of each passage, to blend with the model's.
     pub first_stage: Option<&'a [f32]>,
-    /// How it is blended.
+    /// How to blend with `first_stage`.
     pub fusion: Fusion,
-    /// Which end of texts that are too long is cut.
+    /// The end that is cut from long texts.
     pub truncation_side: TruncationSide,
-    /// Most tokens of a passage that the model gets to see, where there is room for more.
+    /// Most tokens of a passage, even if there is room for more.
     pub max_passage_tokens: Option<usize>,
 }
 
@@ -90,8 +93,8 @@ impl Default for RerankOptions<'_> {
 }
 
 impl RerankOptions<'_> {
-    pub(crate) fn cut(&self) -> Cut {
-        Cut {
+    pub(crate) fn policy(&self) -> TruncationPolicy {
+        TruncationPolicy {
             side: self.truncation_side,
             max_passage: self.max_passage_tokens,
         }
@@ -101,12 +104,11 @@ impl RerankOptions<'_> {
 /// Scores passages for a query with a cross-encoder, or by cosine similarity with a sentence
 /// encoder.
 ///
-/// Cheap to clone; one `Ranker` serves any number of threads at once. A passage's score depends on
-/// the query and that passage alone, bit for bit: not on the other passages, their order or the
-/// number of threads.
+/// Cheap to clone. One `Ranker` serves any number of threads. A passage's score depends on the query
+/// and that passage alone, bit for bit: not on other passages, their order or the number of threads.
 ///
-/// What a score of 0.5 means is a property of the model; for the embedded one its card says it:
-/// [`default_model`](crate::default_model).
+/// The meaning of a score of 0.5 is a property of the model. The card of the embedded model states
+/// it: [`default_model`](crate::default_model).
 ///
 #[cfg_attr(feature = "embedded-model", doc = "```")]
 #[cfg_attr(not(feature = "embedded-model"), doc = "```no_run")]
@@ -118,49 +120,56 @@ impl RerankOptions<'_> {
 /// # Ok::<(), lanerank::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Ranker(pub(crate) Arc<Engine>);
+pub struct Ranker(pub(crate) Arc<Shared>);
+
+/// What clones of a ranker share.
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    requests: Pool<Request>,
+}
+
+/// The memory of one request.
+#[derive(Default)]
+pub(crate) struct Request {
+    pub(crate) query: PairQuery,
+    scored: Vec<Option<Scored>>,
+}
+
+/// The result of one passage.
+#[derive(Clone, Copy)]
+struct Scored {
+    score: f32,
+    logit: f32,
+    truncation: Truncation,
+}
 
 impl Ranker {
-    /// A ranker on the [`default_model`](crate::default_model) inside this crate: no file, no
-    /// network. The same as `Ranker::builder().build()`.
-    ///
-    /// There is no `Default`, because this can fail.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] where this build lacks the feature `embedded-model`, [`Error::Isa`] where
-    /// `LANERANK_ISA` names a tier that this CPU lacks.
-    pub fn new() -> Result<Ranker, Error> {
-        Ranker::builder().build()
-    }
-
-    /// Sets up a ranker with another model or other choices.
-    pub fn builder() -> Builder<Ranker> {
-        Builder::default()
-    }
-
     pub(crate) fn from_engine(engine: Engine) -> Ranker {
-        Ranker(Arc::new(engine))
+        Ranker(Arc::new(Shared {
+            engine,
+            requests: Pool::default(),
+        }))
     }
 
     /// The model in use.
     pub fn model(&self) -> &Model {
-        &self.0.model
+        &self.0.engine.scorer.model
     }
 
     /// The kernels in use.
     pub fn kernels(&self) -> &'static Kernels {
-        self.0.kernels
+        self.0.engine.scorer.kernels
     }
 
-    /// Longest sequence, in tokens, query and special tokens included.
+    /// Longest sequence in tokens, query and special tokens included.
     pub fn max_length(&self) -> usize {
-        self.0.max_length
+        self.0.engine.scorer.max_length
     }
 
     /// Ranks all passages, best first.
     ///
     /// # Errors
-    /// [`Error::NotANumber`] where the model's arithmetic ends in NaN.
+    /// [`Error::NotANumber`] if the model's arithmetic ends in NaN.
     pub fn rerank<P: AsRef<str> + Sync>(
         &self,
         query: &str,
@@ -170,11 +179,11 @@ impl Ranker {
         Ok(self.rerank_with(query, passages, &options)?.hits)
     }
 
-    /// Ranks passages as the options say.
+    /// Ranks passages with options.
     ///
     /// # Errors
-    /// [`Error::NotANumber`] where the model's arithmetic ends in NaN, [`Error::Argument`] where
-    /// first-stage scores are not one finite number a passage.
+    /// [`Error::NotANumber`] if the model's arithmetic ends in NaN, [`Error::Argument`] if
+    /// first-stage scores are not one finite number per passage.
     pub fn rerank_with<P: AsRef<str> + Sync>(
         &self,
         query: &str,
@@ -191,28 +200,35 @@ impl Ranker {
             );
             return Err(Error::Argument(reason));
         }
-        let scored = Mutex::new(vec![None; passages.len()]);
-        self.score_each(query, passages, options, |index, hit| {
-            lock(&scored)[index] = Some(hit);
+        let mut ranking = self.with_scored(query, passages, options, |scored| {
+            let mut ranking = Ranking::default();
+            for (index, scored) in scored.iter().enumerate() {
+                match *scored {
+                    None => ranking.unscored.push(index),
+                    Some(scored) => ranking.hits.push(Hit {
+                        index,
+                        score: scored.score,
+                        logit: scored.logit,
+                        fused: None,
+                        truncation: scored.truncation,
+                    }),
+                }
+            }
+            ranking
         })?;
-        let scored = scored.into_inner().unwrap_or_else(|e| e.into_inner());
-        let unscored = (0..scored.len()).filter(|&i| scored[i].is_none()).collect();
-        let mut hits: Vec<Hit> = scored.into_iter().flatten().collect();
+        let hits = &mut ranking.hits;
         if let Some(first_stage) = options.first_stage {
-            fuse_hits(&mut hits, first_stage, options.fusion)?;
+            fuse_hits(hits, first_stage, options.fusion)?;
         }
         let key = |hit: &Hit| hit.fused.unwrap_or(hit.logit);
-        // NaN was refused; the sort is stable, and -0.0 equals 0.0.
-        hits.sort_by(|a, b| {
-            key(b)
-                .partial_cmp(&key(a))
-                .unwrap_or(std::cmp::Ordering::Equal)
-        });
+        // There is no NaN, -0.0 equals 0.0, and the sort is stable.
+        let by_key = |a: &Hit, b: &Hit| key(b).partial_cmp(&key(a));
+        hits.sort_by(|a, b| by_key(a, b).unwrap_or(Ordering::Equal));
         hits.truncate(options.top_k.unwrap_or(hits.len()));
-        Ok(Ranking { hits, unscored })
+        Ok(ranking)
     }
 
-    /// Scores all passages, in the order given.
+    /// Scores all passages, in the order of the request.
     ///
     /// # Errors
     /// As [`Ranker::rerank`].
@@ -226,10 +242,10 @@ impl Ranker {
         Ok(scores)
     }
 
-    /// Scores all passages into a buffer of the caller's, in the order given.
+    /// Scores all passages into a caller's buffer, in the order of the request.
     ///
     /// # Errors
-    /// As [`Ranker::rerank`]; [`Error::Argument`] where the buffer's length is not the number of
+    /// As [`Ranker::rerank`]; [`Error::Argument`] if the buffer's length is not the number of
     /// passages.
     pub fn scores_into<P: AsRef<str> + Sync>(
         &self,
@@ -245,36 +261,38 @@ impl Ranker {
             );
             return Err(Error::Argument(reason));
         }
-        let scores = Mutex::new(scores);
-        self.score_each(query, passages, &RerankOptions::default(), |index, hit| {
-            lock(&scores)[index] = hit.score;
+        self.with_scored(query, passages, &RerankOptions::default(), |scored| {
+            for (score, scored) in scores.iter_mut().zip(scored.iter().flatten()) {
+                *score = scored.score;
+            }
         })
     }
 
-    /// Gives each passage's hit to `emit`, in any order, from any thread.
-    fn score_each<P: AsRef<str> + Sync>(
+    /// Lends the memory of one request.
+    pub(crate) fn with_request<T>(&self, work: impl FnOnce(&mut Request) -> T) -> T {
+        self.0.requests.lend(work)
+    }
+
+    /// Scores the passages and gives the results to `take`: `None` after the deadline.
+    fn with_scored<P: AsRef<str> + Sync, T>(
         &self,
         query: &str,
         passages: &[P],
         options: &RerankOptions<'_>,
-        emit: impl Fn(usize, Hit) + Sync,
-    ) -> Result<(), Error> {
-        let nan = Mutex::new(None);
-        let checked = |hit: Hit| match hit.logit.is_nan() {
-            true => {
-                let mut first = lock(&nan);
-                *first = Some(first.map_or(hit.index, |i: usize| i.min(hit.index)));
+        take: impl FnOnce(&[Option<Scored>]) -> T,
+    ) -> Result<T, Error> {
+        self.with_request(|request| {
+            match self.model().config().head {
+                Head::Classifier { .. } => self.score_pairs(query, passages, options, request),
+                Head::Encoder { .. } => self.score_vectors(query, passages, options, request),
             }
-            false => emit(hit.index, hit),
-        };
-        match self.0.model.config().head {
-            Head::Classifier { .. } => self.score_pairs(query, passages, options, checked),
-            Head::Encoder { .. } => self.score_vectors(query, passages, options, checked),
-        }
-        match nan.into_inner().unwrap_or_else(|e| e.into_inner()) {
-            Some(index) => Err(Error::NotANumber { index }),
-            None => Ok(()),
-        }
+            let scored = &request.scored[..];
+            let is_nan = |scored: &Option<Scored>| scored.is_some_and(|s| s.logit.is_nan());
+            if let Some(index) = scored.iter().position(is_nan) {
+                return Err(Error::NotANumber { index });
+            }
+            Ok(take(scored))
+        })
     }
 
     fn score_pairs<P: AsRef<str> + Sync>(
@@ -282,46 +300,28 @@ impl Ranker {
         query: &str,
         passages: &[P],
         options: &RerankOptions<'_>,
-        emit: impl Fn(Hit) + Sync,
+        request: &mut Request,
     ) {
-        let engine = &*self.0;
-        let tokenizer = &engine.tokenizer;
-        engine.with_query(|pair| {
-            engine.with_scratch(|scratch| {
-                let kernels = engine.kernels;
-                pair.set(
-                    &engine.model,
-                    tokenizer,
-                    kernels,
-                    query,
-                    engine.max_length,
-                    options.cut(),
-                    scratch,
-                );
-            });
-            let pair = &*pair;
-            engine.run(
-                passages,
-                engine.batch_rows(passages, options.deadline),
-                &pair.prefix,
-                options.deadline,
-                |passage, scratch| pair.push(tokenizer, passage.as_ref(), scratch),
-                |batch, out| {
-                    let width = engine.model.bert().out_width();
-                    for (&(index, truncation), logits) in batch.iter().zip(out.chunks_exact(width))
-                    {
-                        let logit = log_odds(logits);
-                        emit(Hit {
-                            index,
-                            score: math::sigmoid(logit),
-                            logit,
-                            fused: None,
-                            truncation,
-                        });
-                    }
-                },
-            );
-        });
+        let engine = &self.0.engine;
+        let scorer = &engine.scorer;
+        let pair = &mut request.query;
+        engine.with_scratch(|scratch| scorer.set_query(pair, query, options.policy(), scratch));
+        let pair = &*pair;
+        engine.run(
+            passages,
+            engine.pace_of(passages, options.deadline),
+            &pair.prefix,
+            &mut request.scored,
+            |passage, scratch| scorer.push_pair(pair, passage.as_ref(), scratch),
+            |truncation, logits| {
+                let logit = log_odds(logits);
+                Scored {
+                    score: math::sigmoid(logit),
+                    logit,
+                    truncation,
+                }
+            },
+        );
     }
 
     fn score_vectors<P: AsRef<str> + Sync>(
@@ -329,54 +329,35 @@ impl Ranker {
         query: &str,
         passages: &[P],
         options: &RerankOptions<'_>,
-        emit: impl Fn(Hit) + Sync,
+        request: &mut Request,
     ) {
-        let (engine, cut) = (&*self.0, options.cut());
-        let (query, query_cut) = engine.with_scratch(|scratch| {
-            encode_one(
-                &engine.model,
-                &engine.tokenizer,
-                engine.kernels,
-                query,
-                engine.max_length,
-                Cut {
-                    max_passage: None,
-                    ..cut
-                },
-                scratch,
-            )
-        });
-        encode_with(
-            engine,
+        let engine = &self.0.engine;
+        let scorer = &engine.scorer;
+        let policy = options.policy();
+        let query_policy = TruncationPolicy {
+            max_passage: None,
+            ..policy
+        };
+        let (query, query_tokens) =
+            engine.with_scratch(|scratch| scorer.vector(query, query_policy, scratch));
+        engine.run(
             passages,
-            options.deadline,
-            cut,
-            |index, vector, passage_cut| {
-                let cosine = cosine(engine.kernels, &query, vector);
-                emit(Hit {
-                    index,
+            engine.pace_of(passages, options.deadline),
+            &Prefix::default(),
+            &mut request.scored,
+            |passage, scratch| Truncation {
+                query_tokens,
+                passage_tokens: scorer.push_single(passage.as_ref(), policy, scratch),
+            },
+            |truncation, vector| {
+                let cosine = cosine(scorer.kernels, &query, vector);
+                Scored {
                     score: cosine,
                     logit: cosine,
-                    fused: None,
-                    truncation: Truncation {
-                        query_tokens: query_cut,
-                        passage_tokens: passage_cut,
-                    },
-                });
+                    truncation,
+                }
             },
         );
-    }
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|e| e.into_inner())
-}
-
-/// The one logit, or the second of two less the first: softmax(a, b)\[1\] = sigmoid(b - a).
-pub(crate) fn log_odds(logits: &[f32]) -> f32 {
-    match logits {
-        [no, yes] => yes - no,
-        _ => logits[0],
     }
 }
 
@@ -387,43 +368,4 @@ fn fuse_hits(hits: &mut [Hit], first_stage: &[f32], fusion: Fusion) -> Result<()
         hit.fused = Some(fused);
     }
     Ok(())
-}
-
-/// The logit of one pair (for an encoder, the cosine), without a ranker.
-pub(crate) fn score_pair(
-    model: &Model,
-    kernels: &Kernels,
-    query: &str,
-    passage: &str,
-    scratch: &mut Scratch,
-) -> f32 {
-    let max_length = model.config().max_length;
-    match model.config().head {
-        Head::Classifier { .. } => {
-            let tokenizer = model.tokenizer();
-            let mut pair = PairQuery::default();
-            let cut = Cut::default();
-            pair.set(model, tokenizer, kernels, query, max_length, cut, scratch);
-            scratch.batch.clear();
-            pair.push(tokenizer, passage, scratch);
-            model.bert().run(kernels, &pair.prefix, scratch);
-            log_odds(&scratch.out)
-        }
-        Head::Encoder { .. } => {
-            let mut vector = |text| {
-                encode_one(
-                    model,
-                    model.tokenizer(),
-                    kernels,
-                    text,
-                    max_length,
-                    Cut::default(),
-                    scratch,
-                )
-                .0
-            };
-            let (query, passage) = (vector(query), vector(passage));
-            cosine(kernels, &query, &passage)
-        }
-    }
 }

@@ -1,64 +1,12 @@
-//! The memory of one worker: grown to what the largest batch needed, then reused.
+//! The memory of one worker. It grows to what the largest batch needs and is then reused.
 
-use lanerank_kernels::{Activation, Kernels, PackedI8, RowQuant, padded_k};
+use lanerank_kernels::RowQuant;
 
 use crate::batch::Batch;
-use crate::layers::linear::Precision;
 use crate::tokenizer::{TokenizerScratch, Truncation};
 
-/// Quantised activations of the matrix product under way.
-#[derive(Debug, Default)]
-pub struct Quantized {
-    high: Vec<u8>,
-    low: Vec<u8>,
-    params: Vec<RowQuant>,
-    scales: Vec<f32>,
-}
-
-impl Quantized {
-    /// Multiplies each row of `x[m, k]` by `input_scale[k]`, quantises it, and multiplies it with the
-    /// weights.
-    #[allow(clippy::too_many_arguments)]
-    pub(crate) fn multiply(
-        &mut self,
-        kernels: &Kernels,
-        x: &[f32],
-        input_scale: Option<&[f32]>,
-        precision: Precision,
-        weights: &PackedI8<'_>,
-        bias: &[f32],
-        act: Activation,
-        out: &mut [f32],
-    ) {
-        let k = weights.k();
-        let m = x.len() / k;
-        let high = sized(&mut self.high, m * padded_k(k));
-        match precision {
-            Precision::Eight => {
-                let params = sized(&mut self.params, m);
-                match input_scale {
-                    Some(scale) => kernels.quantize_scaled_u8(x, scale, m, k, high, params),
-                    None => kernels.quantize_u8(x, m, k, high, params),
-                }
-                kernels.gemm_i8(high, params, m, weights, bias, act, out);
-            }
-            Precision::Sixteen => {
-                let low = sized(&mut self.low, m * padded_k(k));
-                let scales = sized(&mut self.scales, m);
-                match input_scale {
-                    Some(scale) => {
-                        kernels.quantize_scaled_i16(x, scale, m, k, high, low, scales);
-                    }
-                    None => kernels.quantize_i16(x, m, k, high, low, scales),
-                }
-                kernels.gemm_i8_a16(high, low, scales, m, weights, bias, act, out);
-            }
-        }
-    }
-}
-
-/// The first `len` elements of a buffer that only ever grows. What they hold is left over from
-/// earlier use: the caller writes before it reads.
+/// The first `len` elements of a buffer that only ever grows. They hold values of earlier use: write
+/// before you read.
 pub(crate) fn sized<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
     if buffer.len() < len {
         buffer.resize(len, T::default());
@@ -68,42 +16,55 @@ pub(crate) fn sized<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) -> &mut
 
 /// Everything that a forward pass writes to.
 #[derive(Debug, Default)]
-pub struct Scratch {
+pub(crate) struct Scratch {
     /// The sequences to compute.
-    pub batch: Batch,
-    /// Indices of the batch's texts, and what was cut from each.
-    pub pending: Vec<(usize, Truncation)>,
-    /// Token ids of the passage being read.
-    pub ids: Vec<u32>,
+    pub(crate) batch: Batch,
+    /// For each sequence of the batch, its item's index and truncation.
+    pub(crate) pending: Vec<(usize, Truncation)>,
+    /// Token ids of the text being read.
+    pub(crate) ids: Vec<u32>,
     /// The tokenizer's buffers.
-    pub tokenizer: TokenizerScratch,
+    pub(crate) tokenizer: TokenizerScratch,
     /// The result: `[sequences, labels]` logits or `[sequences, hidden]` vectors.
-    pub out: Vec<f32>,
+    pub(crate) out: Vec<f32>,
     /// The layers' buffers.
-    pub layers: LayerScratch,
+    pub(crate) layers: LayerScratch,
 }
 
 /// Activations between the steps of a layer.
 #[derive(Debug, Default)]
-pub struct LayerScratch {
+pub(crate) struct LayerScratch {
     /// The residual stream `[rows, hidden]`.
-    pub x: Vec<f32>,
+    pub(crate) x: Vec<f32>,
     /// The residual stream before prefix rows are put in.
-    pub own_x: Vec<f32>,
+    pub(crate) own_x: Vec<f32>,
     /// Queries, keys and values `[rows, 3 * hidden]`.
-    pub qkv: Vec<f32>,
+    pub(crate) qkv: Vec<f32>,
     /// Attention's result `[rows, hidden]`.
-    pub context: Vec<f32>,
-    /// What is added to the residual stream `[rows, hidden]`.
-    pub delta: Vec<f32>,
-    /// The feed-forward layer's inside `[rows, intermediate]`.
-    pub inner: Vec<f32>,
-    /// One head's rows where heads are computed apart.
-    pub head_in: Vec<f32>,
-    /// And their result.
-    pub head_out: Vec<f32>,
-    /// Attention kernels' own memory.
-    pub attention: Vec<f32>,
-    /// Quantised activations.
-    pub quantized: Quantized,
+    pub(crate) context: Vec<f32>,
+    /// The next addition to the residual stream `[rows, hidden]`.
+    pub(crate) delta: Vec<f32>,
+    /// The feed-forward layer's inner values `[rows, intermediate]`.
+    pub(crate) inner: Vec<f32>,
+    /// One head's rows, where heads are computed separately.
+    pub(crate) head_in: Vec<f32>,
+    /// Their results.
+    pub(crate) head_out: Vec<f32>,
+    /// Memory of the attention kernels.
+    pub(crate) attention: Vec<f32>,
+    /// Quantised activations of the current matrix product.
+    pub(crate) quantized: Quantized,
+}
+
+/// Quantised activations of one matrix product.
+#[derive(Debug, Default)]
+pub(crate) struct Quantized {
+    /// Values of 8 bits, or high bytes of 16.
+    pub(crate) high: Vec<u8>,
+    /// Low bytes of 16 bits.
+    pub(crate) low: Vec<u8>,
+    /// Scale and zero point of each row, for 8 bits.
+    pub(crate) params: Vec<RowQuant>,
+    /// Scale of each row, for 16 bits.
+    pub(crate) scales: Vec<f32>,
 }

@@ -1,20 +1,19 @@
-//! Who computes: the calling thread, and a pool's threads beside it.
+//! The threads of a request: the calling one, and those of a pool.
 
-use crate::Error;
+use crate::error::Error;
 
-/// How many threads one request may use.
+/// The threads that one request may use.
 pub(crate) struct Threads {
     count: usize,
-    /// Made by the first request that has use for it; none where there is one thread.
+    /// Started by the first request that needs it. Never with one thread.
     #[cfg(feature = "rayon")]
     pool: std::sync::Mutex<Option<rayon::ThreadPool>>,
 }
 
 impl Threads {
-    /// `count` threads, or as many as this process may use: the container's share of the host
-    /// where the operating system tells it (cgroup quota and CPU affinity on Linux). No thread is
-    /// started yet.
-    pub fn new(count: Option<usize>) -> Result<Threads, Error> {
+    /// `count` threads, or as many as this process may use: on Linux by cgroup quota and CPU affinity,
+    /// so a container counts its share of the host. Starts no thread yet.
+    pub(crate) fn new(count: Option<usize>) -> Result<Threads, Error> {
         if count == Some(0) {
             return Err(Error::Argument("threads: 0 cannot compute anything".into()));
         }
@@ -41,16 +40,16 @@ impl Threads {
     }
 
     /// Number of threads that may work on one request.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.count
     }
 
-    /// Runs `work` on the calling thread and, where there is more than one portion and the pool is
-    /// free, on the pool's threads too; `work` takes its portions from a shared counter. While one
-    /// request has the pool, others compute on their own threads alone: nobody waits, and no more
-    /// threads run than callers plus the pool.
+    /// Runs `work` on the calling thread and, if there is more than one portion and the pool is free,
+    /// on the pool's threads. `work` takes portions from a shared counter. While one request has the
+    /// pool, others compute on their calling threads alone: no request waits, and no more threads
+    /// run than callers plus the pool.
     #[cfg(feature = "rayon")]
-    pub fn run(&self, portions: usize, work: impl Fn() + Sync) {
+    pub(crate) fn run(&self, portions: usize, work: impl Fn() + Sync) {
         let pool = match self.count.min(portions) {
             0 | 1 => None,
             _ => self.pool.try_lock().ok(),
@@ -74,12 +73,12 @@ impl Threads {
 
     /// Runs `work`.
     #[cfg(not(feature = "rayon"))]
-    pub fn run(&self, _portions: usize, work: impl Fn() + Sync) {
+    pub(crate) fn run(&self, _portions: usize, work: impl Fn() + Sync) {
         work();
     }
 
-    /// The threads beside the calling one. None where the system has none to give: then the calling
-    /// thread computes everything, and the next request tries again.
+    /// Starts the pool. `None` if the system refuses: then the calling thread computes everything, and
+    /// the next request tries again.
     #[cfg(feature = "rayon")]
     fn start(&self) -> Option<rayon::ThreadPool> {
         rayon::ThreadPoolBuilder::new()

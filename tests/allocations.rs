@@ -1,21 +1,20 @@
-//! Memory: what opening a file may allocate, whatever the file says, and that a warm ranker on one
+//! Memory: opening a file has a bounded peak, even for hostile files, and a warm ranker on one
 //! thread allocates nothing.
 //!
-//! In a process of its own, its tests one at a time, because the allocator counts for all threads.
-
-mod common;
+//! A separate process whose tests run one at a time, because the allocator counts for all threads.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::{Random, classifier, file, model, passages};
 use lanerank::format::checksum::xxh64;
 use lanerank::format::directory::ENTRY_LEN;
 use lanerank::format::header::HEADER_LEN;
 use lanerank::format::storage::Blob;
 use lanerank::{Model, Ranker, Verify};
 use lanerank_convert::convert::WeightDtype;
+use lanerank_testing::models::{classifier, file, model, passages};
+use lanerank_testing::random::Random;
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
@@ -23,8 +22,8 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 struct Counting;
 
-// SAFETY: every call is passed on to the system's allocator unchanged; counting beside it touches
-// no memory that is handed out.
+// SAFETY: every call goes to the system's allocator unchanged; counting touches no allocated
+// memory.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -47,7 +46,7 @@ static ALLOCATOR: Counting = Counting;
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// The most that `open` allocates, and its result.
+/// Peak allocation of `open`, and its result.
 fn peak_of<T>(open: impl FnOnce() -> T) -> (usize, T) {
     let before = LIVE.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);
@@ -55,13 +54,13 @@ fn peak_of<T>(open: impl FnOnce() -> T) -> (usize, T) {
     (PEAK.load(Ordering::Relaxed) - before, opened)
 }
 
-/// The most that opening these bytes in place allocates, and whether that succeeded.
+/// Peak allocation of opening these bytes in place, and whether it succeeded.
 fn peak_of_opening(bytes: &[u8]) -> (usize, bool) {
     let blob = Blob::copy_from(bytes);
     peak_of(|| Model::from_blob(blob, Verify::Structure).is_ok())
 }
 
-/// The tables that opening makes hold names and places, never weights or vocabulary.
+/// Opening builds tables of names and offsets, never of weights or vocabulary.
 #[cfg(feature = "embedded-model")]
 #[test]
 fn the_embedded_model_is_used_where_it_lies() {
@@ -84,7 +83,7 @@ fn opening_never_allocates_more_than_the_file_is_long() {
     for round in 0..20_000 {
         let mut bytes = whole.clone();
         for _ in 0..1 + random.below(3) {
-            // The header's count and length, the directory, and the sections that hold counts.
+            // The header's count and length, the directory, and the sections with counts.
             let at = match random.below(3) {
                 0 => 12 + random.below(12),
                 1 => directory.start + random.below(directory.len()),
@@ -127,7 +126,7 @@ fn a_warm_ranker_on_one_thread_allocates_nothing() {
             "",
             "the lamp was on the house",
         ];
-        // Batches are made up differently for each query, and buffers as large as the largest.
+        // Each query forms other batches; buffers grow to the largest.
         let warming_up: usize = queries.map(&mut run).iter().sum();
         assert!(warming_up > 0, "nothing was counted");
         assert_eq!(queries.map(run), [0; 4], "{dtype}");

@@ -1,4 +1,4 @@
-//! The model inside the crate: that it opens, computes what its self-test says, and ranks sensibly.
+//! The embedded model opens, passes its self-test and ranks sensibly.
 #![cfg(feature = "embedded-model")]
 
 use lanerank::format::directory::Dtype;
@@ -6,12 +6,12 @@ use lanerank::kernels::{Isa, Kernels};
 use lanerank::model::Head;
 use lanerank::{Encoder, Error, Model, Ranker};
 
-/// Everyday questions, each with a passage that answers it. To every question the other passages
-/// are irrelevant.
+/// Everyday questions, each with its answer. The other answers are irrelevant to it.
 const ANSWERED: [(&str, &str); 8] = [
     (
         "how do I keep bread fresh",
-        "Bread stays fresh longest in a paper bag inside a closed box; the refrigerator dries it out.",
+        "Bread stays fresh longest in a paper bag inside a closed box; the refrigerator dries it \
+         out.",
     ),
     (
         "what is the capital of France",
@@ -27,7 +27,8 @@ const ANSWERED: [(&str, &str); 8] = [
     ),
     (
         "how does a solar panel make electricity",
-        "A solar panel turns sunlight into electricity: light frees electrons in its silicon cells.",
+        "A solar panel turns sunlight into electricity: light frees electrons in its silicon \
+         cells.",
     ),
     (
         "python read a file line by line",

@@ -1,14 +1,12 @@
-//! Whole models on the tiers that this CPU may lack (`kernels/emulator`): the same bits as
-//! everywhere. A program of its own, so that the other tests do not choose an emulated tier.
+//! Whole models on emulated tiers (`kernels/emulator`) give the same bits as on other tiers. A
+//! separate program, so that other tests do not select an emulated tier.
 
-mod common;
-
-use common::{classifier, encoder, model, passages};
 use lanerank::kernels::{Isa, Kernels};
 use lanerank::model::{ModelConfig, Pooling};
 use lanerank::{Model, Ranker};
 use lanerank_convert::convert::WeightDtype;
 use lanerank_emulator::emulate_missing_tiers;
+use lanerank_testing::models::{classifier, encoder, model, passages};
 
 const QUERY: &str = "how do i keep the bread fresh ?";
 
@@ -24,7 +22,7 @@ fn bits(model: &Model, isa: Isa, threads: usize, passages: &[String]) -> Vec<u32
     scores.into_iter().map(f32::to_bits).collect()
 }
 
-/// The new tiers, by the CPU or by emulation.
+/// The tiers that may need emulation.
 fn tiers() -> impl Iterator<Item = Isa> {
     emulate_missing_tiers();
     let tiers = Kernels::available().map(Kernels::isa);

@@ -1,13 +1,11 @@
-//! Which words a score comes from. What the effects are is held against torch in the command line's tests.
-
-mod common;
+//! Effects of words on a score. The command line's tests compare their values with torch.
 
 use std::time::Instant;
 
-use common::{classifier, encoder, model};
 use lanerank::model::{Head, ModelConfig, Pooling};
 use lanerank::{Error, Ranker, RerankOptions, TruncationSide};
 use lanerank_convert::convert::WeightDtype;
+use lanerank_testing::models::{classifier, encoder, model};
 
 const QUERY: &str = "how do i keep the bread fresh ?";
 

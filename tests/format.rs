@@ -1,10 +1,7 @@
-//! Model files that are damaged or made to harm: each must be refused with words, or open and work.
-
-mod common;
+//! Damaged and hostile model files: each must be refused with a message, or open and work.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use common::{Random, classifier, encoder, file, source, tokenizer};
 use lanerank::format::checksum::xxh64;
 use lanerank::format::directory::{ENTRY_LEN, section_len};
 use lanerank::format::header::HEADER_LEN;
@@ -14,12 +11,14 @@ use lanerank::kernels::{Isa, Kernels};
 use lanerank::model::{ModelConfig, Pooling};
 use lanerank::{Error, Model, Ranker, Verify};
 use lanerank_convert::convert::{ConvertOptions, WeightDtype, convert};
+use lanerank_testing::models::{classifier, encoder, file, source, tokenizer};
+use lanerank_testing::random::Random;
 
 fn small() -> Vec<u8> {
     file(&classifier(1), WeightDtype::Int8, 7)
 }
 
-/// Recomputes the checksums of directory and header, so that what is wrong elsewhere is reached.
+/// Recomputes the checksums of directory and header, so that errors elsewhere are reached.
 fn reseal(file: &mut [u8]) {
     let count = u32::from_le_bytes(file[12..16].try_into().unwrap()) as usize;
     if let Some(directory) = file.get(HEADER_LEN..HEADER_LEN.saturating_add(count * ENTRY_LEN)) {
@@ -52,7 +51,7 @@ fn reseal_all(file: &mut [u8]) {
     reseal(file);
 }
 
-/// Opens with and without checksums; where it opens, uses everything. Returns the first error.
+/// Opens with and without checksums and uses everything. Returns the first error.
 fn exercise(file: &[u8]) -> Option<String> {
     let attempt = catch_unwind(AssertUnwindSafe(|| {
         let mut error = None;
@@ -240,7 +239,8 @@ fn shapes_must_be_those_of_the_config() {
     let whole = small();
     let config = section(&whole, "config");
     for (index, value, words) in [
-        (0, 9, "config.architecture"),
+        (0, 1, "config.embedding_size"),
+        (0, 2, "config.architecture"),
         (1, 96, "section"),
         (1, 0, "config.hidden_size"),
         (1, u32::MAX, "config.hidden_size"),
@@ -267,7 +267,7 @@ fn shapes_must_be_those_of_the_config() {
         (13, 41, "config.max_length"),
         (14, 16, "config.activations"),
         (14, u32::MAX, "config.activations"),
-        (15, 1, "config.reserved"),
+        (15, 1, "config.embedding_size"),
     ] {
         let mut bytes = whole.clone();
         let at = config.start + 4 * index;
@@ -295,7 +295,7 @@ fn damaged_content_does_no_harm() {
         if random.below(4) > 0 {
             reseal_all(&mut bytes);
         }
-        // Whether it is refused depends on the byte; that nothing panics is the test.
+        // The byte decides whether it is refused; the test is that nothing panics.
         let _ = exercise(&bytes);
     }
 }
@@ -333,7 +333,7 @@ fn checksums_are_verified() {
 fn a_vocabulary_that_lost_a_piece_is_found() {
     let whole = small();
     let lookup = section(&whole, "tokenizer.lookup");
-    // The slots stand at the end of the section, three bytes each, and one spare byte.
+    // The slots end the section, three bytes each, followed by one spare byte.
     for slot in (lookup.end - 61..lookup.end - 1).step_by(3) {
         let mut bytes = whole.clone();
         if bytes[slot..slot + 3] == [0xff; 3] {

@@ -1,4 +1,4 @@
-//! A build without the feature `embedded-model` says so where the model would be needed.
+//! A build without the feature `embedded-model` says so when the model is needed.
 #![cfg(not(feature = "embedded-model"))]
 
 use lanerank::{Error, Model, Ranker};

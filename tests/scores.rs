@@ -1,16 +1,14 @@
-//! Scores: what they depend on, what they do not, and what odd input gives.
-
-mod common;
+//! Scores: what they depend on, and scores of odd input.
 
 use std::time::{Duration, Instant};
 
-use common::{classifier, encoder, int8_model, model, passages};
 use lanerank::kernels::{Isa, Kernels};
 use lanerank::model::{Head, ModelConfig, Pooling};
 use lanerank::{
     Encoder, Error, Fusion, Hit, Model, Ranker, RerankOptions, Truncation, TruncationSide,
 };
 use lanerank_convert::convert::WeightDtype;
+use lanerank_testing::models::{classifier, electra, encoder, int8_model, model, passages};
 
 const QUERY: &str = "how do i keep the bread fresh ?";
 const DTYPES: [WeightDtype; 3] = [WeightDtype::Int8, WeightDtype::F16, WeightDtype::F32];
@@ -19,7 +17,7 @@ fn ranker(config: &ModelConfig, dtype: WeightDtype) -> Ranker {
     ranker_of(model(config, dtype), 1)
 }
 
-/// `count`, or the one thread of a build without the thread pool.
+/// `count`, or 1 in a build without the thread pool.
 fn threads(count: usize) -> usize {
     if cfg!(feature = "rayon") { count } else { 1 }
 }
@@ -56,6 +54,8 @@ fn configs() -> Vec<ModelConfig> {
         one_layer,
         deep,
         odd_heads,
+        electra(48),
+        electra(20),
         encoder(Pooling::Mean),
         encoder(Pooling::Cls),
     ]
@@ -219,7 +219,7 @@ fn a_deadline_gives_part_of_the_ranking_and_says_so() {
 #[test]
 fn truncation_is_reported() {
     let ranker = ranker(&classifier(1), WeightDtype::Int8);
-    // 40 tokens in all: [CLS] 4 [SEP] 33 [SEP] is what fits beside a query of 4.
+    // 40 tokens fit [CLS] 4 [SEP] 33 [SEP].
     let hits = ranker
         .rerank("bread bread bread bread", &["stone ".repeat(50)])
         .unwrap();
@@ -388,7 +388,7 @@ fn one_ranker_serves_many_threads() {
     });
 }
 
-/// Whole words, so that a text without its first or last words has exactly the tokens that are left.
+/// Whole words, so that removing words from either end removes exactly their tokens.
 #[test]
 fn texts_are_cut_at_the_side_that_was_asked_for() {
     for config in [classifier(1), encoder(Pooling::Cls)] {
@@ -432,7 +432,7 @@ fn texts_are_cut_at_the_side_that_was_asked_for() {
             );
             assert!(!whole.truncation.any());
         }
-        // A query of which nothing but its end fits.
+        // Only the end of the query fits.
         let both = |query: &str, side| {
             let options = RerankOptions {
                 truncation_side: side,

@@ -1,4 +1,4 @@
-//! The tokenizer's public behaviour, on good input and on bad.
+//! The tokenizer's public behaviour on good and bad input.
 
 use std::path::Path;
 
@@ -219,7 +219,7 @@ fn words_known_to_the_scratch_are_those_of_its_tokenizer() {
     ];
     let text = text_of("udhr_multilingual.txt") + &text_of("udhr_english.txt");
     let scratch = &mut TokenizerScratch::new();
-    // Each tokenizer on many texts, so that the scratch is full, and on few, so that it changes often.
+    // Many texts per tokenizer fill the scratch; few texts change the tokenizer often.
     for many in [400, 3] {
         for (i, line) in text.lines().take(1200).enumerate() {
             let tokenizer = &tokenizers[i / many % 3];
@@ -246,7 +246,7 @@ fn where_a_text_begins_changes_nothing() {
         assert_eq!(ids(&t, &shifted), whole, "{shift}");
         assert_eq!(ids(&t, &(shifted + "\t\n ")), whole, "{shift}");
     }
-    // The same words, each in a text of its own. What follows a NUL or \u{1} continues the word.
+    // The same words, each in its own text. Text after a NUL or \u{1} continues the word.
     let apart = text.split(' ').flat_map(|word| ids(&t, word));
     assert_eq!(apart.collect::<Vec<_>>(), whole);
     for end in (0..text.len()).filter(|&end| text.is_char_boundary(end)) {
@@ -291,7 +291,7 @@ fn parts(t: &Tokenizer) -> [Vec<u8>; 4] {
     [&s.config, &s.text, &s.offsets, &s.lookup].map(|blob| blob.to_vec())
 }
 
-/// Opens damaged sections; where that succeeds, everything must still be in bounds.
+/// Opens damaged sections; if that succeeds, everything must still be in bounds.
 fn exercise(parts: &[Vec<u8>; 4]) -> bool {
     let [config, text, offsets, lookup] = parts.each_ref().map(|part| Blob::copy_from(part));
     let sections = TokenizerSections {
@@ -325,7 +325,7 @@ fn damaged_sections_never_panic() {
     assert!(exercise(&good));
     for section in 0..4 {
         for at in 0..good[section].len() {
-            // Most of the lookup is masks that no text here asks for.
+            // Most of the lookup is masks that no text here uses.
             if section == 3 && (64..8192).contains(&at) && at % 61 != 0 {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Every golden sequence, of the repository and, where it is there, of the shared data.
+//! All golden sequences of the repository and, if present, of the shared data.
 
 mod tokenizer_json;
 
@@ -49,7 +49,7 @@ fn ids(row: &Json, name: &str) -> Vec<u32> {
         .collect()
 }
 
-/// The row's text, or pair, and what else its tokenizer's calls must agree on.
+/// The row's text or pair; the tokenizer's other calls must give the same ids.
 fn encode(tokenizer: &Tokenizer, row: &Json, first: &str, second: &str) -> Encoding {
     let text = row[first].str();
     let Some(pair) = row.get(second) else {

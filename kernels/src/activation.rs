@@ -1,4 +1,4 @@
-//! The functions that a matrix product's epilogue can apply.
+//! The functions that a matrix product can apply to its outputs.
 
 /// Function applied to each output of a matrix product, or to a slice by
 /// [`Kernels::activate`](crate::Kernels::activate). The formulas are in [`math`](crate::math).
@@ -9,7 +9,7 @@ pub enum Activation {
     None,
     /// `x * (0.5 * (1 + erf(x / sqrt(2))))`, see [`math::gelu`](crate::math::gelu).
     Gelu,
-    /// GELU for values that are rounded to 8 or 16 bits at once: see
+    /// GELU for outputs that are rounded to 8 or 16 bits next: see
     /// [`math::gelu_coarse`](crate::math::gelu_coarse).
     GeluCoarse,
     /// GELU's tanh approximation, see [`math::gelu_tanh`](crate::math::gelu_tanh).
@@ -21,8 +21,8 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// The function to use where its values are rounded to 8 or 16 bits at once:
-    /// [`GeluCoarse`](Self::GeluCoarse) for [`Gelu`](Self::Gelu), each of the others itself.
+    /// The function to use if its values are rounded to 8 or 16 bits next:
+    /// [`GeluCoarse`](Self::GeluCoarse) for [`Gelu`](Self::Gelu), the same function otherwise.
     #[must_use]
     pub fn before_rounding(self) -> Self {
         match self {

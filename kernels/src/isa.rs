@@ -7,22 +7,22 @@ use std::str::FromStr;
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Isa {
-    /// Scalar code, one obvious loop per operation: what the other tiers are tested against.
+    /// Scalar code, one obvious loop per operation: the other tiers are tested against it.
     Reference,
-    /// 128-bit (or wider, by the target features at compile time) vectors on every target.
+    /// Vectors on every target: 128 bits, or more if the build enables the target features.
     Portable,
     /// x86-64 with AVX2, FMA and F16C: 256-bit vectors.
     Avx2,
-    /// x86-64 with AVX-VNNI besides: 256-bit vectors, dot products of bytes.
+    /// x86-64 with AVX2 and AVX-VNNI: 256-bit vectors, dot products of bytes.
     AvxVnni,
     /// x86-64 with AVX-512 (F, BW, VL, DQ) and VNNI: 512-bit vectors, dot products of bytes.
     Avx512Vnni,
-    /// x86-64 with AMX-INT8 besides: products of tiles of bytes.
+    /// x86-64 with AVX-512, VNNI and AMX-INT8: products of tiles of bytes.
     AmxInt8,
 }
 
 impl Isa {
-    /// Every tier there is, on this target or another.
+    /// Every tier, of this target or another.
     const ALL: [Self; 6] = [
         Self::Reference,
         Self::Portable,

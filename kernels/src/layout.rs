@@ -1,11 +1,11 @@
-//! Weights as the matrix products read them.
+//! Layout of weights, as the matrix products read them.
 //!
 //! A weight matrix is `n` output channels by `k` inputs, row-major as in a checkpoint
 //! (`values[j * k + d]`). It is packed once, at conversion, and then used as it lies.
 //!
-//! **int8**: panels of 16 channels; along the depth, groups of 4 inputs; the depth padded with
-//! zeros to a multiple of 64, the channels to a multiple of 16. Each 64-byte line is 16 channels
-//! by 4 inputs, one AVX-512 VNNI operand; 16 lines are one AMX tile:
+//! **int8**: panels of 16 channels, in groups of 4 inputs along the depth. The depth is padded with
+//! zeros to a multiple of 64, the channels to a multiple of 16. A 64-byte line is 16 channels by 4
+//! inputs, one AVX-512 VNNI operand; 16 lines are one AMX tile:
 //!
 //! ```text
 //! panel p, group g, one line of 64 bytes (c = 16 p, d = 4 g):
@@ -13,10 +13,10 @@
 //! order of lines: p = 0: g = 0, 1, .. padded_k/4 - 1; then p = 1; ..
 //! ```
 //!
-//! **f32 and f16**: panels of 16 channels, `[ceil(n / 16)][k][16]`: for each input the 16 channels'
-//! weights side by side; the channels padded with zeros.
+//! **f32 and f16**: panels of 16 channels, `[ceil(n / 16)][k][16]`: for each input, the 16
+//! channels' weights side by side. The channels are padded with zeros.
 //!
-//! `k` is at most [`MAX_K`], so that no sum of `u8 * i8` products leaves an `i32`:
+//! `k` is at most [`MAX_K`], so that no sum of `u8 * i8` products overflows an `i32`:
 //! `255 * 128 * 65536 = 2_139_095_040 < 2^31`.
 
 use std::fmt;
@@ -32,7 +32,7 @@ pub const K_ALIGN: usize = 64;
 /// Largest depth of a matrix product.
 pub const MAX_K: usize = 65_536;
 
-/// Data that does not have the length its shape asks for, or a shape out of bounds.
+/// Data of another length than its shape asks for, or a shape out of bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShapeError {
     /// `k` exceeds [`MAX_K`], or the packed length exceeds the address space.
@@ -84,8 +84,8 @@ pub fn padded_k(k: usize) -> usize {
     k.next_multiple_of(K_ALIGN)
 }
 
-/// Bytes of an `n` by `k` matrix packed for int8, or `None` if `k` exceeds [`MAX_K`] or the
-/// length the address space.
+/// Bytes of an `n` by `k` matrix packed for int8. `None` if `k` exceeds [`MAX_K`] or the length
+/// exceeds the address space.
 #[must_use]
 pub fn checked_packed_i8_len(n: usize, k: usize) -> Option<usize> {
     if k > MAX_K {
@@ -94,7 +94,7 @@ pub fn checked_packed_i8_len(n: usize, k: usize) -> Option<usize> {
     n.checked_next_multiple_of(PANEL)?.checked_mul(padded_k(k))
 }
 
-/// Elements of an `n` by `k` matrix packed for f32 or f16, or `None` as for
+/// Elements of an `n` by `k` matrix packed for f32 or f16. `None` as for
 /// [`checked_packed_i8_len`].
 #[must_use]
 pub fn checked_packed_f32_len(n: usize, k: usize) -> Option<usize> {
@@ -104,31 +104,31 @@ pub fn checked_packed_f32_len(n: usize, k: usize) -> Option<usize> {
     n.checked_next_multiple_of(PANEL)?.checked_mul(k)
 }
 
-/// [`checked_packed_i8_len`] of a shape known to be sane.
+/// [`checked_packed_i8_len`] of a shape known to be in bounds.
 ///
 /// # Panics
-/// If `k` exceeds [`MAX_K`] or the length the address space.
+/// If `k` exceeds [`MAX_K`] or the length exceeds the address space.
 #[must_use]
 pub fn packed_i8_len(n: usize, k: usize) -> usize {
     checked_packed_i8_len(n, k).expect("weight matrix too large")
 }
 
-/// [`checked_packed_f32_len`] of a shape known to be sane.
+/// [`checked_packed_f32_len`] of a shape known to be in bounds.
 ///
 /// # Panics
-/// If `k` exceeds [`MAX_K`] or the length the address space.
+/// If `k` exceeds [`MAX_K`] or the length exceeds the address space.
 #[must_use]
 pub fn packed_f32_len(n: usize, k: usize) -> usize {
     checked_packed_f32_len(n, k).expect("weight matrix too large")
 }
 
-/// Where weight `d` of channel `j` lies in a matrix packed for int8.
+/// Index of weight `d` of channel `j` in a matrix packed for int8.
 #[inline]
 pub(crate) fn index_i8(j: usize, d: usize, k: usize) -> usize {
     (j / PANEL) * PANEL * padded_k(k) + (d / 4) * PANEL * 4 + (j % PANEL) * 4 + d % 4
 }
 
-/// Where weight `d` of channel `j` lies in a matrix packed for f32 or f16.
+/// Index of weight `d` of channel `j` in a matrix packed for f32 or f16.
 #[inline]
 pub(crate) fn index_f32(j: usize, d: usize, k: usize) -> usize {
     ((j / PANEL) * k + d) * PANEL + j % PANEL
@@ -176,7 +176,7 @@ fn unpack<T: Copy>(
 /// Packs row-major int8 weights (`n` by `k`).
 ///
 /// # Panics
-/// If `values` is not `n * k` long, or for a shape out of bounds as [`packed_i8_len`].
+/// If `values` is not `n * k` long, or as [`packed_i8_len`].
 #[must_use]
 pub fn pack_i8(values: &[i8], n: usize, k: usize) -> Vec<i8> {
     pack(values, n, k, packed_i8_len(n, k), index_i8)
@@ -185,7 +185,7 @@ pub fn pack_i8(values: &[i8], n: usize, k: usize) -> Vec<i8> {
 /// Packs row-major f32 weights (`n` by `k`).
 ///
 /// # Panics
-/// If `values` is not `n * k` long, or for a shape out of bounds as [`packed_f32_len`].
+/// If `values` is not `n * k` long, or as [`packed_f32_len`].
 #[must_use]
 pub fn pack_f32(values: &[f32], n: usize, k: usize) -> Vec<f32> {
     pack(values, n, k, packed_f32_len(n, k), index_f32)
@@ -200,7 +200,7 @@ pub fn pack_f16(values: &[f16], n: usize, k: usize) -> Vec<f16> {
     pack(values, n, k, packed_f32_len(n, k), index_f32)
 }
 
-/// The row-major weights (`n` by `k`) back from [`pack_i8`].
+/// Unpacks the result of [`pack_i8`] to row-major weights (`n` by `k`).
 ///
 /// # Panics
 /// If `packed` does not have the packed length.
@@ -209,7 +209,7 @@ pub fn unpack_i8(packed: &[i8], n: usize, k: usize) -> Vec<i8> {
     unpack(packed, n, k, packed_i8_len(n, k), index_i8)
 }
 
-/// The row-major weights (`n` by `k`) back from [`pack_f32`].
+/// Unpacks the result of [`pack_f32`] to row-major weights (`n` by `k`).
 ///
 /// # Panics
 /// If `packed` does not have the packed length.
@@ -218,7 +218,7 @@ pub fn unpack_f32(packed: &[f32], n: usize, k: usize) -> Vec<f32> {
     unpack(packed, n, k, packed_f32_len(n, k), index_f32)
 }
 
-/// The row-major weights (`n` by `k`) back from [`pack_f16`].
+/// Unpacks the result of [`pack_f16`] to row-major weights (`n` by `k`).
 ///
 /// # Panics
 /// If `packed` does not have the packed length.
@@ -239,8 +239,8 @@ pub struct QuantizedWeights {
 /// Rounds weights (`n` by `k`, row-major) to int8, symmetrically, per output channel:
 /// `scale = max|w| / 127`, `value = round_even(w * (127 / max|w|))`.
 ///
-/// A channel whose weights are all 0 (or so small that `127 / max|w|` overflows) gets zeros and
-/// scale 1; one with a NaN or an infinity gets zeros and scale NaN.
+/// A channel of zeros, or of weights so small that `127 / max|w|` overflows, gets zeros and scale
+/// 1. A channel with a NaN or an infinity gets zeros and scale NaN.
 ///
 /// # Panics
 /// If `w` is not `n * k` long.
@@ -268,8 +268,8 @@ pub fn quantize_weights(w: &[f32], n: usize, k: usize) -> QuantizedWeights {
     QuantizedWeights { values, scales }
 }
 
-/// The sum of each channel's int8 weights (`n` by `k`, row-major), which the products subtract
-/// to undo the activations' zero points.
+/// The sum of each channel's int8 weights (`n` by `k`, row-major). With it, the products undo the
+/// zero points of the input rows.
 ///
 /// # Panics
 /// If `values` is not `n * k` long or `k` exceeds [`MAX_K`].
@@ -366,47 +366,45 @@ impl<'a> PackedI8<'a> {
     }
 }
 
-macro_rules! packed_float {
-    ($name:ident, $element:ty, $pack:literal) => {
-        #[doc = concat!("Weights packed by [`", $pack, "`].")]
-        #[derive(Debug, Clone, Copy)]
-        pub struct $name<'a> {
-            n: usize,
-            k: usize,
-            data: &'a [$element],
-        }
-
-        impl<'a> $name<'a> {
-            /// A view of `n` by `k` packed weights.
-            ///
-            /// # Errors
-            /// [`ShapeError`] if `data` is not [`packed_f32_len`] elements long.
-            pub fn new(n: usize, k: usize, data: &'a [$element]) -> Result<Self, ShapeError> {
-                let len = checked_packed_f32_len(n, k).ok_or(ShapeError::TooLarge { n, k })?;
-                check_length("data", data.len(), len)?;
-                Ok(Self { n, k, data })
-            }
-
-            /// Output channels.
-            #[must_use]
-            pub fn n(&self) -> usize {
-                self.n
-            }
-
-            /// Depth.
-            #[must_use]
-            pub fn k(&self) -> usize {
-                self.k
-            }
-
-            /// The packed weights, [`packed_f32_len`] elements.
-            #[must_use]
-            pub fn data(&self) -> &'a [$element] {
-                self.data
-            }
-        }
-    };
+/// f32 or f16 weights, packed by [`pack_f32`] or [`pack_f16`].
+#[derive(Debug, Clone, Copy)]
+pub struct PackedFloat<'a, T> {
+    n: usize,
+    k: usize,
+    data: &'a [T],
 }
 
-packed_float!(PackedF32, f32, "pack_f32");
-packed_float!(PackedF16, f16, "pack_f16");
+/// Weights packed by [`pack_f32`].
+pub type PackedF32<'a> = PackedFloat<'a, f32>;
+/// Weights packed by [`pack_f16`].
+pub type PackedF16<'a> = PackedFloat<'a, f16>;
+
+impl<'a, T> PackedFloat<'a, T> {
+    /// A view of `n` by `k` packed weights.
+    ///
+    /// # Errors
+    /// [`ShapeError`] if `data` is not [`packed_f32_len`] elements long.
+    pub fn new(n: usize, k: usize, data: &'a [T]) -> Result<Self, ShapeError> {
+        let len = checked_packed_f32_len(n, k).ok_or(ShapeError::TooLarge { n, k })?;
+        check_length("data", data.len(), len)?;
+        Ok(Self { n, k, data })
+    }
+
+    /// Output channels.
+    #[must_use]
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// Depth.
+    #[must_use]
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// The packed weights, [`packed_f32_len`] elements.
+    #[must_use]
+    pub fn data(&self) -> &'a [T] {
+        self.data
+    }
+}

@@ -1,26 +1,28 @@
-//! The transcendental functions, written once in scalar form.
+//! The transcendental functions, in scalar form.
 //!
-//! The reference tier calls these; every other tier repeats the same IEEE operations in the same
-//! order, lane by lane, so that the bits agree. No platform library is called: its results differ
-//! between systems. The coefficients come from `coefficients.py`, which prints the tables below;
-//! `tests/math.rs` states the largest errors against `f64` and keeps them.
+//! The reference tier calls these. Every other tier repeats the same IEEE operations in the same
+//! order, lane by lane, so that the bits agree. The platform's library is never called: its results
+//! differ between systems. `coefficients.py` prints the tables below; `tests/math.rs` states the
+//! largest errors against `f64` and checks them.
 //!
-//! NaN gives NaN everywhere, but which NaN is not specified.
+//! NaN gives NaN everywhere; which NaN is not specified.
+#![allow(
+    clippy::excessive_precision,
+    clippy::approx_constant,
+    reason = "the tables stand as the script prints them"
+)]
 
-// The tables stand as the script prints them.
-#![allow(clippy::excessive_precision, clippy::approx_constant)]
-
-/// Adding this to `|x| <= 2^22` leaves no fraction bits, so the sum's rounding is the rounding of
-/// `x` to an integer, ties to even; the integer then stands in the low bits.
+/// Adding this to `|x| <= 2^22` leaves no fraction bits: the sum's rounding is the rounding of `x`
+/// to an integer, ties to even, and the low bits hold the integer.
 pub(crate) const ROUND_MAGIC: f32 = 12_582_912.0; // 1.5 * 2^23
 
-/// `x` rounded to the nearest integer, ties to even, for `|x| <= 2^22`; anything for NaN.
+/// `x` rounded to the nearest integer, ties to even, for `|x| <= 2^22`; unspecified for NaN.
 #[inline]
 pub(crate) fn round_even(x: f32) -> i32 {
     ((x + ROUND_MAGIC).to_bits() as i32).wrapping_sub(ROUND_MAGIC.to_bits() as i32)
 }
 
-/// Where `exp` has long become 0 and infinity: beyond, the argument is clamped.
+/// `exp` clamps its argument to these bounds, beyond which it is 0 and infinity.
 pub(crate) const EXP_MIN: f32 = -105.0;
 pub(crate) const EXP_MAX: f32 = 89.0;
 /// ln 2 in two parts; the first has 12 bits, so its product with a small integer is exact.
@@ -57,7 +59,7 @@ pub(crate) const TANH: [f32; 5] = [
 
 /// `(2^f - 1) / f` for `|f| <= 1/2`.
 pub(crate) const EXP2: [f32; 3] = [0.6932829, 0.24221095, 0.05500893];
-/// Below this `2^x` is taken for that of this.
+/// `exp2_coarse` clamps its argument to this lower bound.
 pub(crate) const EXP2_MIN: f32 = -100.0;
 /// `1 - Phi(a)` for `0 <= a <= GELU_END`, with the normal distribution's Phi.
 pub(crate) const GELU: [f32; 7] = [
@@ -69,16 +71,16 @@ pub(crate) const GELU: [f32; 7] = [
     0.010888992,
     -0.00071755116,
 ];
-/// From this magnitude on GELU differs from 0 or from `x` as much as here.
+/// Beyond this magnitude, `gelu_coarse` differs from 0 or from `x` as much as here.
 pub(crate) const GELU_END: f32 = 3.83;
 
-/// From here on `erf` rounds to 1.
+/// From this magnitude on, `erf` rounds to 1.
 pub(crate) const ERF_ONE: f32 = 3.925;
-/// Below this magnitude `tanh` is a polynomial, above it comes from `exp`.
+/// Below this magnitude, `tanh` is a polynomial; above, it uses `exp`.
 pub(crate) const TANH_SMALL: f32 = 0.625;
-/// sqrt(2 / pi), of GELU's tanh approximation.
+/// sqrt(2 / pi), in GELU's tanh approximation.
 pub(crate) const SQRT_2_OVER_PI: f32 = 0.797_884_6;
-/// The cubic term of GELU's tanh approximation.
+/// The factor of the cubic term in GELU's tanh approximation.
 pub(crate) const GELU_CUBIC: f32 = 0.044_715;
 
 /// `c[0] + c[1] x + c[2] x^2 + ...` by Horner's rule.
@@ -97,10 +99,10 @@ fn power_of_two(n: i32) -> f32 {
     f32::from_bits(n.wrapping_add(127).wrapping_shl(23) as u32)
 }
 
-/// `e^x`: 0 below about -103.97 and infinity above about 88.72, subnormal results included.
+/// `e^x`: 0 below about -103.97, infinity above about 88.72, with subnormal results.
 ///
-/// `x = n ln 2 + r` with an integer `n` and `|r| <= ln(2)/2`; then `2^n (1 + (r + r^2 q(r)))`,
-/// where `2^n` is multiplied in two halves so that neither leaves f32's range.
+/// `x = n ln 2 + r` with an integer `n` and `|r| <= ln(2)/2`; then `2^n (1 + (r + r^2 q(r)))`.
+/// `2^n` is multiplied in two halves, so that neither overflows.
 #[inline]
 #[must_use]
 pub fn exp(x: f32) -> f32 {
@@ -116,8 +118,8 @@ pub fn exp(x: f32) -> f32 {
     (value * power_of_two(half)) * power_of_two(n.wrapping_sub(half))
 }
 
-/// `2^x` for `x <= 0`, within 1.1e-4 of it (relative) and at most 1: for attention's weights, which are
-/// rounded to integers at once. What lies below -100 counts as -100.
+/// `2^x` for `x <= 0`, with a relative error up to 1.1e-4, at most 1: for attention's weights,
+/// which are rounded to integers next. Arguments below -100 count as -100.
 ///
 /// `x = n + f` with an integer `n` and `|f| <= 1/2`; then `(1 + f q(f)) 2^n`.
 #[inline]
@@ -130,14 +132,14 @@ pub fn exp2_coarse(x: f32) -> f32 {
     (1.0 + f * polynomial(f, &EXP2)) * power_of_two(n)
 }
 
-/// `1 / (1 + e^-x)`: 0 and 1 at the infinities.
+/// `1 / (1 + e^-x)`; 0 and 1 at the infinities.
 #[inline]
 #[must_use]
 pub fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
-/// Hyperbolic tangent: -1 and 1 at the infinities.
+/// Hyperbolic tangent; -1 and 1 at the infinities.
 ///
 /// `x + x^3 p(x^2)` where `|x| < 0.625`, else `1 - 2 / (e^(2|x|) + 1)` with the sign of `x`.
 #[inline]
@@ -170,8 +172,8 @@ pub fn gelu(x: f32) -> f32 {
     x * (0.5 * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2)))
 }
 
-/// GELU by a polynomial without a division: within 1.3e-4 of it everywhere, for values that are
-/// rounded to 8 or 16 bits at once and come from products with weights of 8 bits.
+/// GELU by a polynomial without a division, with an error up to 1.3e-4: for outputs of int8
+/// products that are rounded to 8 or 16 bits next.
 ///
 /// `max(x, 0) - a p(a)` with `a = |x|`, cut off where GELU has nearly reached 0 or `x`.
 #[inline]
@@ -184,8 +186,8 @@ pub fn gelu_coarse(x: f32) -> f32 {
     positive - a * polynomial(a, &GELU)
 }
 
-/// GELU's tanh approximation, `0.5 x (1 + tanh(u))` with `u = sqrt(2/pi) (x + 0.044715 x^3)`,
-/// computed as the equal `x * sigmoid(2 u)`. NaN at minus infinity.
+/// GELU's tanh approximation: `0.5 x (1 + tanh(u))` with `u = sqrt(2/pi) (x + 0.044715 x^3)`,
+/// computed as `x * sigmoid(2 u)`, which is equal. NaN at minus infinity.
 #[inline]
 #[must_use]
 pub fn gelu_tanh(x: f32) -> f32 {
@@ -193,7 +195,7 @@ pub fn gelu_tanh(x: f32) -> f32 {
     x * sigmoid(u + u)
 }
 
-/// 0 below zero, else `x` (so -0 and NaN stay).
+/// 0 for negative `x`, otherwise `x`; -0 and NaN stay.
 #[inline]
 #[must_use]
 pub fn relu(x: f32) -> f32 {

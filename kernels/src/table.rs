@@ -1,69 +1,66 @@
 //! One row of function pointers per tier, and the choice of a row.
 //!
-//! # How to add a tier
-//!
-//! 1. A folder: `src/x86_64/avx2/`, `src/aarch64/..`. On x86-64 it has the tier's vectors
-//!    (`lanes.rs`: an implementation of `x86_64::simd::Simd`, whose token proves the features),
-//!    what it does in its own way (`gemm_i8.rs`), and its row (`mod.rs`: the macro
-//!    `x86_64::row!` compiles everything else, which is generic over `Simd`, for its features).
-//!    Its functions have the types below and may rely on the shapes, which `ops.rs` has checked.
-//! 2. A variant of [`Isa`], with its name.
-//! 3. The row's `supported`: a method of `x86_64::features::Features`, tested there on made-up
-//!    answers. A field of the row may be another tier's function while there is no better one.
-//! 4. Its place in [`TIERS`], slowest first.
-//! 5. `LANERANK_REQUIRE_ISA=<name> cargo test -p lanerank-kernels`: the tests run on every tier
-//!    in the table without being told. Where the CPU lacks the instructions, `emulator/` can be
-//!    taught them.
-//!
 //! # How to add an operation
 //!
-//! One function type and one field here, one checked method in `ops.rs`, one function in
-//! `reference.rs`, one in `portable/`, one generic in `x86_64/` with its line in the macro `row!`
-//! (a tier may use the reference's meanwhile), one property in `tests/`.
+//! Six files besides tests:
+//!
+//! 1. `ops/<family>.rs`: a struct of the parameters, and a method of [`Kernels`] that documents the
+//!    operation, checks the shapes and calls the row's function. `ops/mod.rs` re-exports the
+//!    struct, and so does `lib.rs` if the method takes it.
+//! 2. `reference.rs`: a function that computes it the obvious way. Its order of floating-point
+//!    operations is the definition.
+//! 3. `generic/<family>.rs`: `impl Operation` for the struct, the body for every other tier.
+//! 4. Here: a field of [`Kernels`], and its line in `REFERENCE` and in [`Kernels::generic`].
+//! 5. `tests/tiers.rs`: a property, which runs on every tier.
+//!
+//! # How to add a tier
+//!
+//! Six files besides tests, on x86-64:
+//!
+//! 1. `x86_64/<tier>/lanes.rs`: an implementation of [`Simd`] for a token that proves the CPU's
+//!    features. A tier that only adds an instruction has instead what it does with that, such as
+//!    `x86_64/avx_vnni/gemm_i8.rs`.
+//! 2. `x86_64/<tier>/mod.rs`: its row, [`Kernels::generic`] or `..another_tier::KERNELS`, with its
+//!    own functions in place of some; and `mod <tier>` in `x86_64/mod.rs`.
+//! 3. `x86_64/features/mod.rs`: the row's `supported`, tested there on made-up CPUs.
+//! 4. `isa.rs`: a variant of [`Isa`], with its name.
+//! 5. Here: its place in [`TIERS`], slowest first.
+//! 6. `LANERANK_REQUIRE_ISA=<name> cargo test -p lanerank-kernels`: the tests run on every tier in
+//!    the table, and fail if this one was skipped. `emulator/` can be taught instructions that the
+//!    CPU lacks, and `peak.rs` the tier's peaks.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use half::f16;
 
-use crate::layout::{PackedF16, PackedF32, PackedI8};
-use crate::ops::RowQuant;
-use crate::{Activation, Isa, IsaError, portable, reference};
+use crate::generic::simd::Simd;
+use crate::ops::{
+    Activate, AddScaledI8, Attention, AttentionI8, ClsAttention, Dot, GemmFloat, GemmI8, GemmI8A16,
+    LayerNorm, Operation, QuantizeI16, QuantizeU8, Softmax, WidenF16,
+};
+use crate::{Isa, IsaError, portable, reference};
 
-pub(crate) type QuantizeU8 = fn(&[f32], Option<&[f32]>, usize, usize, &mut [u8], &mut [RowQuant]);
-pub(crate) type QuantizeI16 =
-    fn(&[f32], Option<&[f32]>, usize, usize, &mut [u8], &mut [u8], &mut [f32]);
-pub(crate) type GemmI8 =
-    fn(&[u8], &[RowQuant], usize, &PackedI8<'_>, &[f32], Activation, &mut [f32]);
-pub(crate) type GemmI8A16 =
-    fn(&[u8], &[u8], &[f32], usize, &PackedI8<'_>, &[f32], Activation, &mut [f32]);
-pub(crate) type GemmF32 = fn(&[f32], usize, &PackedF32<'_>, &[f32], Activation, &mut [f32]);
-pub(crate) type GemmF16 = fn(&[f32], usize, &PackedF16<'_>, &[f32], Activation, &mut [f32]);
-pub(crate) type LayerNorm = fn(&mut [f32], &[f32], &[f32], f32, usize, usize);
-pub(crate) type AddLayerNorm = fn(&mut [f32], &[f32], &[f32], &[f32], f32, usize, usize);
-pub(crate) type Attention = fn(&[f32], &[f32], usize, usize, &mut Vec<f32>, &mut [f32]);
-pub(crate) type ClsAttention = fn(&[f32], &[f32], &[f32], usize, usize, &mut Vec<f32>, &mut [f32]);
-
-/// The kernels of one tier. Cheap to copy around as `&'static Kernels`.
+/// The kernels of one tier: an implementation of every operation for one instruction set.
 ///
-/// The methods check every shape and panic on a mismatch; what they compute is in their own
-/// documentation, and is the same on every tier (see the [crate's](crate) rules).
+/// The methods check every shape and panic on a mismatch. They give the same results on every
+/// tier, as far as their own documentation says.
 pub struct Kernels {
     pub(crate) isa: Isa,
+    /// Whether this CPU and operating system can run the functions.
     pub(crate) supported: fn() -> bool,
-    pub(crate) quantize_u8: QuantizeU8,
-    pub(crate) quantize_i16: QuantizeI16,
-    pub(crate) gemm_i8: GemmI8,
-    pub(crate) gemm_i8_a16: GemmI8A16,
-    pub(crate) gemm_f32: GemmF32,
-    pub(crate) gemm_f16: GemmF16,
-    pub(crate) layer_norm: LayerNorm,
-    pub(crate) add_layer_norm: AddLayerNorm,
-    pub(crate) attention: Attention,
-    pub(crate) attention_i8: Attention,
-    pub(crate) cls_attention: ClsAttention,
-    pub(crate) softmax: fn(&mut [f32]),
-    pub(crate) activate: fn(Activation, &mut [f32]),
-    pub(crate) dot: fn(&[f32], &[f32]) -> f32,
-    pub(crate) add_scaled_i8: fn(&[i8], f32, &mut [f32]),
-    pub(crate) widen_f16: fn(&[half::f16], &mut [f32]),
+    pub(crate) quantize_u8: fn(QuantizeU8<'_>),
+    pub(crate) quantize_i16: fn(QuantizeI16<'_>),
+    pub(crate) gemm_i8: fn(GemmI8<'_>),
+    pub(crate) gemm_i8_a16: fn(GemmI8A16<'_>),
+    pub(crate) gemm_f32: fn(GemmFloat<'_, f32>),
+    pub(crate) gemm_f16: fn(GemmFloat<'_, f16>),
+    pub(crate) layer_norm: fn(LayerNorm<'_>),
+    pub(crate) attention: fn(Attention<'_>),
+    pub(crate) attention_i8: fn(AttentionI8<'_>),
+    pub(crate) cls_attention: fn(ClsAttention<'_>),
+    pub(crate) softmax: fn(Softmax<'_>),
+    pub(crate) activate: fn(Activate<'_>),
+    pub(crate) dot: fn(Dot<'_>) -> f32,
+    pub(crate) add_scaled_i8: fn(AddScaledI8<'_>),
+    pub(crate) widen_f16: fn(WidenF16<'_>),
 }
 
 static REFERENCE: Kernels = Kernels {
@@ -73,10 +70,9 @@ static REFERENCE: Kernels = Kernels {
     quantize_i16: reference::quantize_i16,
     gemm_i8: reference::gemm_i8,
     gemm_i8_a16: reference::gemm_i8_a16,
-    gemm_f32: reference::gemm_f32,
-    gemm_f16: reference::gemm_f16,
+    gemm_f32: reference::gemm_float,
+    gemm_f16: reference::gemm_float,
     layer_norm: reference::layer_norm,
-    add_layer_norm: reference::add_layer_norm,
     attention: reference::attention,
     attention_i8: reference::attention_i8,
     cls_attention: reference::cls_attention,
@@ -86,9 +82,6 @@ static REFERENCE: Kernels = Kernels {
     add_scaled_i8: reference::add_scaled_i8,
     widen_f16: reference::widen_f16,
 };
-
-/// The tiers that [`Kernels::assume_available`] named, a bit for each.
-static ASSUMED: AtomicU32 = AtomicU32::new(0);
 
 /// Every tier built into this binary, slowest first.
 static TIERS: &[&Kernels] = &[
@@ -105,12 +98,41 @@ static TIERS: &[&Kernels] = &[
 ];
 
 impl Kernels {
-    /// The tiers that this CPU can run, slowest first: the reference is always the first.
+    /// A row of the generic bodies, compiled for the features of `S`.
+    ///
+    /// # Safety
+    /// `supported` returns true only where the CPU has those features.
+    pub(crate) const unsafe fn generic<S: Simd>(isa: Isa, supported: fn() -> bool) -> Self {
+        /// The function of one operation.
+        fn call<S: Simd, O: Operation>(op: O) -> O::Output {
+            // SAFETY: only `generic` names this function, in rows that `Kernels` hands out only
+            // where `supported` returns true; then the CPU has the features.
+            unsafe { S::vectorize(op) }
+        }
+        Self {
+            isa,
+            supported,
+            quantize_u8: |op| call::<S, _>(op),
+            quantize_i16: |op| call::<S, _>(op),
+            gemm_i8: |op| call::<S, _>(op),
+            gemm_i8_a16: |op| call::<S, _>(op),
+            gemm_f32: |op| call::<S, _>(op),
+            gemm_f16: |op| call::<S, _>(op),
+            layer_norm: |op| call::<S, _>(op),
+            attention: |op| call::<S, _>(op),
+            attention_i8: |op| call::<S, _>(op),
+            cls_attention: |op| call::<S, _>(op),
+            softmax: |op| call::<S, _>(op),
+            activate: |op| call::<S, _>(op),
+            dot: |op| call::<S, _>(op),
+            add_scaled_i8: |op| call::<S, _>(op),
+            widen_f16: |op| call::<S, _>(op),
+        }
+    }
+
+    /// The tiers that this CPU can run, slowest first; the first is always the reference.
     pub fn available() -> impl Iterator<Item = &'static Kernels> {
-        TIERS
-            .iter()
-            .copied()
-            .filter(|kernels| (kernels.supported)() || kernels.is_assumed())
+        TIERS.iter().copied().filter(|kernels| kernels.can_run())
     }
 
     /// The fastest tier that this CPU can run.
@@ -129,8 +151,8 @@ impl Kernels {
             .ok_or(IsaError::NotOnThisCpu(isa))
     }
 
-    /// The tier named by the environment variable `LANERANK_ISA`, or [`best`](Self::best)
-    /// where that is unset or empty.
+    /// The tier that the environment variable `LANERANK_ISA` names, or [`best`](Self::best) if it
+    /// is unset or empty.
     ///
     /// # Errors
     /// [`IsaError`] if the variable names no tier, or one that this CPU cannot run.
@@ -141,25 +163,20 @@ impl Kernels {
         }
     }
 
-    /// Makes a tier available that this CPU or operating system was found not to run: for tests
-    /// that emulate what is missing.
-    ///
-    /// # Safety
-    /// From now on, every instruction of the tier's, run anywhere in this process, does what its
-    /// manual says.
-    #[doc(hidden)]
-    pub unsafe fn assume_available(isa: Isa) {
-        ASSUMED.fetch_or(1 << isa as u32, Ordering::Release);
-    }
-
-    fn is_assumed(&self) -> bool {
-        ASSUMED.load(Ordering::Acquire) >> (self.isa as u32) & 1 == 1
-    }
-
     /// Which tier this is.
     #[must_use]
     pub fn isa(&self) -> Isa {
         self.isa
+    }
+
+    #[cfg(not(feature = "emulate"))]
+    fn can_run(&self) -> bool {
+        (self.supported)()
+    }
+
+    #[cfg(feature = "emulate")]
+    fn can_run(&self) -> bool {
+        (self.supported)() || crate::assumed::is_assumed(self.isa)
     }
 }
 

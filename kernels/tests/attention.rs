@@ -3,13 +3,13 @@
 
 mod common;
 
-use common::{Misaligned, Random, assert_same, reference, tiers};
-use lanerank_kernels::{Isa, Kernels};
+use common::{Misaligned, Random, assert_same, fuses, reference, tiers};
+use lanerank_kernels::{Attention, ClsAttention, Kernels};
 
 /// A method of [`Kernels`].
-type Attention = fn(&Kernels, &[f32], &[f32], usize, usize, &mut Vec<f32>, &mut [f32]);
+type Method = fn(&Kernels, Attention<'_>);
 
-/// Self-attention of rows, some of them apart.
+/// Self-attention of rows, some of them in a prefix.
 struct Case {
     heads: usize,
     head_dim: usize,
@@ -23,9 +23,10 @@ impl Case {
         let head_dim = [1, 2, 7, 16, 26, 32, 40, 64, 129][random.below(9)];
         let stride = 3 * heads * head_dim;
         let (prefix, own) = (random.below(10), 1 + random.below(40));
-        let rows = match odd {
-            true => random.odd_floats(own * stride),
-            false => random.floats(own * stride),
+        let rows = if odd {
+            random.odd_floats(own * stride)
+        } else {
+            random.floats(own * stride)
         };
         Self {
             heads,
@@ -35,21 +36,28 @@ impl Case {
         }
     }
 
-    fn run_on(&self, tier: &Kernels, method: Attention, prefix: &[f32], rows: &[f32]) -> Vec<f32> {
-        // What is left in the scratch must not matter.
+    fn run_on(&self, tier: &Kernels, method: Method, prefix: &[f32], rows: &[f32]) -> Vec<f32> {
+        // The scratch's content must not matter.
         let mut scratch = Random::new(self.heads as u64).odd_floats(3000);
         let mut out = vec![f32::NAN; (prefix.len() + rows.len()) / 3];
-        let (heads, head_dim) = (self.heads, self.head_dim);
-        method(tier, prefix, rows, heads, head_dim, &mut scratch, &mut out);
+        let op = Attention {
+            prefix,
+            rows,
+            heads: self.heads,
+            head_dim: self.head_dim,
+            scratch: &mut scratch,
+            out: &mut out,
+        };
+        method(tier, op);
         out
     }
 
-    fn run(&self, tier: &Kernels, method: Attention) -> Vec<f32> {
+    fn run(&self, tier: &Kernels, method: Method) -> Vec<f32> {
         self.run_on(tier, method, self.prefix.get(), self.rows.get())
     }
 
-    /// Where the rows lie does not matter; gives the result.
-    fn run_anywhere(&self, tier: &Kernels, method: Attention, what: &str) -> Vec<f32> {
+    /// Checks that the place of the rows does not matter; returns the result.
+    fn run_anywhere(&self, tier: &Kernels, method: Method, what: &str) -> Vec<f32> {
         let result = self.run(tier, method);
         let joined = [self.prefix.get(), self.rows.get()].concat();
         assert_same(&self.run_on(tier, method, &[], &joined), &result, what);
@@ -61,7 +69,7 @@ impl Case {
 #[test]
 fn floats_on_every_tier() {
     for tier in tiers() {
-        let fuses = !matches!(tier.isa(), Isa::Reference | Isa::Portable);
+        let fuses = fuses(tier);
         for seed in 1..120 {
             let case = Case::new(&mut Random::new(seed), !fuses);
             let what = format!("{}, seed {seed}", tier.isa());
@@ -91,8 +99,8 @@ fn integers_on_every_tier() {
     }
 }
 
-/// Rows all alike and as large as they get: the largest sums. Then the same with one strong key, and
-/// scores of every sign and size.
+/// Equal rows of the largest values give the largest sums. Then the same with one strong key, and
+/// with scores of every sign and size.
 #[test]
 fn integers_at_their_bounds() {
     for (len, head_dim) in [(1, 1), (3, 1), (700, 2), (70, 129), (9, 1000), (2500, 3)] {
@@ -124,7 +132,7 @@ fn integers_at_their_bounds() {
     }
 }
 
-/// A NaN in a query is its row's, in a key every row's, in a value its channel's.
+/// A NaN in a query makes its row NaN, in a key every row, in a value its channel.
 #[test]
 fn integers_keep_nan() {
     let (len, head_dim) = (5, 4);
@@ -133,7 +141,14 @@ fn integers_keep_nan() {
             let mut rows = Random::new(3).floats(len * 3 * head_dim);
             rows[place] = f32::NAN;
             let mut out = vec![0.0; len * head_dim];
-            tier.attention_i8(&[], &rows, 1, head_dim, &mut Vec::new(), &mut out);
+            tier.attention_i8(Attention {
+                prefix: &[],
+                rows: &rows,
+                heads: 1,
+                head_dim,
+                scratch: &mut Vec::new(),
+                out: &mut out,
+            });
             for (i, x) in out.iter().enumerate() {
                 let channel = place == 2 * head_dim && i % head_dim == 0;
                 let expected = lost.contains(&i) || channel;
@@ -144,7 +159,7 @@ fn integers_keep_nan() {
 }
 
 /// Largest difference to attention in f64 of rows between -3 and 3.
-fn difference(method: Attention, (heads, head_dim, len): (usize, usize, usize)) -> f64 {
+fn difference(method: Method, (heads, head_dim, len): (usize, usize, usize)) -> f64 {
     let (hidden, stride) = (heads * head_dim, 3 * heads * head_dim);
     let rows: Vec<f32> = Random::new(7)
         .floats(len * stride)
@@ -153,16 +168,15 @@ fn difference(method: Attention, (heads, head_dim, len): (usize, usize, usize)) 
         .collect();
     let mut out = vec![0.0; len * hidden];
     let (prefix, own) = rows.split_at(2 * stride);
-    let tier = reference();
-    method(
-        tier,
+    let op = Attention {
         prefix,
-        own,
+        rows: own,
         heads,
         head_dim,
-        &mut Vec::new(),
-        &mut out,
-    );
+        scratch: &mut Vec::new(),
+        out: &mut out,
+    };
+    method(reference(), op);
     let at = |i: usize, column: usize| f64::from(rows[i * stride + column]);
     let mut largest = 0.0;
     for (i, h) in (0..len).flat_map(|i| (0..heads).map(move |h| (i, h))) {
@@ -212,7 +226,14 @@ fn integers_against_f64() {
 #[should_panic(expected = "attention over 65537 tokens")]
 fn integers_of_too_many_tokens() {
     let mut out = vec![0.0; 65_537];
-    Kernels::best().attention_i8(&[], &[0.0; 3 * 65_537], 1, 1, &mut Vec::new(), &mut out);
+    Kernels::best().attention_i8(Attention {
+        prefix: &[],
+        rows: &[0.0; 3 * 65_537],
+        heads: 1,
+        head_dim: 1,
+        scratch: &mut Vec::new(),
+        out: &mut out,
+    });
 }
 
 #[test]
@@ -233,7 +254,15 @@ fn of_one_token_on_every_tier() {
         let mut scratch = Vec::new();
         let mut run = |tier: &Kernels, prefix: &[f32], rows: &[f32]| {
             let mut out = vec![f32::NAN; heads * hidden];
-            tier.cls_attention(&t, prefix, rows, heads, hidden, &mut scratch, &mut out);
+            tier.cls_attention(ClsAttention {
+                t: &t,
+                prefix,
+                rows,
+                heads,
+                hidden,
+                scratch: &mut scratch,
+                out: &mut out,
+            });
             out
         };
         let actual = run(tier, prefix.get(), rows.get());

@@ -1,4 +1,4 @@
-//! The functions of `math` against `f64`: the largest errors, and the ends of their domains.
+//! The functions of `math` against `f64`: largest errors, and the ends of their domains.
 
 use lanerank_kernels::math::{
     erf, exp, exp2_coarse, gelu, gelu_coarse, gelu_tanh, relu, sigmoid, tanh,
@@ -17,7 +17,7 @@ fn both_signs(high: f32) -> impl Iterator<Item = f32> {
     floats(0.0, high).chain(floats(-0.0, -high))
 }
 
-/// Prints the largest error (see it with `--nocapture`) and fails above the limit.
+/// Prints the largest error (`--nocapture` shows it) and fails above the limit.
 fn largest(what: &str, limit: f64, errors: impl Iterator<Item = (f32, f64)>) {
     let (at, error) = errors.fold(
         (0.0, 0.0),
@@ -67,7 +67,7 @@ fn exp_relative_error() {
         2e-7,
         xs.map(|x| (x, relative(exp(x), f64::from(x).exp()))),
     );
-    // Below, results are subnormal: right to within one of their steps.
+    // Below -87.3, results are subnormal: within two steps of the exact ones.
     let step = f64::from(f32::from_bits(1));
     let xs = floats(-87.3, -120.0);
     let errors = xs.map(|x| (x, (f64::from(exp(x)) - f64::from(x).exp()).abs() / step));
@@ -108,7 +108,7 @@ fn gelu_error_against_magnitude() {
     largest("gelu_tanh, relative to max(1, |x|)", 3.5e-7, errors);
 }
 
-/// Absolute, because what is rounded afterwards is rounded in steps of one size.
+/// The absolute error counts, because the rounding that follows has steps of one size.
 #[test]
 fn gelu_coarse_absolute_error() {
     let errors = both_signs(30.0).map(|x| {

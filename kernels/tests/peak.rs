@@ -1,5 +1,5 @@
-//! The loops that kernels are measured against do what they are named after, on every tier. How fast
-//! is for the benches.
+//! The loops that kernels are measured against do what their names say, on every tier. The benches
+//! measure how fast.
 
 mod common;
 
@@ -7,7 +7,7 @@ use common::tiers;
 use lanerank_kernels::Isa;
 use lanerank_kernels::peak::{Arithmetic, multiply_adds, read};
 
-/// What a round adds to a lane, of products of 3 and 3 or 1 and 1, and its multiply-adds at least.
+/// What a round adds to a lane, with operands 3 and 3 or 1 and 1, and its multiply-adds.
 fn round(isa: Isa, arithmetic: Arithmetic) -> Option<(f32, u64)> {
     use Arithmetic::{F32, Int8, Int16};
     let baseline = cfg!(all(target_arch = "x86_64", not(target_feature = "avx")));

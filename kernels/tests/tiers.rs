@@ -2,11 +2,14 @@
 
 mod common;
 
-use common::{Misaligned, Random, assert_same, is_emulated, reference, tiers};
+use common::{Misaligned, Random, assert_same, fuses, is_emulated, plain, reference, tiers};
 use half::f16;
+use lanerank_kernels::layout::{
+    MAX_K, PackedF16, PackedF32, PackedI8, column_sums, pack_f16, pack_f32, pack_i8, padded_k,
+};
 use lanerank_kernels::{
-    Activation, Isa, Kernels, PackedF16, PackedF32, PackedI8, RowQuant, column_sums, pack_f16,
-    pack_f32, pack_i8, padded_k,
+    Activation, Epilogue, GemmFloat, GemmI8, GemmI8A16, Isa, Kernels, LayerNorm, QuantizeI16,
+    QuantizeU8, RowQuant, Rows, RowsI16, RowsI16Mut, RowsU8, RowsU8Mut,
 };
 
 const ACTIVATIONS: [Activation; 6] = [
@@ -26,7 +29,8 @@ macro_rules! properties {
             for tier in tiers() {
                 let seeds = if is_slow(tier) { $seeds / 5 } else { $seeds };
                 for seed in 0..seeds {
-                    check::$name(tier, &mut Random::new(seed + 1), &format!("{}, seed {seed}", tier.isa()));
+                    let what = format!("{}, seed {seed}", tier.isa());
+                    check::$name(tier, &mut Random::new(seed + 1), &what);
                 }
             }
         })*
@@ -39,18 +43,18 @@ properties! {
     gemm_i8: 200,
     gemm_i8_a16: 100,
     gemm_float: 120,
-    gemm_rows_do_not_depend_on_each_other: 30,
+    gemm_rows_are_independent: 30,
     layer_norm: 200,
     elementwise: 300,
 }
 
-/// Whether every few products cost a signal.
+/// Whether each few products cost a signal.
 fn is_slow(tier: &Kernels) -> bool {
     tier.isa() == Isa::AvxVnni && is_emulated(tier)
 }
 
-/// Shapes up to 33 rows, 100 channels, depth 200; now and then a deep one, one without depth, or
-/// one with more rows than the tiers without products of bytes take at a time.
+/// A shape up to 33 rows, 100 channels, depth 200. Some are deep, some have depth 0, some have more
+/// rows than the tiers without products of bytes take at a time.
 fn shape(random: &mut Random) -> (usize, usize, usize) {
     let (mut m, n) = (random.below(34), 1 + random.below(100));
     let mut k = 1 + random.below(200);
@@ -135,44 +139,43 @@ impl I8 {
         PackedI8::new(n, k, self.weights.get(), &self.weight_scales, &self.sums).unwrap()
     }
 
+    fn epilogue(&self) -> Epilogue<'_> {
+        Epilogue {
+            bias: &self.bias,
+            act: self.act,
+        }
+    }
+
     fn product(&self, tier: &Kernels) -> Vec<f32> {
         let (m, n, _) = self.shape;
         let mut out = Misaligned::new(&vec![f32::NAN; m * n]);
-        let (a, params) = (self.a.get(), &self.params);
-        tier.gemm_i8(
-            a,
-            params,
-            m,
-            &self.weights(),
-            &self.bias,
-            self.act,
-            out.get_mut(),
-        );
+        tier.gemm_i8(GemmI8 {
+            a: RowsU8 {
+                data: self.a.get(),
+                params: &self.params,
+            },
+            b: self.weights(),
+            epilogue: self.epilogue(),
+            out: out.get_mut(),
+        });
         out.get().to_vec()
     }
 
     fn product_a16(&self, tier: &Kernels) -> Vec<f32> {
         let (m, n, _) = self.shape;
         let mut out = vec![f32::NAN; m * n];
-        let (hi, lo, scales) = (self.a.get(), &self.low, &self.scales);
-        tier.gemm_i8_a16(
-            hi,
-            lo,
-            scales,
-            m,
-            &self.weights(),
-            &self.bias,
-            self.act,
-            &mut out,
-        );
+        tier.gemm_i8_a16(GemmI8A16 {
+            a: RowsI16 {
+                high: self.a.get(),
+                low: &self.low,
+                scales: &self.scales,
+            },
+            b: self.weights(),
+            epilogue: self.epilogue(),
+            out: &mut out,
+        });
         out
     }
-}
-
-/// Whether a tier's f32 and f16 products round a multiplication and an addition once: then they
-/// agree with the reference within 1e-4 of the sum of the magnitudes, else bit for bit.
-fn fuses(tier: &Kernels) -> bool {
-    !matches!(tier.isa(), Isa::Reference | Isa::Portable)
 }
 
 struct Float {
@@ -186,9 +189,12 @@ struct Float {
 
 impl Float {
     fn new(random: &mut Random, (m, n, k): (usize, usize, usize), odd: bool) -> Self {
-        let mut floats = |len| match odd {
-            true => random.odd_floats(len),
-            false => random.floats(len),
+        let mut floats = |len| {
+            if odd {
+                random.odd_floats(len)
+            } else {
+                random.floats(len)
+            }
         };
         let (a, w) = (floats(m * k), floats(n * k));
         let halves: Vec<f16> = w.iter().map(|&w| f16::from_f32(w)).collect();
@@ -216,22 +222,36 @@ impl Float {
     /// With f32 and with f16 weights.
     fn products(&self, tier: &Kernels, act: Activation) -> [Vec<f32>; 2] {
         let (m, n, k) = self.shape;
-        let mut out = [vec![f32::NAN; m * n], vec![f32::NAN; m * n]];
-        let w = PackedF32::new(n, k, self.weights.get()).unwrap();
-        tier.gemm_f32(self.a.get(), m, &w, &self.bias, act, &mut out[0]);
-        let w = PackedF16::new(n, k, self.halves.get()).unwrap();
-        tier.gemm_f16(self.a.get(), m, &w, &self.bias, act, &mut out[1]);
-        out
+        let [mut f32_out, mut f16_out] = [(); 2].map(|()| vec![f32::NAN; m * n]);
+        let (data, bias) = (self.a.get(), &self.bias);
+        let (a, epilogue) = (Rows { data, m, k }, Epilogue { bias, act });
+        tier.gemm_f32(GemmFloat {
+            a,
+            b: PackedF32::new(n, k, self.weights.get()).unwrap(),
+            epilogue,
+            out: &mut f32_out,
+        });
+        tier.gemm_f16(GemmFloat {
+            a,
+            b: PackedF16::new(n, k, self.halves.get()).unwrap(),
+            epilogue,
+            out: &mut f16_out,
+        });
+        [f32_out, f16_out]
     }
 
-    /// The sum of the magnitudes of what each output adds up.
+    /// For each output, the sum of the magnitudes of its terms.
     fn magnitudes(&self) -> Vec<f32> {
         let (m, n, k) = self.shape;
         let abs = |x: &[f32]| x.iter().map(|x| x.abs()).collect::<Vec<_>>();
         let (a, w, bias) = (abs(self.a.get()), abs(self.weights.get()), abs(&self.bias));
         let mut out = vec![0.0; m * n];
-        let w = PackedF32::new(n, k, &w).unwrap();
-        reference().gemm_f32(&a, m, &w, &bias, Activation::None, &mut out);
+        reference().gemm_f32(GemmFloat {
+            a: Rows { data: &a, m, k },
+            b: PackedF32::new(n, k, &w).unwrap(),
+            epilogue: plain(&bias),
+            out: &mut out,
+        });
         out
     }
 }
@@ -239,17 +259,22 @@ impl Float {
 mod check {
     use super::*;
 
-    pub fn quantize_u8(tier: &Kernels, random: &mut Random, what: &str) {
+    pub(crate) fn quantize_u8(tier: &Kernels, random: &mut Random, what: &str) {
         let (m, _, k) = shape(random);
         let x = Misaligned::new(&random.odd_floats(m * k));
         let scale = (random.below(2) == 0).then(|| random.floats(k));
         let run = |tier: &Kernels| {
             let mut out = vec![77; m * padded_k(k)];
             let mut params = vec![RowQuant::default(); m];
-            match &scale {
-                Some(scale) => tier.quantize_scaled_u8(x.get(), scale, m, k, &mut out, &mut params),
-                None => tier.quantize_u8(x.get(), m, k, &mut out, &mut params),
-            }
+            let data = x.get();
+            tier.quantize_u8(QuantizeU8 {
+                x: Rows { data, m, k },
+                scale: scale.as_deref(),
+                out: RowsU8Mut {
+                    data: &mut out,
+                    params: &mut params,
+                },
+            });
             (out, params)
         };
         let ((out, params), (expected, expected_params)) = (run(tier), run(reference()));
@@ -260,34 +285,37 @@ mod check {
         }
     }
 
-    pub fn quantize_i16(tier: &Kernels, random: &mut Random, what: &str) {
+    pub(crate) fn quantize_i16(tier: &Kernels, random: &mut Random, what: &str) {
         let (m, _, k) = shape(random);
         let x = Misaligned::new(&random.odd_floats(m * k));
         let scale = (random.below(2) == 0).then(|| random.floats(k));
         let run = |tier: &Kernels| {
             let len = m * padded_k(k);
-            let (mut hi, mut lo, mut scales) = (vec![7; len], vec![7; len], vec![7.0; m]);
-            let (hi_lo, scales_out) = ((&mut hi, &mut lo), &mut scales);
-            match &scale {
-                Some(scale) => {
-                    tier.quantize_scaled_i16(x.get(), scale, m, k, hi_lo.0, hi_lo.1, scales_out)
-                }
-                None => tier.quantize_i16(x.get(), m, k, hi_lo.0, hi_lo.1, scales_out),
-            }
-            (hi, lo, scales)
+            let (mut high, mut low, mut scales) = (vec![7; len], vec![7; len], vec![7.0; m]);
+            let data = x.get();
+            tier.quantize_i16(QuantizeI16 {
+                x: Rows { data, m, k },
+                scale: scale.as_deref(),
+                out: RowsI16Mut {
+                    high: &mut high,
+                    low: &mut low,
+                    scales: &mut scales,
+                },
+            });
+            (high, low, scales)
         };
         let (actual, expected) = (run(tier), run(reference()));
         assert_eq!((actual.0, actual.1), (expected.0, expected.1), "{what}");
         assert_same(&actual.2, &expected.2, what);
     }
 
-    pub fn gemm_i8(tier: &Kernels, random: &mut Random, what: &str) {
+    pub(crate) fn gemm_i8(tier: &Kernels, random: &mut Random, what: &str) {
         let shape = shape(random);
         let case = I8::new(random, shape);
         assert_same(&case.product(tier), &case.product(reference()), what);
     }
 
-    pub fn gemm_i8_a16(tier: &Kernels, random: &mut Random, what: &str) {
+    pub(crate) fn gemm_i8_a16(tier: &Kernels, random: &mut Random, what: &str) {
         let shape = shape(random);
         let case = I8::new(random, shape);
         assert_same(
@@ -297,7 +325,7 @@ mod check {
         );
     }
 
-    pub fn gemm_float(tier: &Kernels, random: &mut Random, what: &str) {
+    pub(crate) fn gemm_float(tier: &Kernels, random: &mut Random, what: &str) {
         let shape = shape(random);
         let case = Float::new(random, shape, !fuses(tier));
         let act = ACTIVATIONS[random.below(6)];
@@ -323,7 +351,7 @@ mod check {
         }
     }
 
-    pub fn gemm_rows_do_not_depend_on_each_other(tier: &Kernels, random: &mut Random, what: &str) {
+    pub(crate) fn gemm_rows_are_independent(tier: &Kernels, random: &mut Random, what: &str) {
         let (m, n, k) = (
             7 + random.below(20),
             1 + random.below(40),
@@ -346,20 +374,27 @@ mod check {
         }
     }
 
-    pub fn layer_norm(tier: &Kernels, random: &mut Random, what: &str) {
+    pub(crate) fn layer_norm(tier: &Kernels, random: &mut Random, what: &str) {
         let (m, n, _) = shape(random);
         let (x, delta) = (random.odd_floats(m * n), random.floats(m * n));
         let (weight, bias) = (random.floats(n), Misaligned::new(&random.floats(n)));
         let run = |tier: &Kernels| {
+            let norm = |x, delta| LayerNorm {
+                x,
+                delta,
+                weight: &weight,
+                bias: bias.get(),
+                eps: 1e-12,
+            };
             let (mut plain, mut added) = (Misaligned::new(&x), x.clone());
-            tier.layer_norm(plain.get_mut(), &weight, bias.get(), 1e-12, m, n);
-            tier.add_layer_norm(&mut added, &delta, &weight, bias.get(), 1e-12, m, n);
+            tier.layer_norm(norm(plain.get_mut(), None));
+            tier.layer_norm(norm(&mut added, Some(&delta)));
             [plain.get(), &added].concat()
         };
         assert_same(&run(tier), &run(reference()), what);
     }
 
-    pub fn elementwise(tier: &Kernels, random: &mut Random, what: &str) {
+    pub(crate) fn elementwise(tier: &Kernels, random: &mut Random, what: &str) {
         let len = random.below(100);
         let (x, y) = (random.odd_floats(len), random.odd_floats(len));
         let bytes: Vec<i8> = random.bytes(len).into_iter().map(|b| b as i8).collect();
@@ -430,7 +465,7 @@ fn activations_over_all_magnitudes() {
 /// The largest sums that the format allows stay exact.
 #[test]
 fn deepest_product() {
-    let k = lanerank_kernels::MAX_K;
+    let k = MAX_K;
     let (w, scales) = (vec![-128; k], [1.0]);
     let (packed, sums) = (pack_i8(&w, 1, k), column_sums(&w, 1, k));
     let b = PackedI8::new(1, k, &packed, &scales, &sums).unwrap();
@@ -441,16 +476,15 @@ fn deepest_product() {
             (255, 255, 0.0),
         ] {
             let mut out = [0.0];
-            let params = [RowQuant { scale: 1.0, zero }];
-            tier.gemm_i8(
-                &vec![q; k],
-                &params,
-                1,
-                &b,
-                &[0.0],
-                Activation::None,
-                &mut out,
-            );
+            tier.gemm_i8(GemmI8 {
+                a: RowsU8 {
+                    data: &vec![q; k],
+                    params: &[RowQuant { scale: 1.0, zero }],
+                },
+                b,
+                epilogue: plain(&[0.0]),
+                out: &mut out,
+            });
             assert_eq!(out, [expected], "{}", tier.isa());
         }
     }

@@ -1,14 +1,18 @@
-//! The reference against values worked out by hand and against f64, so that what the other tiers
-//! are compared with is itself right; and the layouts, the names and the checks.
+//! The reference, which the other tiers are compared with, against values worked out by hand and
+//! against f64; and the layouts, the names and the checks.
 
 mod common;
 
-use common::{Random, reference, tiers};
+use common::{Random, plain, reference, tiers};
 use half::f16;
+use lanerank_kernels::layout::{
+    PackedF16, PackedF32, PackedI8, QuantizedWeights, ShapeError, checked_packed_f32_len,
+    checked_packed_i8_len, column_sums, pack_f16, pack_f32, pack_i8, packed_i8_len, padded_k,
+    quantize_weights, unpack_f16, unpack_f32, unpack_i8,
+};
 use lanerank_kernels::{
-    Activation, Isa, IsaError, Kernels, PackedF16, PackedF32, PackedI8, QuantizedWeights, RowQuant,
-    ShapeError, checked_packed_f32_len, checked_packed_i8_len, column_sums, pack_f16, pack_f32,
-    pack_i8, packed_i8_len, padded_k, quantize_weights, unpack_f16, unpack_f32, unpack_i8,
+    Activation, ClsAttention, Epilogue, GemmFloat, GemmI8, GemmI8A16, Isa, IsaError, Kernels,
+    LayerNorm, QuantizeI16, QuantizeU8, RowQuant, Rows, RowsI16, RowsI16Mut, RowsU8, RowsU8Mut,
 };
 
 fn close(actual: f32, exact: f64, tolerance: f64) {
@@ -18,16 +22,83 @@ fn close(actual: f32, exact: f64, tolerance: f64) {
     );
 }
 
+fn row(data: &[f32]) -> Rows<'_> {
+    let (m, k) = (1, data.len());
+    Rows { data, m, k }
+}
+
+/// Rounds one row to `u8`.
+fn quantize_u8(tier: &Kernels, x: &[f32]) -> (Vec<u8>, [RowQuant; 1]) {
+    let (mut data, mut params) = (vec![9; padded_k(x.len())], [RowQuant::default()]);
+    tier.quantize_u8(QuantizeU8 {
+        x: row(x),
+        scale: None,
+        out: RowsU8Mut {
+            data: &mut data,
+            params: &mut params,
+        },
+    });
+    (data, params)
+}
+
+/// Rounds one row to 16 bits: its upper bytes, its lower bytes, its scale.
+fn quantize_i16(x: &[f32]) -> (Vec<u8>, Vec<u8>, [f32; 1]) {
+    let [mut high, mut low] = [(); 2].map(|()| vec![9; padded_k(x.len())]);
+    let mut scales = [0.0];
+    reference().quantize_i16(QuantizeI16 {
+        x: row(x),
+        scale: None,
+        out: RowsI16Mut {
+            high: &mut high,
+            low: &mut low,
+            scales: &mut scales,
+        },
+    });
+    (high, low, scales)
+}
+
+/// `gemm_i8` of rows in 8 bits.
+fn gemm_i8(
+    tier: &Kernels,
+    (data, params): (&[u8], &[RowQuant]),
+    b: PackedI8<'_>,
+    epilogue: Epilogue<'_>,
+) -> Vec<f32> {
+    let mut out = vec![0.0; params.len() * b.n()];
+    tier.gemm_i8(GemmI8 {
+        a: RowsU8 { data, params },
+        b,
+        epilogue,
+        out: &mut out,
+    });
+    out
+}
+
+/// `gemm_i8_a16` of one row.
+fn gemm_i8_a16(high: &[u8], low: &[u8], scale: f32, b: PackedI8<'_>) -> Vec<f32> {
+    let mut out = vec![0.0; b.n()];
+    reference().gemm_i8_a16(GemmI8A16 {
+        a: RowsI16 {
+            high,
+            low,
+            scales: &[scale],
+        },
+        b,
+        epilogue: plain(&vec![0.0; b.n()]),
+        out: &mut out,
+    });
+    out
+}
+
 #[test]
 fn quantize_u8_by_hand() {
-    let (mut out, mut params) = ([9; 64], [RowQuant::default()]);
     // Range -1 to 1.55 in 255 steps of 0.01; ties (half a step) go to even.
-    reference().quantize_u8(&[-1.0, 0.0, 1.55, 0.5], 1, 4, &mut out, &mut params);
+    let (out, params) = quantize_u8(reference(), &[-1.0, 0.0, 1.55, 0.5]);
     assert_eq!(out[..4], [0, 100, 255, 150]);
     assert!(out[4..].iter().all(|&q| q == 0));
     assert_eq!(params[0].zero, 100);
     close(params[0].scale, 0.01, 1e-9);
-    reference().quantize_u8(&[255.0, 0.5, 1.5, 2.5], 1, 4, &mut out, &mut params);
+    let (out, params) = quantize_u8(reference(), &[255.0, 0.5, 1.5, 2.5]);
     assert_eq!(
         (out[..4].to_vec(), params[0]),
         (
@@ -49,12 +120,10 @@ fn rows_that_cannot_be_quantised() {
         (f32::NAN, true),
         (f32::NEG_INFINITY, true),
     ] {
-        let (mut out, mut lo) = ([9; 64], [9; 64]);
-        let (mut params, mut scales) = ([RowQuant::default()], [0.0]);
-        reference().quantize_u8(&[value, 0.0], 1, 2, &mut out, &mut params);
-        assert_eq!((out, params[0].zero), ([0; 64], 0));
-        reference().quantize_i16(&[value, 0.0], 1, 2, &mut out, &mut lo, &mut scales);
-        assert_eq!((out, lo), ([128; 64], [0; 64]));
+        let (out, params) = quantize_u8(reference(), &[value, 0.0]);
+        assert_eq!((out, params[0].zero), (vec![0; 64], 0));
+        let (high, low, scales) = quantize_i16(&[value, 0.0]);
+        assert_eq!((high, low), (vec![128; 64], vec![0; 64]));
         for scale in [params[0].scale, scales[0]] {
             assert!(if is_nan { scale.is_nan() } else { scale == 1.0 });
         }
@@ -74,9 +143,8 @@ fn a_nan_comes_out_as_nan() {
             Activation::Gelu,
             Activation::Tanh,
         ] {
-            let (mut q, mut params, mut out) = ([0; 64], [RowQuant::default()], [0.0]);
-            tier.quantize_u8(&x, 1, 16, &mut q, &mut params);
-            tier.gemm_i8(&q, &params, 1, &b, &[0.0], act, &mut out);
+            let (q, params) = quantize_u8(tier, &x);
+            let out = gemm_i8(tier, (&q, &params), b, Epilogue { bias: &[0.0], act });
             assert!(out[0].is_nan(), "{} {act:?}", tier.isa());
         }
     }
@@ -84,17 +152,9 @@ fn a_nan_comes_out_as_nan() {
 
 #[test]
 fn quantize_i16_by_hand() {
-    let (mut hi, mut lo, mut scales) = ([9; 64], [9; 64], [0.0]);
-    reference().quantize_i16(
-        &[32767.0, -32767.0, 1.0, -1.0],
-        1,
-        4,
-        &mut hi,
-        &mut lo,
-        &mut scales,
-    );
+    let (high, low, scales) = quantize_i16(&[32767.0, -32767.0, 1.0, -1.0]);
     assert_eq!(
-        (hi[..5].to_vec(), lo[..5].to_vec()),
+        (high[..5].to_vec(), low[..5].to_vec()),
         (vec![255, 0, 128, 127, 128], vec![255, 1, 1, 255, 0])
     );
     assert_eq!(scales, [1.0]);
@@ -120,50 +180,35 @@ fn products_by_hand() {
             zero: 0,
         },
     ];
-    let mut out = [0.0; 4];
-    reference().gemm_i8(&a, &params, 2, &b, &[1.0, -1.0], Activation::None, &mut out);
+    let bias = &[1.0, -1.0];
+    let out = gemm_i8(reference(), (&a, &params), b, plain(bias));
     // 60 - 10*2 = 40; -40 - 10*3 = -70; 258; 1014.
     assert_eq!(out, [41.0, -281.0, 130.0, 2027.0]);
-    reference().gemm_i8(&a, &params, 2, &b, &[1.0, -1.0], Activation::Relu, &mut out);
+    let act = Activation::Relu;
+    let out = gemm_i8(reference(), (&a, &params), b, Epilogue { bias, act });
     assert_eq!(out, [41.0, 0.0, 130.0, 2027.0]);
 
-    let (hi, lo) = ([130; 64], [3; 64]);
-    let mut out = [0.0; 2];
-    reference().gemm_i8_a16(
-        &hi,
-        &lo,
-        &[1.0],
-        1,
-        &b,
-        &[0.0; 2],
-        Activation::None,
-        &mut out,
-    );
-    // Each activation is 2 * 256 + 3 = 515.
+    // Each input is 2 * 256 + 3 = 515.
+    let out = gemm_i8_a16(&[130; 64], &[3; 64], 1.0, b);
     assert_eq!(out, [515.0, 3090.0]);
 
     let w = w.map(f32::from);
     let packed = pack_f32(&w, 2, 3);
-    let b = PackedF32::new(2, 3, &packed).unwrap();
-    reference().gemm_f32(
-        &[1.0, 2.0, 0.5],
-        1,
-        &b,
-        &[0.25, 0.0],
-        Activation::None,
-        &mut out,
-    );
+    let mut out = [0.0; 2];
+    reference().gemm_f32(GemmFloat {
+        a: row(&[1.0, 2.0, 0.5]),
+        b: PackedF32::new(2, 3, &packed).unwrap(),
+        epilogue: plain(&[0.25, 0.0]),
+        out: &mut out,
+    });
     assert_eq!(out, [-1.25, 11.0]);
     let packed = pack_f16(&w.map(f16::from_f32), 2, 3);
-    let b = PackedF16::new(2, 3, &packed).unwrap();
-    reference().gemm_f16(
-        &[1.0, 2.0, 0.5],
-        1,
-        &b,
-        &[0.25, 0.0],
-        Activation::None,
-        &mut out,
-    );
+    reference().gemm_f16(GemmFloat {
+        a: row(&[1.0, 2.0, 0.5]),
+        b: PackedF16::new(2, 3, &packed).unwrap(),
+        epilogue: plain(&[0.25, 0.0]),
+        out: &mut out,
+    });
     assert_eq!(out, [-1.25, 11.0]);
 }
 
@@ -174,22 +219,10 @@ fn quantised_product_is_near_the_exact_one() {
     let q = quantize_weights(&w, n, k);
     let (packed, sums) = (pack_i8(&q.values, n, k), column_sums(&q.values, n, k));
     let b = PackedI8::new(n, k, &packed, &q.scales, &sums).unwrap();
-    let (mut a, mut lo, mut params, mut scales) =
-        ([0; 128], [0; 128], [RowQuant::default()], [0.0]);
-    let (mut out, mut out_16) = ([0.0; 5], [0.0; 5]);
-    reference().quantize_u8(&x, 1, k, &mut a, &mut params);
-    reference().gemm_i8(&a, &params, 1, &b, &[0.0; 5], Activation::None, &mut out);
-    reference().quantize_i16(&x, 1, k, &mut a, &mut lo, &mut scales);
-    reference().gemm_i8_a16(
-        &a,
-        &lo,
-        &scales,
-        1,
-        &b,
-        &[0.0; 5],
-        Activation::None,
-        &mut out_16,
-    );
+    let (a, params) = quantize_u8(reference(), &x);
+    let out = gemm_i8(reference(), (&a, &params), b, plain(&[0.0; 5]));
+    let (high, low, [scale]) = quantize_i16(&x);
+    let out_16 = gemm_i8_a16(&high, &low, scale, b);
     for j in 0..n {
         let weight = |d: usize| f64::from(q.values[j * k + d]) * f64::from(q.scales[j]);
         let exact: f64 = (0..k).map(|d| f64::from(x[d]) * weight(d)).sum();
@@ -208,7 +241,13 @@ fn layer_norm_against_f64() {
         .sum::<f64>()
         / 50.0;
     let mut out = vec![0.0; 50];
-    reference().add_layer_norm(&mut out, &x, &[2.0; 50], &[1.0; 50], 1e-5, 1, 50);
+    reference().layer_norm(LayerNorm {
+        x: &mut out,
+        delta: Some(&x),
+        weight: &[2.0; 50],
+        bias: &[1.0; 50],
+        eps: 1e-5,
+    });
     for (out, x) in out.iter().zip(x) {
         close(
             *out,
@@ -224,7 +263,15 @@ fn cls_attention_against_f64() {
     let (t, x) = (random.floats(heads * hidden), random.floats(len * hidden));
     let mut out = vec![0.0; heads * hidden];
     let (prefix, rows) = x.split_at(4 * hidden);
-    reference().cls_attention(&t, prefix, rows, heads, hidden, &mut Vec::new(), &mut out);
+    reference().cls_attention(ClsAttention {
+        t: &t,
+        prefix,
+        rows,
+        heads,
+        hidden,
+        scratch: &mut Vec::new(),
+        out: &mut out,
+    });
     for h in 0..heads {
         let dot = |i| {
             (0..hidden)
@@ -251,8 +298,9 @@ fn softmax_dot_and_embedding_by_hand() {
     let mut out = [1.0, 2.0];
     reference().add_scaled_i8(&[-128, 3], 0.5, &mut out);
     assert_eq!(out, [-63.0, 3.5]);
-    // 1e8 has steps of 8 in f32: one by one, sixteen ones would leave it as it is. In the tree the
-    // lane beside it brings 8 at once; what lane 0 itself met before (1, 1, 2, 4) is rounded away.
+    // f32 has steps of 8 at 1e8, so adding ones one by one changes nothing. In the tree, lane 1
+    // adds 8 at once to lane 0; the smaller sums added to lane 0 before (1, 1, 2, 4) are rounded
+    // away.
     let mut x = [1.0; 17];
     x[0] = 1e8;
     assert_eq!(reference().dot(&x, &[1.0; 17]), 100_000_008.0);
@@ -341,8 +389,16 @@ fn hostile_shapes_are_errors() {
 #[should_panic(expected = "out has 3 elements, its shape is [2, 2]")]
 fn a_wrong_shape_panics() {
     let packed = pack_f32(&[0.0; 4], 2, 2);
-    let b = PackedF32::new(2, 2, &packed).unwrap();
-    Kernels::best().gemm_f32(&[0.0; 4], 2, &b, &[0.0; 2], Activation::None, &mut [0.0; 3]);
+    Kernels::best().gemm_f32(GemmFloat {
+        a: Rows {
+            data: &[0.0; 4],
+            m: 2,
+            k: 2,
+        },
+        b: PackedF32::new(2, 2, &packed).unwrap(),
+        epilogue: plain(&[0.0; 2]),
+        out: &mut [0.0; 3],
+    });
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The directory: what each section of a model file holds and where it lies.
+//! The directory: content and place of each section of a model file.
 
 use std::fmt;
 
@@ -6,11 +6,11 @@ use byteorder::{ByteOrder, LittleEndian as Le};
 use lanerank_kernels::layout;
 
 use super::checksum::xxh64;
-use super::header::{HEADER_LEN, Header, field, to_usize};
+use super::header::{HEADER_LEN, Header, to_usize};
 use super::storage::ALIGNMENT;
-use crate::Error;
+use crate::error::Error;
 
-/// Bytes of one directory entry.
+/// Bytes of a directory entry.
 pub const ENTRY_LEN: usize = 128;
 /// Longest section name in bytes.
 pub const MAX_NAME: usize = 56;
@@ -21,7 +21,7 @@ pub const GROUP: usize = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Dtype {
-    /// Bytes with a meaning of their own.
+    /// Bytes in a format of their own.
     U8 = 0,
     /// IEEE single precision.
     F32 = 1,
@@ -64,8 +64,8 @@ impl fmt::Display for Dtype {
 pub enum Layout {
     /// Row-major, nothing added.
     Rows = 0,
-    /// A weight matrix, or a stack of them, in the panels that its dtype's matrix product reads:
-    /// see [`lanerank_kernels::layout`].
+    /// A weight matrix, or a stack of them, in the panels that the matrix product of its dtype
+    /// reads: see [`lanerank_kernels::layout`].
     Panels = 1,
 }
 
@@ -91,9 +91,9 @@ pub struct Section {
     pub dtype: Dtype,
     /// Order of its elements.
     pub layout: Layout,
-    /// Logical shape, one to four dimensions; padding that the layout adds is not counted.
+    /// Logical shape, one to four dimensions, without the layout's padding.
     pub shape: Vec<usize>,
-    /// Where its bytes begin in the file; a multiple of 64.
+    /// Offset of its first byte in the file, a multiple of 64.
     pub offset: usize,
     /// Number of its bytes.
     pub len: usize,
@@ -101,8 +101,8 @@ pub struct Section {
     pub checksum: u64,
 }
 
-/// Bytes that a section of this dtype, layout and shape takes, or `None` where the layout does not
-/// exist for them or the size overflows.
+/// Bytes of a section of this dtype, layout and shape. `None` if the layout does not exist for
+/// them or the size overflows.
 pub fn section_len(dtype: Dtype, layout: Layout, shape: &[usize]) -> Option<usize> {
     let elements = match (layout, shape) {
         (Layout::Rows, _) => product(shape)?,
@@ -125,26 +125,25 @@ fn packed_len(dtype: Dtype, n: usize, k: usize) -> Option<usize> {
     }
 }
 
-/// Where the first section of a file with this many begins.
+/// Offset of the first section in a file with `section_count` sections.
 pub fn data_start(section_count: usize) -> usize {
     align_up(HEADER_LEN + section_count * ENTRY_LEN)
 }
 
-/// The next multiple of 64. Sizes that come from a file are checked against its length first.
+/// The next multiple of 64. Check sizes from a file against its length first.
 pub fn align_up(len: usize) -> usize {
     len.next_multiple_of(ALIGNMENT)
 }
 
-/// Reads and validates the directory: names, sizes, and that the sections cover the file from the
-/// directory's end to the file's end in order, with no hole wider than alignment needs and nothing
-/// but zeros in it.
+/// Reads and validates the directory: names, sizes, and that the sections cover the file in order.
+/// Gaps may only be as wide as alignment needs, and hold zeros.
 ///
 /// # Errors
 /// Names the entry and the field that is wrong.
 pub fn parse(file: &[u8], header: &Header) -> Result<Vec<Section>, Error> {
     let end = HEADER_LEN + header.section_count * ENTRY_LEN;
     let Some(directory) = file.get(HEADER_LEN..end) else {
-        return Err(field(
+        return Err(Error::format(
             "directory",
             format!(
                 "{} sections need {end} bytes, the file has {}",
@@ -167,7 +166,7 @@ pub fn parse(file: &[u8], header: &Header) -> Result<Vec<Section>, Error> {
         sections.push(section);
     }
     if covered != file.len() {
-        return Err(field(
+        return Err(Error::format(
             "directory",
             format!("sections end at {covered}, the file at {}", file.len()),
         ));
@@ -178,29 +177,29 @@ pub fn parse(file: &[u8], header: &Header) -> Result<Vec<Section>, Error> {
 
 fn parse_entry(entry: &[u8; ENTRY_LEN], index: usize) -> Result<Section, Error> {
     let name = parse_name(&entry[..MAX_NAME])
-        .ok_or_else(|| field(format!("directory[{index}].name"), "not a name"))?;
+        .ok_or_else(|| Error::format(format!("directory[{index}].name"), "not a name"))?;
     let at = |what: &str| format!("section {name}: {what}");
     let dtype = *Dtype::ALL
         .get(entry[56] as usize)
-        .ok_or_else(|| field(at("dtype"), format!("unknown code {}", entry[56])))?;
+        .ok_or_else(|| Error::format(at("dtype"), format!("unknown code {}", entry[56])))?;
     let layout = *Layout::ALL
         .get(entry[57] as usize)
-        .ok_or_else(|| field(at("layout"), format!("unknown code {}", entry[57])))?;
+        .ok_or_else(|| Error::format(at("layout"), format!("unknown code {}", entry[57])))?;
     let rank = entry[58] as usize;
     if !(1..=4).contains(&rank) {
-        return Err(field(at("rank"), format!("{rank} is not in 1..=4")));
+        return Err(Error::format(at("rank"), format!("{rank} is not in 1..=4")));
     }
     let mut shape = Vec::with_capacity(rank);
     for (d, size) in entry[64..96].as_chunks::<8>().0.iter().enumerate() {
         let size = to_usize(u64::from_le_bytes(*size), || at("shape"))?;
-        match d < rank {
-            true => shape.push(size),
-            false if size != 0 => return Err(field(at("shape"), "dimension beyond the rank")),
-            false => {}
+        if d < rank {
+            shape.push(size);
+        } else if size != 0 {
+            return Err(Error::format(at("shape"), "dimension beyond the rank"));
         }
     }
     if entry[59..64].iter().chain(&entry[120..]).any(|&b| b != 0) {
-        return Err(field(at("reserved"), "not zero"));
+        return Err(Error::format(at("reserved"), "not zero"));
     }
     Ok(Section {
         dtype,
@@ -224,28 +223,31 @@ fn parse_name(bytes: &[u8]) -> Option<String> {
 fn validate_place(section: &Section, covered: usize, file: &[u8]) -> Result<(), Error> {
     let at = |what: &str| format!("section {}: {what}", section.name);
     let expected = section_len(section.dtype, section.layout, &section.shape)
-        .ok_or_else(|| field(at("shape"), format!("{:?} cannot be", section.shape)))?;
+        .ok_or_else(|| Error::format(at("shape"), format!("{:?} cannot be", section.shape)))?;
     if section.len != expected {
-        return Err(field(
+        return Err(Error::format(
             at("length"),
             format!("{}, but its shape takes {expected}", section.len),
         ));
     }
     if section.offset != align_up(covered) {
-        return Err(field(
+        return Err(Error::format(
             at("offset"),
             format!("{}, but it must be {}", section.offset, align_up(covered)),
         ));
     }
     let end = section.offset.checked_add(section.len);
     if end.is_none_or(|end| end > file.len()) {
-        return Err(field(
+        return Err(Error::format(
             at("length"),
             format!("{} bytes reach beyond the file's end", section.len),
         ));
     }
     if file[covered..section.offset].iter().any(|&b| b != 0) {
-        return Err(field(at("offset"), "the padding before it is not zero"));
+        return Err(Error::format(
+            at("offset"),
+            "the padding before it is not zero",
+        ));
     }
     Ok(())
 }
@@ -254,12 +256,15 @@ fn refuse_duplicates(sections: &[Section]) -> Result<(), Error> {
     let mut names: Vec<&str> = sections.iter().map(|s| s.name.as_str()).collect();
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(field("directory", format!("{} stands twice", pair[0]))),
+        Some(pair) => Err(Error::format(
+            "directory",
+            format!("{} occurs twice", pair[0]),
+        )),
         None => Ok(()),
     }
 }
 
-/// The entry as it stands in the file.
+/// The entry's bytes.
 ///
 /// # Panics
 /// When the name is longer than [`MAX_NAME`] bytes or the shape has more than four dimensions.

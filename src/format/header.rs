@@ -4,7 +4,7 @@ use byteorder::{ByteOrder, LittleEndian as Le};
 
 use super::checksum::xxh64;
 use super::storage::ALIGNMENT;
-use crate::Error;
+use crate::error::Error;
 
 /// The first eight bytes of every model file.
 pub const MAGIC: [u8; 8] = *b"LANERANK";
@@ -12,10 +12,10 @@ pub const MAGIC: [u8; 8] = *b"LANERANK";
 pub const VERSION: u32 = 1;
 /// Bytes of the header.
 pub const HEADER_LEN: usize = ALIGNMENT;
-/// More sections than this are refused before anything is read.
+/// Most sections of a file, checked before anything else is read.
 pub const MAX_SECTIONS: usize = 4096;
 
-/// The header's fields that vary from file to file.
+/// The header fields that vary between files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     /// Number of directory entries.
@@ -27,7 +27,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// The header as it stands in the file.
+    /// The header's bytes.
     pub fn to_bytes(self) -> [u8; HEADER_LEN] {
         let mut bytes = [0; HEADER_LEN];
         bytes[..8].copy_from_slice(&MAGIC);
@@ -40,23 +40,24 @@ impl Header {
         bytes
     }
 
-    /// Reads the header of a file of which all bytes are given.
+    /// Reads the header; `file` is the whole file.
     ///
     /// # Errors
     /// Names the first field that is wrong.
     pub fn parse(file: &[u8]) -> Result<Header, Error> {
         if file.len() < HEADER_LEN {
-            return Err(field(
-                "header",
-                format!("the file has {} bytes, the header alone 64", file.len()),
-            ));
+            let reason = format!(
+                "the file has {} bytes, the header alone {HEADER_LEN}",
+                file.len()
+            );
+            return Err(Error::format("header", reason));
         }
         if file[..8] != MAGIC {
-            return Err(field("magic", "this is not a lanerank model file"));
+            return Err(Error::format("magic", "this is not a lanerank model file"));
         }
         let version = Le::read_u32(&file[8..12]);
         if version != VERSION {
-            return Err(field(
+            return Err(Error::format(
                 "version",
                 format!("{version}, but this library reads version {VERSION}"),
             ));
@@ -77,33 +78,26 @@ impl Header {
 
     fn validate(&self, file: &[u8]) -> Result<(), Error> {
         if self.section_count > MAX_SECTIONS {
-            return Err(field(
+            return Err(Error::format(
                 "section_count",
                 format!("{} is more than {MAX_SECTIONS}", self.section_count),
             ));
         }
         if self.file_len != file.len() {
-            return Err(field(
+            return Err(Error::format(
                 "file_length",
                 format!("{}, but the file has {} bytes", self.file_len, file.len()),
             ));
         }
         if file[32..56].iter().any(|&byte| byte != 0) {
-            return Err(field("reserved", "bytes 32 to 56 are not zero"));
+            return Err(Error::format("reserved", "bytes 32 to 56 are not zero"));
         }
         Ok(())
     }
 }
 
-/// An [`Error::Format`].
-pub(crate) fn field(field: impl Into<String>, reason: impl Into<String>) -> Error {
-    Error::Format {
-        field: field.into(),
-        reason: reason.into(),
-    }
-}
-
-/// A size from the file as this machine's size; `name` says which, where it does not fit.
+/// Converts a size from the file to `usize`; `name` is for the error.
 pub(crate) fn to_usize(value: u64, name: impl FnOnce() -> String) -> Result<usize, Error> {
-    usize::try_from(value).map_err(|_| field(name(), format!("{value} does not fit this machine")))
+    usize::try_from(value)
+        .map_err(|_| Error::format(name(), format!("{value} does not fit this machine")))
 }

@@ -1,16 +1,16 @@
-//! Mapping a file: the one place of the library that needs `unsafe`.
+//! Mapped files: the only place in the library that needs `unsafe`.
 #![allow(unsafe_code)]
 
 use std::fs::File;
 use std::path::Path;
 
 use super::storage::Blob;
-use crate::Error;
+use crate::error::Error;
 
 /// Maps a file read-only.
 ///
 /// # Safety
-/// Nobody may change or shorten the file while any view of it lives: the bytes are handed out as
+/// The file must not change or shrink while any view of it lives: its bytes are handed out as
 /// ordinary shared slices.
 ///
 /// # Errors
@@ -23,7 +23,7 @@ pub unsafe fn map(path: &Path) -> Result<Blob, Error> {
     let file = File::open(path).map_err(io)?;
     let len = file.metadata().map_err(io)?.len();
     if len == 0 {
-        // An empty range cannot be mapped everywhere; as bytes it fails later with the right words.
+        // Some systems cannot map an empty range. As bytes it fails later with a clear message.
         return Ok(Blob::copy_from(&[]));
     }
     // SAFETY: the caller promises that the file does not change while it is mapped.

@@ -1,12 +1,11 @@
-//! The `metadata` section: free `key=value` notes, a line each.
+//! The `metadata` section: notes, one `key=value` per line.
 
-use super::header::field;
-use crate::Error;
+use crate::error::Error;
 
 /// The section's bytes.
 ///
 /// # Errors
-/// [`Error::Argument`] where a key or a value does not fit a line.
+/// [`Error::Argument`] if a key or a value does not fit a line.
 pub fn to_bytes(notes: &[(String, String)]) -> Result<Vec<u8>, Error> {
     let mut text = String::new();
     for (key, value) in notes {
@@ -24,9 +23,9 @@ pub fn to_bytes(notes: &[(String, String)]) -> Result<Vec<u8>, Error> {
 /// Reads the section.
 ///
 /// # Errors
-/// When it is not lines of `key=value` in UTF-8.
+/// If it is not lines of `key=value` in UTF-8.
 pub fn parse(bytes: &[u8]) -> Result<Vec<(String, String)>, Error> {
-    let broken = || field("metadata", "not lines of key=value in UTF-8");
+    let broken = || Error::format("metadata", "not lines of key=value in UTF-8");
     let text = std::str::from_utf8(bytes).map_err(|_| broken())?;
     text.lines()
         .map(|line| {

@@ -1,18 +1,17 @@
-//! The `self_test` section: pairs of texts and the logits that the reference tier gave them.
+//! The `self_test` section: pairs of texts and their logits on the reference tier.
 
 use byteorder::{ByteOrder, LittleEndian as Le};
 
-use super::header::field;
-use crate::Error;
+use crate::error::Error;
 
-/// One row: a pair and its logit (for an encoder, the cosine of the two texts).
+/// One row: a pair of texts and its logit (for an encoder, their cosine).
 #[derive(Debug, Clone, PartialEq)]
 pub struct SelfTestRow {
     /// First text.
     pub query: String,
     /// Second text.
     pub passage: String,
-    /// What the reference tier computed.
+    /// The reference tier's result.
     pub logit: f32,
 }
 
@@ -35,7 +34,7 @@ pub fn to_bytes(rows: &[SelfTestRow]) -> Vec<u8> {
 /// Names the row that is wrong.
 pub fn parse(bytes: &[u8]) -> Result<Vec<SelfTestRow>, Error> {
     let mut rest = bytes;
-    let broken = |row: usize| field(format!("self_test[{row}]"), "cut short or not UTF-8");
+    let broken = |row: usize| Error::format(format!("self_test[{row}]"), "cut short or not UTF-8");
     let count = take(&mut rest, 4)
         .map(Le::read_u32)
         .ok_or_else(|| broken(0))?;
@@ -43,9 +42,10 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<SelfTestRow>, Error> {
     for i in 0..count as usize {
         rows.push(parse_row(&mut rest).ok_or_else(|| broken(i))?);
     }
-    match rest.is_empty() {
-        true => Ok(rows),
-        false => Err(field("self_test", "bytes after the last row")),
+    if rest.is_empty() {
+        Ok(rows)
+    } else {
+        Err(Error::format("self_test", "bytes after the last row"))
     }
 }
 
@@ -60,7 +60,7 @@ fn parse_row(rest: &mut &[u8]) -> Option<SelfTestRow> {
 }
 
 fn take<'a>(rest: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
-    let (taken, left) = rest.split_at_checked(len)?;
-    *rest = left;
+    let (taken, remaining) = rest.split_at_checked(len)?;
+    *rest = remaining;
     Some(taken)
 }

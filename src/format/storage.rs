@@ -1,4 +1,4 @@
-//! The bytes of a model, wherever they live, and cheap views into them.
+//! The bytes of a model (owned, static or mapped) and cheap views into them.
 
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -11,14 +11,14 @@ compile_error!(
     "lanerank uses little-endian model files in place and needs a little-endian machine"
 );
 
-/// Sections start at multiples of this.
+/// Alignment of sections in the file and in memory.
 pub const ALIGNMENT: usize = 64;
 
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
 struct Line([u8; ALIGNMENT]);
 
-/// A growable-once, 64-byte-aligned buffer made without `unsafe`.
+/// A buffer aligned to 64 bytes, made without `unsafe`.
 pub struct AlignedBytes {
     lines: Vec<Line>,
     len: usize,
@@ -81,7 +81,7 @@ impl Blob {
         }
     }
 
-    /// Takes over an aligned buffer.
+    /// Takes ownership of an aligned buffer.
     pub fn from_aligned(bytes: AlignedBytes) -> Self {
         Self::whole(Storage::Owned(bytes))
     }
@@ -93,7 +93,7 @@ impl Blob {
         Self::from_aligned(aligned)
     }
 
-    /// Uses bytes of the program itself, in place where they are aligned to 64, else copied.
+    /// Uses bytes of the program: in place if they are aligned to 64, else copied.
     pub fn from_static(bytes: &'static [u8]) -> Self {
         if bytes.as_ptr().addr().is_multiple_of(ALIGNMENT) {
             Self::whole(Storage::Static(bytes))
@@ -107,7 +107,7 @@ impl Blob {
         Self::whole(Storage::Mapped(map))
     }
 
-    /// Takes an owned buffer back, where this is the last view of it and shows all of it.
+    /// Takes an owned buffer back. `None` unless this is its only view and covers all of it.
     pub fn into_aligned(self) -> Option<AlignedBytes> {
         match Arc::into_inner(self.storage)? {
             Storage::Owned(bytes) if bytes.len() == self.len => Some(bytes),
@@ -115,7 +115,7 @@ impl Blob {
         }
     }
 
-    /// A part of this view, or `None` where it would reach outside.
+    /// A part of this view, or `None` if it would reach outside.
     pub fn slice(&self, start: usize, len: usize) -> Option<Blob> {
         let end = start.checked_add(len)?;
         (end <= self.len).then(|| Blob {
@@ -147,7 +147,7 @@ pub struct View<T> {
 }
 
 impl<T: Pod> View<T> {
-    /// The bytes as numbers, or `None` where their length or alignment does not allow it.
+    /// The bytes as numbers, or `None` if their length or alignment does not fit.
     pub fn new(blob: Blob) -> Option<Self> {
         bytemuck::try_cast_slice::<u8, T>(&blob).ok()?;
         Some(View {

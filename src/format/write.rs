@@ -1,4 +1,4 @@
-//! Writing a model file: lay the sections out, fill them in place, seal, place atomically.
+//! Writes a model file: lay out the sections, fill them, seal, rename into place.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -10,10 +10,10 @@ use super::directory::{
     section_len,
 };
 use super::header::{HEADER_LEN, Header, MAX_SECTIONS};
-use super::storage::AlignedBytes;
-use crate::Error;
+use super::storage::{ALIGNMENT, AlignedBytes};
+use crate::error::Error;
 
-/// The sections that a file will have, in order, before any of their bytes exist.
+/// The sections of a file to be, in order, without their bytes.
 #[derive(Default)]
 pub struct Plan {
     sections: Vec<Section>,
@@ -34,7 +34,7 @@ impl Plan {
         let name = name.into();
         let refuse = |reason: String| Error::Argument(format!("section {name}: {reason}"));
         if name.len() > MAX_NAME || self.sections.iter().any(|s| s.name == name) {
-            return Err(refuse("the name is too long or stands twice".into()));
+            return Err(refuse("the name is too long or occurs twice".into()));
         }
         if self.sections.len() == MAX_SECTIONS {
             return Err(refuse(format!("more than {MAX_SECTIONS} sections")));
@@ -64,7 +64,7 @@ impl Plan {
             end = section
                 .offset
                 .checked_add(section.len)
-                .filter(|&end| end <= isize::MAX as usize - 64)
+                .filter(|&end| end <= MAX_FILE)
                 .ok_or_else(|| Error::Argument("the model file would be too large".into()))?;
         }
         Ok(Draft {
@@ -74,18 +74,21 @@ impl Plan {
     }
 }
 
-/// A model file in memory, its sections to be filled.
+/// Longest file: fits an allocation once its length is rounded up to [`ALIGNMENT`].
+pub(crate) const MAX_FILE: usize = isize::MAX as usize - ALIGNMENT;
+
+/// A model file in memory whose sections are being filled.
 pub struct Draft {
     bytes: AlignedBytes,
     sections: Vec<Section>,
 }
 
 impl Draft {
-    /// Reopens a sealed file to change the bytes of its sections: the converter computes the
-    /// self-test's logits with the file and then stores them in it.
+    /// Reopens a sealed file to change its sections. The converter computes the self-test's logits with
+    /// the file and then stores them in it.
     ///
     /// # Errors
-    /// When the header or the directory is wrong.
+    /// If the header or the directory is wrong.
     pub fn reopen(bytes: AlignedBytes) -> Result<Draft, Error> {
         let sections = directory::parse(&bytes, &Header::parse(&bytes)?)?;
         Ok(Draft { bytes, sections })
@@ -120,7 +123,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Computes the checksums, writes directory and header, and hands out the finished file.
+    /// Computes the checksums, writes directory and header, and returns the finished file.
     pub fn seal(mut self) -> AlignedBytes {
         self.write_directory();
         self.bytes
@@ -142,16 +145,16 @@ impl Draft {
     }
 }
 
-/// Writes a file so that at every moment either its old content or all of the new one is there:
-/// a temporary file in the same folder, flushed to the disk, then renamed.
+/// Writes a file atomically: a temporary file in the same folder, flushed to disk, then renamed.
+/// Readers see either the old content or all of the new one.
 ///
 /// # Errors
-/// When the folder or the disk refuses; the temporary file is removed.
+/// When the folder or the disk refuses. The temporary file is removed.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let temporary = temporary_beside(path);
     let written = write_and_rename(&temporary, path, bytes);
     written.map_err(|source| {
-        // The first error is the one to tell; a file that was never made cannot be removed.
+        // The first error matters. Removing fails if the file was never created.
         let _ = fs::remove_file(&temporary);
         Error::Io {
             path: path.to_path_buf(),

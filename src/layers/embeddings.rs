@@ -1,47 +1,68 @@
 //! Word, position and segment embeddings.
 
-use lanerank_kernels::Kernels;
+use lanerank_kernels::{Activation, Kernels};
 
+use super::linear::Linear;
+use super::loader::Loader;
 use super::norm::LayerNorm;
 use super::table::Table;
-use crate::Error;
-use crate::batch::Token;
-use crate::format::sections::Sections;
-use crate::model::ModelConfig;
+use crate::config::ModelConfig;
+use crate::error::Error;
+use crate::scratch::Quantized;
+use crate::tokenizer::Token;
 
-/// The three tables and the layer norm over their sum.
-pub struct Embeddings {
+/// The three tables, the layer norm over their sum, and a projection to the layers' width if the
+/// embeddings have another.
+pub(crate) struct Embeddings {
     word: Table,
     position: Table,
     token_type: Table,
     norm: LayerNorm,
-    hidden_size: usize,
+    project: Option<Linear>,
+    width: usize,
 }
 
 impl Embeddings {
-    pub(crate) fn load(sections: &mut Sections<'_>, config: &ModelConfig) -> Result<Self, Error> {
-        let width = config.hidden_size;
-        let mut table =
-            |name: &str, rows| Table::load(sections, &format!("embeddings.{name}"), rows, width);
+    pub(crate) fn load(loader: &mut Loader<'_, '_>, config: &ModelConfig) -> Result<Self, Error> {
+        let width = config.embedding_size();
         Ok(Embeddings {
-            word: table("word", config.vocab_size)?,
-            position: table("position", config.max_position_embeddings)?,
-            token_type: table("token_type", config.type_vocab_size)?,
-            norm: LayerNorm::load(
-                sections,
-                "embeddings.layer_norm",
-                width,
-                config.layer_norm_eps,
-            )?,
-            hidden_size: width,
+            word: loader.table("word")?,
+            position: loader.table("position")?,
+            token_type: loader.table("token_type")?,
+            norm: loader.norm("layer_norm")?,
+            project: if width == config.hidden_size {
+                None
+            } else {
+                Some(loader.linear("project")?)
+            },
+            width,
         })
     }
 
-    /// `x[tokens, hidden]` = norm((word + position) + segment).
-    pub fn apply(&self, kernels: &Kernels, tokens: &[Token], x: &mut Vec<f32>) {
+    /// `x[tokens, hidden] = project(norm((word + position) + segment))`. `narrow` is memory for rows
+    /// before the projection.
+    pub(crate) fn apply(
+        &self,
+        kernels: &Kernels,
+        tokens: &[Token],
+        narrow: &mut Vec<f32>,
+        quantized: &mut Quantized,
+        x: &mut Vec<f32>,
+    ) {
+        let Some(project) = &self.project else {
+            return self.embed(kernels, tokens, x);
+        };
+        self.embed(kernels, tokens, narrow);
         x.clear();
-        x.resize(tokens.len() * self.hidden_size, 0.0);
-        for (token, row) in tokens.iter().zip(x.chunks_exact_mut(self.hidden_size)) {
+        x.resize(tokens.len() * project.out_features(), 0.0);
+        project.apply(kernels, narrow, Activation::None, quantized, x);
+    }
+
+    /// `x[tokens, width] = norm((word + position) + segment)`.
+    fn embed(&self, kernels: &Kernels, tokens: &[Token], x: &mut Vec<f32>) {
+        x.clear();
+        x.resize(tokens.len() * self.width, 0.0);
+        for (token, row) in tokens.iter().zip(x.chunks_exact_mut(self.width)) {
             self.word.add_row(kernels, token.id as usize, row);
             self.position.add_row(kernels, token.position as usize, row);
             self.token_type.add_row(kernels, token.type_id.into(), row);

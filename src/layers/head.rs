@@ -1,54 +1,44 @@
-//! What stands on the layers: a classifier's logits or an encoder's vector.
+//! The head of a model: a classifier's logits or an encoder's vector.
 
 use lanerank_kernels::{Activation, Kernels};
 
-use super::linear::{Linear, Precision};
+use super::linear::Linear;
+use super::loader::Loader;
 use super::table::Table;
-use crate::Error;
 use crate::batch::Sequence;
-use crate::format::sections::Sections;
+use crate::error::Error;
 use crate::format::storage::View;
-use crate::model::ModelConfig;
 use crate::scratch::{LayerScratch, sized};
 
-/// Pooler (dense + tanh on the first token) and classifier.
-pub struct Classifier {
+/// A dense layer with an activation, and a classifier.
+pub(crate) struct Classifier {
     pooler: Linear,
+    act: Activation,
     /// `[labels, hidden]`, used a row at a time in f32, the same on every tier.
     classifier: Table,
     bias: View<f32>,
-    hidden_size: usize,
 }
 
 impl Classifier {
-    pub(crate) fn load(
-        sections: &mut Sections<'_>,
-        config: &ModelConfig,
-        num_labels: usize,
-    ) -> Result<Self, Error> {
-        let hidden = config.hidden_size;
+    /// `act` is the activation of the dense layer.
+    pub(crate) fn load(loader: &mut Loader<'_, '_>, act: Activation) -> Result<Self, Error> {
+        let pooler = loader.linear("pooler")?;
+        let (classifier, bias) = loader.table_with_bias("classifier")?;
         Ok(Classifier {
-            pooler: Linear::load(sections, "pooler", &[hidden, hidden])?,
-            classifier: Table::load(sections, "classifier", num_labels, hidden)?,
-            bias: sections.finite("classifier.bias", &[num_labels])?,
-            hidden_size: hidden,
+            pooler,
+            act,
+            classifier,
+            bias,
         })
     }
 
     /// `s.x[sequences, hidden]`, first tokens, to `out[sequences, labels]`.
-    pub fn apply(&self, kernels: &Kernels, s: &mut LayerScratch, out: &mut Vec<f32>) {
-        let hidden = self.hidden_size;
+    pub(crate) fn apply(&self, kernels: &Kernels, s: &mut LayerScratch, out: &mut Vec<f32>) {
+        let hidden = self.pooler.out_features();
         let labels = self.bias.len();
         let pooled = sized(&mut s.delta, s.x.len());
-        self.pooler.apply(
-            kernels,
-            0,
-            &s.x,
-            Precision::Sixteen,
-            Activation::Tanh,
-            &mut s.quantized,
-            pooled,
-        );
+        self.pooler
+            .apply(kernels, &s.x, self.act, &mut s.quantized, pooled);
         out.clear();
         out.resize(pooled.len() / hidden * labels, 0.0);
         let weights = sized(&mut s.head_in, hidden);
@@ -63,12 +53,12 @@ impl Classifier {
 }
 
 /// The mean of each sequence's rows of `x`, into `out[sequences, hidden]`.
-pub fn mean_pool(sequences: &[Sequence], x: &[f32], hidden: usize, out: &mut Vec<f32>) {
+pub(crate) fn mean_pool(sequences: &[Sequence], x: &[f32], hidden: usize, out: &mut Vec<f32>) {
     out.clear();
     out.resize(sequences.len() * hidden, 0.0);
     for (sequence, sum) in sequences.iter().zip(out.chunks_exact_mut(hidden)) {
-        for row in x[sequence.full.start * hidden..sequence.full.end * hidden].chunks_exact(hidden)
-        {
+        let rows = &x[sequence.full.start * hidden..sequence.full.end * hidden];
+        for row in rows.chunks_exact(hidden) {
             for (sum, x) in sum.iter_mut().zip(row) {
                 *sum += x;
             }
@@ -78,12 +68,31 @@ pub fn mean_pool(sequences: &[Sequence], x: &[f32], hidden: usize, out: &mut Vec
     }
 }
 
-/// Scales each row to unit length; a row of zeros stays as it is.
-pub fn normalize(kernels: &Kernels, rows: &mut [f32], hidden: usize) {
-    // The floor is that of torch.nn.functional.normalize.
+/// Scales each row to unit length. A row of zeros stays as it is.
+pub(crate) fn normalize(kernels: &Kernels, rows: &mut [f32], hidden: usize) {
+    /// The floor of `torch.nn.functional.normalize`.
     const MIN_NORM: f32 = 1e-12;
     for row in rows.chunks_exact_mut(hidden) {
         let norm = kernels.dot(row, row).sqrt().max(MIN_NORM);
         row.iter_mut().for_each(|x| *x /= norm);
+    }
+}
+
+/// The logit that passages are ranked by: the only one, or the second less the first, because
+/// softmax(a, b)\[1\] = sigmoid(b - a).
+pub(crate) fn log_odds(logits: &[f32]) -> f32 {
+    match logits {
+        [no, yes] => yes - no,
+        _ => logits[0],
+    }
+}
+
+/// Cosine similarity; 0 if a vector is all zeros.
+pub(crate) fn cosine(kernels: &Kernels, a: &[f32], b: &[f32]) -> f32 {
+    let norms = kernels.dot(a, a).sqrt() * kernels.dot(b, b).sqrt();
+    if norms == 0.0 {
+        0.0
+    } else {
+        kernels.dot(a, b) / norms
     }
 }

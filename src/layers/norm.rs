@@ -1,42 +1,51 @@
-//! Layer norm's weights.
+//! Layer norm.
 
 use lanerank_kernels::Kernels;
 
-use crate::Error;
+use crate::error::Error;
 use crate::format::sections::Sections;
 use crate::format::storage::View;
+use crate::schema::Weight;
 
 /// Scale and shift of a layer norm.
-pub struct LayerNorm {
+pub(crate) struct LayerNorm {
     weight: View<f32>,
     bias: View<f32>,
     eps: f32,
 }
 
 impl LayerNorm {
-    pub(crate) fn load(
+    pub(super) fn load(
         sections: &mut Sections<'_>,
-        name: &str,
-        hidden_size: usize,
+        weight: &Weight,
         eps: f32,
     ) -> Result<Self, Error> {
+        let mut part =
+            |part: &str| sections.finite(&format!("{}.{part}", weight.name), &weight.shape);
         Ok(LayerNorm {
-            weight: sections.finite(&format!("{name}.weight"), &[hidden_size])?,
-            bias: sections.finite(&format!("{name}.bias"), &[hidden_size])?,
+            weight: part("weight")?,
+            bias: part("bias")?,
             eps,
         })
     }
 
-    /// Normalises each row of `x[m, hidden]`.
-    pub fn apply(&self, kernels: &Kernels, x: &mut [f32]) {
-        let n = self.weight.len();
-        kernels.layer_norm(x, &self.weight, &self.bias, self.eps, x.len() / n, n);
+    /// Normalises each row of `x[m, width]`.
+    pub(crate) fn apply(&self, kernels: &Kernels, x: &mut [f32]) {
+        self.run(kernels, x, None);
     }
 
-    /// Normalises each row of `x + delta`, into `x`.
-    pub fn add(&self, kernels: &Kernels, x: &mut [f32], delta: &[f32]) {
-        let n = self.weight.len();
-        let m = x.len() / n;
-        kernels.add_layer_norm(x, delta, &self.weight, &self.bias, self.eps, m, n);
+    /// `x = norm(x + delta)`, row by row.
+    pub(crate) fn add(&self, kernels: &Kernels, x: &mut [f32], delta: &[f32]) {
+        self.run(kernels, x, Some(delta));
+    }
+
+    fn run(&self, kernels: &Kernels, x: &mut [f32], delta: Option<&[f32]>) {
+        kernels.layer_norm(lanerank_kernels::LayerNorm {
+            x,
+            delta,
+            weight: &self.weight,
+            bias: &self.bias,
+            eps: self.eps,
+        });
     }
 }

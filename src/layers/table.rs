@@ -1,13 +1,13 @@
-//! Tables of which single rows are wanted: embeddings, the classifier.
+//! Lookup tables read one row at a time: embeddings, the classifier.
 
 use half::f16;
 use lanerank_kernels::Kernels;
 
-use crate::Error;
+use crate::error::Error;
 use crate::format::directory::{Dtype, GROUP, Layout};
-use crate::format::header::field;
 use crate::format::sections::Sections;
 use crate::format::storage::View;
+use crate::schema::Weight;
 
 enum Values {
     F32(View<f32>),
@@ -22,37 +22,33 @@ enum Scales {
     Groups(View<f16>),
 }
 
-/// A row-major table `[rows, width]`; int8 tables have a scale a row, or one a [`GROUP`].
-pub struct Table {
+/// A row-major table `[rows, width]`. An int8 table has a scale per row, or one per [`GROUP`].
+pub(crate) struct Table {
     values: Values,
     width: usize,
 }
 
 impl Table {
-    /// Takes `{name}.weight`, and for int8 `{name}.scale`, f32 for rows or f16 for groups.
-    pub(crate) fn load(
-        sections: &mut Sections<'_>,
-        name: &str,
-        rows: usize,
-        width: usize,
-    ) -> Result<Self, Error> {
-        let weight = format!("{name}.weight");
-        let dtype = sections.dtype(&weight)?;
-        let shape = [rows, width];
+    /// Takes `.weight`, and for int8 `.scale`: f32 for rows or f16 for groups.
+    pub(super) fn load(sections: &mut Sections<'_>, weight: &Weight) -> Result<Self, Error> {
+        let name = format!("{}.weight", weight.name);
+        let shape = &weight.shape[..];
+        let width = shape.last().copied().unwrap_or(0);
+        let dtype = sections.dtype(&name)?;
         let values = match dtype {
-            Dtype::F32 => Values::F32(sections.view(&weight, dtype, Layout::Rows, &shape)?),
-            Dtype::F16 => Values::F16(sections.view(&weight, dtype, Layout::Rows, &shape)?),
+            Dtype::F32 => Values::F32(sections.view(&name, dtype, Layout::Rows, shape)?),
+            Dtype::F16 => Values::F16(sections.view(&name, dtype, Layout::Rows, shape)?),
             Dtype::I8 => Values::I8 {
-                values: sections.view(&weight, dtype, Layout::Rows, &shape)?,
-                scales: load_scales(sections, &format!("{name}.scale"), rows, width)?,
+                values: sections.view(&name, dtype, Layout::Rows, shape)?,
+                scales: Scales::load(sections, weight, width)?,
             },
-            _ => return Err(field(format!("section {weight}"), "not a table's dtype")),
+            _ => return Err(Error::section(&name, "not a table's dtype")),
         };
         Ok(Table { values, width })
     }
 
     /// `out += row`.
-    pub fn add_row(&self, kernels: &Kernels, row: usize, out: &mut [f32]) {
+    pub(crate) fn add_row(&self, kernels: &Kernels, row: usize, out: &mut [f32]) {
         let range = row * self.width..(row + 1) * self.width;
         match &self.values {
             Values::F32(values) => {
@@ -80,19 +76,19 @@ impl Table {
     }
 }
 
-fn load_scales(
-    sections: &mut Sections<'_>,
-    name: &str,
-    rows: usize,
-    width: usize,
-) -> Result<Scales, Error> {
-    if sections.dtype(name)? != Dtype::F16 {
-        return Ok(Scales::Rows(sections.finite(name, &[rows])?));
-    }
-    let shape = [rows, width.div_ceil(GROUP)];
-    let scales: View<f16> = sections.view(name, Dtype::F16, Layout::Rows, &shape)?;
-    match scales.iter().all(|scale| scale.is_finite()) {
-        true => Ok(Scales::Groups(scales)),
-        false => Err(field(format!("section {name}"), "holds NaN or infinity")),
+impl Scales {
+    fn load(sections: &mut Sections<'_>, weight: &Weight, width: usize) -> Result<Self, Error> {
+        let name = format!("{}.scale", weight.name);
+        let rows = weight.shape[0];
+        if sections.dtype(&name)? != Dtype::F16 {
+            return Ok(Scales::Rows(sections.finite(&name, &[rows])?));
+        }
+        let shape = [rows, width.div_ceil(GROUP)];
+        let scales: View<f16> = sections.view(&name, Dtype::F16, Layout::Rows, &shape)?;
+        if scales.iter().all(|scale| scale.is_finite()) {
+            Ok(Scales::Groups(scales))
+        } else {
+            Err(Error::section(&name, "holds NaN or infinity"))
+        }
     }
 }

@@ -1,47 +1,33 @@
-//! Opening and checking a model file.
+//! Opens a model file.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use half::f16;
-use lanerank_kernels::Kernels;
-
-use super::bert::Bert;
-use super::{Activations, Head, ModelConfig};
-use crate::Error;
+use super::architectures::{self, Network};
+use crate::config::{Activations, Head, ModelConfig};
 use crate::default_model;
-use crate::format::directory::{self, Dtype, Section};
-use crate::format::header::{Header, field};
+use crate::error::Error;
+use crate::format::directory::{self, Section};
+use crate::format::header::Header;
 use crate::format::sections::Sections;
 use crate::format::self_test::{self, SelfTestRow};
 use crate::format::storage::{AlignedBytes, Blob};
+use crate::format::write::MAX_FILE;
 use crate::format::{checksum, config, mapped, metadata};
-use crate::ranker::score_pair;
-use crate::scratch::Scratch;
+use crate::layers::loader::Loader;
 use crate::tokenizer::{Tokenizer, TokenizerSections};
 
-/// How much of a file is verified before it is used.
+/// How much of a file is verified before use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Verify {
-    /// Everything the structure depends on, and the checksum of every section.
+    /// The structure, and the checksum of every section.
     #[default]
     All,
-    /// Everything the structure depends on. A damaged weight goes unnoticed and gives wrong
-    /// scores, never undefined behaviour.
+    /// The structure only. A damaged weight goes unnoticed and gives wrong scores, never undefined
+    /// behaviour.
     Structure,
-}
-
-/// What [`Model::check`] found to be in order.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CheckReport {
-    /// The self-test's rows as stored.
-    pub stored: Vec<SelfTestRow>,
-    /// The logits that this machine computes for them.
-    pub computed: Vec<f32>,
-    /// The largest absolute difference.
-    pub max_difference: f32,
 }
 
 struct Inner {
@@ -52,7 +38,7 @@ struct Inner {
     metadata: Vec<(String, String)>,
     self_test: Vec<SelfTestRow>,
     tokenizer: Tokenizer,
-    bert: Bert,
+    network: Box<dyn Network>,
 }
 
 /// An opened model file. Cloning is cheap.
@@ -67,15 +53,14 @@ struct Inner {
 pub struct Model(Arc<Inner>);
 
 impl Model {
-    /// Opens the model inside this crate, the [`default_model`](crate::default_model). It is used
-    /// where it lies in the program: nothing is read, copied or unpacked.
+    /// Opens the model inside this crate, the [`default_model`](crate::default_model), in place:
+    /// nothing is read, copied or unpacked.
     ///
-    /// Its structure is verified, its checksums are not: the bytes are part of the program, which
-    /// nobody checks either, and reading all of them would cost several times what the rest of
-    /// opening does. [`Model::check`] verifies them all.
+    /// Verifies its structure but not its checksums. The bytes are part of the program, and reading
+    /// all of them would cost several times the rest of opening. [`Model::check`] verifies them.
     ///
     /// # Errors
-    /// [`Error::Argument`] where this build lacks the feature `embedded-model`.
+    /// [`Error::Argument`] if this build lacks the feature `embedded-model`.
     pub fn embedded() -> Result<Model, Error> {
         match default_model::FILE {
             Some(file) => Self::from_static(file, Verify::Structure),
@@ -87,7 +72,7 @@ impl Model {
         }
     }
 
-    /// Reads a file into memory and opens it, all checksums verified.
+    /// Reads a file into memory, opens it and verifies all checksums.
     ///
     /// # Errors
     /// [`Error::Io`], or what is wrong with the file's content.
@@ -95,24 +80,24 @@ impl Model {
         Self::from_blob(read(path.as_ref())?, Verify::All)
     }
 
-    /// Maps a file and uses it in place: nothing is read before it is needed, and processes that
-    /// map the same file share its memory.
+    /// Maps a file and uses it in place: pages are read on first use, and processes that map the same
+    /// file share its memory.
     ///
     /// # Safety
-    /// Nobody may change or shorten the file while the model or a clone of it lives. Replacing it
-    /// by renaming another file over it is fine.
+    /// The file must not change or shrink while the model or a clone of it lives. Renaming another
+    /// file over it is fine.
     ///
     /// # Errors
     /// [`Error::Io`], or what is wrong with the file's content.
     #[allow(unsafe_code)]
     pub unsafe fn map(path: impl AsRef<Path>, verify: Verify) -> Result<Model, Error> {
-        // SAFETY: the caller's promise is the one that is asked for.
+        // SAFETY: the caller promises what `mapped::map` requires.
         let file = unsafe { mapped::map(path.as_ref())? };
         Self::from_blob(file, verify)
     }
 
-    /// Opens a file that is part of the program. Bytes aligned to 64 are used in place, others
-    /// are copied.
+    /// Opens a file that is part of the program. Bytes aligned to 64 are used in place, others are
+    /// copied.
     ///
     /// # Errors
     /// What is wrong with the content.
@@ -120,17 +105,17 @@ impl Model {
         Self::from_blob(Blob::from_static(bytes), verify)
     }
 
-    /// Opens a copy of these bytes, all checksums verified.
+    /// Opens a copy of these bytes and verifies all checksums.
     ///
     /// # Errors
     /// What is wrong with the content.
     pub fn from_bytes(bytes: &[u8]) -> Result<Model, Error> {
-        // A file that is not ours is refused before it is copied.
+        // Refuses foreign files before they are copied.
         Header::parse(bytes)?;
         Self::from_blob(Blob::copy_from(bytes), Verify::All)
     }
 
-    /// Opens bytes wherever they live, in place.
+    /// Opens owned, static or mapped bytes in place.
     ///
     /// # Errors
     /// What is wrong with the content.
@@ -140,13 +125,15 @@ impl Model {
         if verify == Verify::All {
             verify_checksums(&file, &sections)?;
         }
-        let mut left = Sections::new(&file, &sections);
-        let (config, activations) = config::parse(&left.bytes("config")?)?;
-        let metadata = metadata::parse(&left.bytes("metadata")?)?;
-        let self_test = self_test::parse(&left.bytes("self_test")?)?;
-        let tokenizer = load_tokenizer(&mut left, &config)?;
-        let bert = Bert::load(&mut left, &config, activations)?;
-        left.finish()?;
+        let mut remaining = Sections::new(&file, &sections);
+        let (config, activations) = config::parse(&remaining.bytes("config")?)?;
+        let metadata = metadata::parse(&remaining.bytes("metadata")?)?;
+        let self_test = self_test::parse(&remaining.bytes("self_test")?)?;
+        let tokenizer = load_tokenizer(&mut remaining, &config)?;
+        let schema = architectures::schema(&config);
+        let mut loader = Loader::new(&mut remaining, &schema, &config, activations);
+        let network = (architectures::of(&config).load)(&mut loader, &config)?;
+        remaining.finish()?;
         Ok(Model(Arc::new(Inner {
             file,
             sections,
@@ -155,7 +142,7 @@ impl Model {
             metadata,
             self_test,
             tokenizer,
-            bert,
+            network,
         })))
     }
 
@@ -164,7 +151,7 @@ impl Model {
         &self.0.config
     }
 
-    /// To how many bits the inputs of int8 matrices are rounded.
+    /// Bits that the activations of int8 matrices are rounded to.
     pub fn activations(&self) -> Activations {
         self.0.activations
     }
@@ -179,7 +166,7 @@ impl Model {
         &self.0.sections
     }
 
-    /// The free `key = value` notes that the converter wrote.
+    /// The converter's notes, `key = value`.
     pub fn metadata(&self) -> &[(String, String)] {
         &self.0.metadata
     }
@@ -189,59 +176,23 @@ impl Model {
         self.0.file.len()
     }
 
-    pub(crate) fn bert(&self) -> &Bert {
-        &self.0.bert
+    /// The rows of the self-test.
+    pub(crate) fn self_test(&self) -> &[SelfTestRow] {
+        &self.0.self_test
     }
 
-    /// Verifies everything that can be verified: all checksums, that no weight is NaN or infinite, that
-    /// every piece of the vocabulary is found, and that the self-test's logits come out: the same bits from an int8 file, within 1e-4 of
-    /// their size from others, whose last bits may differ from tier to tier.
-    ///
-    /// # Errors
-    /// Names the section or row that is wrong.
-    pub fn check(&self, kernels: &Kernels) -> Result<CheckReport, Error> {
-        verify_checksums(&self.0.file, &self.0.sections)?;
-        for section in &self.0.sections {
-            verify_finite(&self.0.file, section)?;
-        }
-        self.0.tokenizer.check()?;
-        let computed = self.self_test_logits(kernels)?;
-        let mut max_difference = 0f32;
-        for (i, (row, &logit)) in self.0.self_test.iter().zip(&computed).enumerate() {
-            let difference = (row.logit - logit).abs();
-            let bound = 1e-4 * row.logit.abs().max(1.0);
-            if difference.is_nan() || difference > bound {
-                let reason = format!("{} is stored, {logit} computed", row.logit);
-                return Err(field(format!("self_test[{i}]"), reason));
-            }
-            max_difference = max_difference.max(difference);
-        }
-        Ok(CheckReport {
-            stored: self.0.self_test.clone(),
-            computed,
-            max_difference,
-        })
+    pub(crate) fn network(&self) -> &dyn Network {
+        &*self.0.network
     }
 
-    /// Computes the logits of the self-test's rows, in their order. The stored ones are not read:
-    /// the converter stores these.
-    ///
-    /// # Errors
-    /// Names the row whose logit is not a number.
-    pub fn self_test_logits(&self, kernels: &Kernels) -> Result<Vec<f32>, Error> {
-        let mut scratch = Scratch::default();
-        let rows = self.0.self_test.iter().enumerate();
-        rows.map(|(i, row)| {
-            let logit = score_pair(self, kernels, &row.query, &row.passage, &mut scratch);
-            match logit.is_nan() {
-                true => Err(field(
-                    format!("self_test[{i}]"),
-                    "the logit is not a number",
-                )),
-                false => Ok(logit),
-            }
-        })
-        .collect()
+    /// The bytes of a section.
+    pub(crate) fn section_bytes(&self, section: &Section) -> &[u8] {
+        &self.0.file[section.offset..section.offset + section.len]
+    }
+
+    /// Verifies the checksum of every section.
+    pub(crate) fn verify_checksums(&self) -> Result<(), Error> {
+        verify_checksums(&self.0.file, &self.0.sections)
     }
 }
 
@@ -254,8 +205,8 @@ fn read(path: &Path) -> Result<Blob, Error> {
     let len = file.metadata().map_err(io)?.len();
     let len = usize::try_from(len)
         .ok()
-        .filter(|&len| len <= isize::MAX as usize - 64)
-        .ok_or_else(|| field("file", format!("{len} bytes do not fit this machine")))?;
+        .filter(|&len| len <= MAX_FILE)
+        .ok_or_else(|| Error::format("file", format!("{len} bytes do not fit this machine")))?;
     let mut bytes = AlignedBytes::zeroed(len);
     file.read_exact(bytes.as_mut_slice()).map_err(io)?;
     Ok(Blob::from_aligned(bytes))
@@ -273,52 +224,35 @@ fn verify_checksums(file: &Blob, sections: &[Section]) -> Result<(), Error> {
     Ok(())
 }
 
-fn verify_finite(file: &Blob, section: &Section) -> Result<(), Error> {
-    let bytes = &file[section.offset..section.offset + section.len];
-    let finite = match section.dtype {
-        Dtype::F32 => bytes
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .all(|b| f32::from_le_bytes(*b).is_finite()),
-        Dtype::F16 => bytes
-            .as_chunks::<2>()
-            .0
-            .iter()
-            .all(|b| f16::from_le_bytes(*b).is_finite()),
-        _ => true,
-    };
-    match finite {
-        true => Ok(()),
-        false => Err(field(
-            format!("section {}", section.name),
-            "holds NaN or infinity",
-        )),
-    }
-}
-
-fn load_tokenizer(left: &mut Sections<'_>, config: &ModelConfig) -> Result<Tokenizer, Error> {
+fn load_tokenizer(sections: &mut Sections<'_>, config: &ModelConfig) -> Result<Tokenizer, Error> {
     let tokenizer = Tokenizer::from_sections(TokenizerSections {
-        config: left.bytes("tokenizer.config")?,
-        text: left.bytes("tokenizer.text")?,
-        offsets: left.bytes("tokenizer.offsets")?,
-        lookup: left.bytes("tokenizer.lookup")?,
+        config: sections.bytes("tokenizer.config")?,
+        text: sections.bytes("tokenizer.text")?,
+        offsets: sections.bytes("tokenizer.offsets")?,
+        lookup: sections.bytes("tokenizer.lookup")?,
     })?;
-    if tokenizer.vocab_size() > config.vocab_size {
-        let reason = format!(
-            "{} pieces for {} embeddings",
-            tokenizer.vocab_size(),
-            config.vocab_size
-        );
-        return Err(field("tokenizer", reason));
+    let tokenizer = tokenizer.with_frame(architectures::of(config).frame);
+    let (pieces, embeddings) = (tokenizer.vocab_size(), config.vocab_size);
+    if pieces > embeddings {
+        let reason = format!("{pieces} pieces for {embeddings} embeddings");
+        return Err(Error::format("tokenizer", reason));
     }
-    let minimum = match config.head {
-        Head::Classifier { .. } => 3,
-        Head::Encoder { .. } => 2,
+    let frame = tokenizer.frame();
+    let least = match config.head {
+        Head::Classifier { .. } => frame.pair_overhead(),
+        Head::Encoder { .. } => frame.single_overhead(),
     };
-    if config.max_length < minimum {
-        let reason = format!("{} leaves no room for text", config.max_length);
-        return Err(field("config.max_length", reason));
+    let (length, most) = (
+        config.max_length,
+        frame.longest(config.max_position_embeddings),
+    );
+    if length < least {
+        let reason = format!("{length} leaves no room for text");
+        return Err(Error::format("config.max_length", reason));
+    }
+    if length > most {
+        let reason = format!("{length} is more than the model's {most} positions");
+        return Err(Error::format("config.max_length", reason));
     }
     Ok(tokenizer)
 }

@@ -1,4 +1,4 @@
-//! Added tokens: found in the raw text, before any normalisation.
+//! Added tokens, matched in the raw text before normalisation.
 
 use super::config::AddedToken;
 use super::normalize;
@@ -10,17 +10,17 @@ struct Pattern {
     id: u32,
 }
 
-/// The added tokens, ready to be searched for.
+/// The added tokens, ready for searching.
 #[derive(Debug, Clone)]
 pub struct AddedTokens {
-    /// Longest first, so that the first that matches at a place is the one that counts.
+    /// Longest first, so that the first match at a place is the longest.
     patterns: Vec<Pattern>,
     starts: [bool; 256],
-    /// The byte that all of them begin with, where there is one.
+    /// The first byte of all tokens, if it is the same.
     only_start: Option<char>,
 }
 
-/// A token in the text, and the range that it takes up, stripped white space included.
+/// A token in the text, and its range, stripped white space included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Match {
     pub start: usize,
@@ -29,7 +29,7 @@ pub struct Match {
 }
 
 impl AddedTokens {
-    /// Tokens with the ids that they stand for.
+    /// Tokens and their ids.
     pub fn new(tokens: Vec<(AddedToken, u32)>) -> Self {
         let mut starts = [false; 256];
         for first in tokens
@@ -71,8 +71,8 @@ impl AddedTokens {
             .map(|p| p.token.content.as_str())
     }
 
-    /// The matches in a text, from left to right. Special tokens are passed over where
-    /// `special_as_text` says so: still matched, so that nothing else matches inside them.
+    /// The matches in a text, from left to right. With `special_as_text`, special tokens are matched
+    /// but not returned, so that nothing else matches inside them.
     pub fn matches<'a>(&'a self, text: &'a str, special_as_text: bool) -> Matches<'a> {
         Matches {
             tokens: self,
@@ -83,7 +83,7 @@ impl AddedTokens {
         }
     }
 
-    /// The first place from `from` on where a pattern stands, and the longest one there.
+    /// The first place at or after `from` with a pattern, and the longest pattern there.
     fn find(&self, text: &str, mut from: usize) -> Option<(usize, &Pattern)> {
         loop {
             let rest = &text.as_bytes()[from..];
@@ -119,9 +119,9 @@ pub struct Matches<'a> {
     tokens: &'a AddedTokens,
     text: &'a str,
     special_as_text: bool,
-    /// The search goes on from here.
+    /// Offset to continue the search from.
     searched: usize,
-    /// Earlier matches took the text up to here.
+    /// End of the last match.
     taken: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Little-endian reads. Past the end of a slice there are zeros, so that a damaged file gives wrong
+//! Little-endian reads. Bytes past the end of a slice read as zero, so a damaged file gives wrong
 //! values, never a panic.
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
@@ -35,10 +35,10 @@ pub fn le_u64(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(array(bytes, at))
 }
 
-/// A short text to look up, taken eight bytes at a time.
+/// A short text to look up, read eight bytes at a time.
 #[derive(Clone, Copy)]
 pub struct Key<'a> {
-    /// May go on after the key: reading there is faster than stopping at its end.
+    /// May continue after the key: reading on is faster than stopping at its end.
     bytes: &'a [u8],
     len: usize,
 }
@@ -56,19 +56,19 @@ impl<'a> Key<'a> {
         self.len
     }
 
-    /// A shorter one.
+    /// Its first `len` bytes.
     #[inline]
     pub fn prefix(self, len: usize) -> Self {
         Key { len, ..self }
     }
 
-    /// The number of the last chunk, which has one to eight bytes, none only in an empty key.
+    /// Index of the last chunk. It has one to eight bytes; none in an empty key.
     #[inline]
     pub fn last_chunk(self) -> usize {
         self.len.saturating_sub(1) / 8
     }
 
-    /// Bytes 8i to 8i + 7 as an integer, with zeros for those after the key's end.
+    /// Bytes 8i to 8i + 7 as an integer, zero past the key's end.
     #[inline]
     pub fn chunk(self, i: usize) -> u64 {
         let used = self.len.saturating_sub(8 * i).min(8) as u32;
@@ -76,7 +76,7 @@ impl<'a> Key<'a> {
         le_u64(self.bytes, 8 * i) & mask
     }
 
-    /// Whether a piece that ends here would end within a character.
+    /// Whether `at` is inside a character.
     #[inline]
     pub fn is_within_character(self, at: usize) -> bool {
         at < self.len && self.bytes.get(at).is_some_and(|byte| byte & 0xC0 == 0x80)

@@ -1,15 +1,15 @@
 //! The tokenizer's rules, and their record in a model file.
 
-use super::TokenizerError;
 use super::bytes::{le_u16, le_u32};
 use super::normalize::Steps;
 use super::wordpiece::HEAD;
+use crate::error::TokenizerError;
 
 const VERSION: u32 = 1;
 /// Size of the record before the added tokens.
 const FIXED: usize = 56;
 const TOKEN_HEADER: usize = 8;
-/// Largest `max_input_chars_per_word`: bounds the work that one word can cause.
+/// Largest `max_input_chars_per_word`. Bounds the work of one word.
 pub const MAX_WORD_CHARS: u32 = 4096;
 const MAX_PREFIX: usize = HEAD - 1;
 const MAX_ADDED: usize = 4096;
@@ -26,21 +26,21 @@ pub struct TokenizerConfig {
     pub strip_accents: bool,
     /// Drop control characters.
     pub clean_text: bool,
-    /// Make a word of each Chinese character.
+    /// Treat each Chinese character as a word.
     pub handle_chinese_chars: bool,
     /// Longer words become the unknown token; at most 4096.
     pub max_input_chars_per_word: u32,
-    /// In front of pieces that continue a word; at most 15 bytes.
+    /// Prefix of pieces that continue a word; at most 15 bytes.
     pub continuing_subword_prefix: String,
-    /// For words that the vocabulary cannot spell.
+    /// Stands for words that the vocabulary cannot spell.
     pub unk_token: String,
-    /// In front of everything.
+    /// First token of every sequence.
     pub cls_token: String,
     /// After each text.
     pub sep_token: String,
-    /// Fills up batches, elsewhere than in this library.
+    /// Padding, which this library does not use.
     pub pad_token: String,
-    /// Stands for a word to guess, where there is such a token.
+    /// Stands for a word to guess, if there is such a token.
     pub mask_token: Option<String>,
     /// Tokens that are recognised in raw text.
     pub added_tokens: Vec<AddedToken>,
@@ -51,25 +51,25 @@ pub struct TokenizerConfig {
 pub struct AddedToken {
     /// Its text.
     pub content: String,
-    /// Its id; `None` takes that of the piece with this text. An id that follows those of the pieces
-    /// makes a token that is in no vocabulary file.
+    /// Its id; `None` for the id of the piece with this text. Ids after those of the pieces are for
+    /// tokens that are in no vocabulary file.
     pub id: Option<u32>,
-    /// Not beside a letter, digit, mark or connector.
+    /// Does not match next to a letter, digit, mark or connector.
     pub single_word: bool,
-    /// Takes white space before it along.
+    /// Includes white space before it.
     pub lstrip: bool,
-    /// Takes white space after it along.
+    /// Includes white space after it.
     pub rstrip: bool,
-    /// Searched for in the normalised text. Not supported: refused.
+    /// Matched in the normalised text. Not supported: refused.
     pub normalized: bool,
-    /// One of the model's control tokens, which [`Tokenizer::special_tokens_as_text`] is about.
+    /// One of the model's control tokens: see [`Tokenizer::special_tokens_as_text`].
     ///
     /// [`Tokenizer::special_tokens_as_text`]: super::Tokenizer::special_tokens_as_text
     pub special: bool,
 }
 
 impl AddedToken {
-    /// A special token with the id that its text has in the vocabulary and all other flags off.
+    /// A special token with the id of its text in the vocabulary and all other flags off.
     pub fn special(content: &str) -> Self {
         AddedToken {
             content: content.to_owned(),
@@ -227,7 +227,7 @@ impl Record {
                 .iter()
                 .any(|(other, _)| other.content == token.content)
             {
-                return Err(refused("is there twice"));
+                return Err(refused("occurs twice"));
             }
         }
         let size = self.vocab_size();

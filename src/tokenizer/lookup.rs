@@ -1,23 +1,23 @@
-//! The vocabulary's perfect hash: one slot to look at for any word, built once when a model file is
-//! made and used as it lies there.
+//! The vocabulary's perfect hash: one slot to read for any word. The converter builds it; it is used
+//! in place.
 //!
-//! Keys are distributed over buckets of about four. Each bucket has a *pilot*, the number that the
-//! builder found to send all of the bucket's keys to slots of their own. A slot holds a piece's id
-//! and, in the bits that the id leaves free, a few bits of the hash, so that most words that are not
-//! pieces are told apart without touching the text. [`mod@crate::format`] has the bytes.
+//! Keys are distributed over buckets of about four. Each bucket has a *pilot*, a number that sends
+//! all of the bucket's keys to free slots. A slot holds a piece's id and, in its other bits, a part
+//! of the hash, which rejects most words that are not pieces without reading the text.
+//! [`mod@crate::format`] describes the bytes.
 
-use super::TokenizerError;
 use super::bytes::{Key, le_u16, le_u32};
+use crate::error::TokenizerError;
 
-/// Ids are smaller than this, so that a slot of 24 bits has four or more to spare.
+/// Most pieces. Their ids leave at least four bits of a 24-bit slot for the hash.
 pub const MAX_PIECES: usize = (1 << 20) - 1;
-/// Pieces are at most this long.
+/// Longest piece in bytes.
 pub const MAX_PIECE_BYTES: usize = 255;
 
 const HEADER: usize = 16;
-/// Masks of the lengths that pieces with the same first four bytes have.
+/// Number of masks. A mask holds the lengths of pieces with the same first four bytes.
 const FILTER: usize = 2048;
-/// Pieces shorter than this stand in no mask.
+/// Pieces shorter than this are in no mask.
 const FILTER_FROM: usize = 4;
 const PILOTS_AT: usize = HEADER + 4 * FILTER;
 const SLOT: usize = 3;
@@ -27,7 +27,7 @@ fn id_bits(pieces: usize) -> u32 {
     usize::BITS - pieces.leading_zeros()
 }
 
-/// Both halves of the product: each input bit reaches all of the output's.
+/// Mixes both halves of the product: each input bit affects every output bit.
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     (product as u64) ^ (product >> 64) as u64
@@ -69,7 +69,7 @@ fn slot_of(hash: u64, pilot: u16, slots: u32) -> u32 {
     reduce((mixed >> 32) as u32, slots)
 }
 
-/// The low bits of a hash, which neither bucket nor slot depend on much.
+/// The low bits of a hash, on which bucket and slot hardly depend.
 fn tag_of(hash: u64, id_bits: u32) -> u32 {
     (hash as u32) << id_bits & 0xFF_FFFF
 }
@@ -82,10 +82,10 @@ fn length_bit(len: usize) -> u32 {
     1 << (len - FILTER_FROM).min(31)
 }
 
-/// The bytes of `tokenizer.lookup` for pieces with their ids: distinct, not empty, not too long.
+/// The bytes of `tokenizer.lookup`. Pieces must be distinct, not empty and not too long.
 ///
 /// # Errors
-/// When no seed gives every piece a slot of its own.
+/// If no seed gives every piece its own slot.
 pub fn build(pieces: &[(u32, &[u8])], vocab_size: usize) -> Result<Vec<u8>, TokenizerError> {
     let count = pieces.len() as u32;
     let (buckets, slots) = (count / 4 + 1, count + count / 19 + 1);
@@ -119,7 +119,7 @@ pub fn build(pieces: &[(u32, &[u8])], vocab_size: usize) -> Result<Vec<u8>, Toke
         };
         out.extend(&slot.to_le_bytes()[..SLOT]);
     }
-    out.push(0); // the last slot too is read as four bytes
+    out.push(0); // slots are read as four bytes, the last one too
     Ok(out)
 }
 
@@ -131,7 +131,7 @@ fn filter(pieces: &[(u32, &[u8])]) -> Vec<u32> {
     masks
 }
 
-/// Pilots of all buckets, and which of the hashes stands in each slot.
+/// Pilots of all buckets, and the index of the hash in each slot.
 fn place(hashes: &[u64], buckets: u32, slots: u32) -> Option<(Vec<u16>, Vec<Option<u32>>)> {
     let mut members: Vec<Vec<u32>> = vec![Vec::new(); buckets as usize];
     for (i, &hash) in hashes.iter().enumerate() {
@@ -162,7 +162,7 @@ fn place(hashes: &[u64], buckets: u32, slots: u32) -> Option<(Vec<u16>, Vec<Opti
     Some((pilots, table))
 }
 
-/// What the header of `tokenizer.lookup` says.
+/// The header of `tokenizer.lookup`.
 #[derive(Debug, Clone, Copy)]
 pub struct LookupHeader {
     seed: u32,
@@ -173,10 +173,10 @@ pub struct LookupHeader {
 }
 
 impl LookupHeader {
-    /// Reads the header and checks that the section has the length that follows from it.
+    /// Reads the header and checks the section's length against it.
     ///
     /// # Errors
-    /// When it does not, or a field is out of range.
+    /// If the length is wrong or a field is out of range.
     pub fn read(section: &[u8], vocab_size: usize) -> Result<Self, TokenizerError> {
         let wrong = |what: &'static str| TokenizerError::Section {
             section: "tokenizer.lookup",
@@ -213,7 +213,7 @@ impl LookupHeader {
     }
 }
 
-/// The lookup at work: the header and the section's bytes.
+/// The lookup: the header and the section's bytes.
 #[derive(Clone, Copy)]
 pub struct Lookup<'a> {
     header: LookupHeader,
@@ -223,7 +223,7 @@ pub struct Lookup<'a> {
 }
 
 impl<'a> Lookup<'a> {
-    /// `section` is what `header` was read from.
+    /// `header` must be the header of `section`.
     pub fn new(header: LookupHeader, section: &'a [u8]) -> Self {
         let (head, slots) = section.split_at(header.slots_at() as usize);
         let (filter, pilots) = head.split_at(PILOTS_AT);
@@ -235,7 +235,7 @@ impl<'a> Lookup<'a> {
         }
     }
 
-    /// The id that a key has if it is a piece at all.
+    /// The id of a key, if it is a piece.
     fn candidate(&self, hash: u64) -> Option<u32> {
         let pilot = le_u16(
             self.pilots,
@@ -247,7 +247,7 @@ impl<'a> Lookup<'a> {
         (entry & !id_mask == tag_of(hash, self.header.id_bits)).then_some(entry & id_mask)
     }
 
-    /// The id of a key, where `is_piece(id, key)` says that the piece is the key.
+    /// The id of a key; `is_piece(id, key)` compares the piece with the key.
     #[inline]
     pub fn find(&self, key: Key, is_piece: impl Fn(u32, Key) -> bool) -> Option<u32> {
         if key.len() == 0 || key.len() > self.header.longest {
@@ -284,15 +284,15 @@ impl<'a> Lookup<'a> {
     }
 }
 
-/// The lengths that are worth a look, longest first.
+/// The lengths that a piece can have, longest first.
 struct Lengths {
-    /// The next of those from `LONG` on, which all are; smaller when there is none.
+    /// The next length from `LONG` on, all of which are possible; smaller if none is left.
     long: usize,
-    /// A bit for each of the shorter ones.
+    /// A bit for each possible shorter length.
     short: u64,
 }
 
-/// The highest bit of a length mask stands for this length and all above.
+/// The highest bit of a length mask stands for this length and all longer ones.
 const LONG: usize = FILTER_FROM + 31;
 
 impl Lengths {
@@ -321,7 +321,7 @@ impl Iterator for Lengths {
     }
 }
 
-/// Hash states after each whole chunk of a key, made as they are asked for.
+/// Hash states after each whole chunk of a key, computed on demand.
 struct States {
     states: [u64; MAX_PIECE_BYTES / 8 + 1],
     made: usize,

@@ -1,28 +1,28 @@
-//! The ids of words seen before: a text's words are mostly few ones, over and over.
+//! A cache of the ids of words seen before. Most words of a text are a few frequent ones.
 
-/// A word's bytes, zeros after them. Words hold no zero byte, so no two have the same key.
+/// A word's bytes, padded with zeros. Words have no zero byte, so keys are unique.
 pub type Key<const CHUNKS: usize> = [u64; CHUNKS];
 
 /// The ids of words of at most `8 * CHUNKS` bytes that have at most `IDS` ids.
 ///
-/// Each word belongs to a pair of places. A new word takes the second place of its pair, and moves to
-/// the first when it is met again: so words met once do not push out the frequent ones. A few words
-/// need few pairs, many `PAIRS`, a power of two.
+/// Each word belongs to a pair of places. A new word takes the second place of its pair and moves to
+/// the first when it occurs again. So words that occur once do not evict frequent ones. The number of
+/// pairs grows with the number of words, up to `PAIRS`, a power of two.
 #[derive(Debug)]
 pub struct Memo<const CHUNKS: usize, const IDS: usize, const PAIRS: usize> {
-    /// As many as a power of two, or none.
+    /// A power of two of them, or none.
     pairs: Vec<Pair<CHUNKS, IDS>>,
-    /// Takes a hash, whose high bits are the good ones, to the number of a pair.
+    /// Shifts a hash, whose high bits are the best mixed, to the index of a pair.
     shift: u32,
-    /// Words put in since there are so many pairs.
+    /// Words inserted since the last growth.
     inserted: usize,
 }
 
-/// Pairs at first, and how many times as many there are after each as many new words.
+/// First number of pairs, and the factor of growth after that many new words.
 const FIRST_PAIRS: usize = 128;
 const GROWTH: usize = 4;
 
-/// Two places, in one line of the cache where words are short.
+/// Two places, in one cache line if words are short.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 struct Pair<const CHUNKS: usize, const IDS: usize>([Known<CHUNKS, IDS>; 2]);
@@ -32,9 +32,9 @@ struct Pair<const CHUNKS: usize, const IDS: usize>([Known<CHUNKS, IDS>; 2]);
 #[repr(C)]
 pub struct Known<const CHUNKS: usize, const IDS: usize> {
     key: Key<CHUNKS>,
-    /// The ids, zeros after them.
+    /// The ids, padded with zeros.
     pub ids: [u32; IDS],
-    /// How many there are.
+    /// Number of ids.
     pub count: u32,
 }
 
@@ -63,7 +63,7 @@ impl<const CHUNKS: usize, const IDS: usize, const PAIRS: usize> Memo<CHUNKS, IDS
         self.inserted = 0;
     }
 
-    /// The word's ids, where they are known.
+    /// The word's ids, if they are known.
     #[inline]
     pub fn get(&mut self, key: &Key<CHUNKS>) -> Option<&Known<CHUNKS, IDS>> {
         let index = self.pair(key);
@@ -77,7 +77,7 @@ impl<const CHUNKS: usize, const IDS: usize, const PAIRS: usize> Memo<CHUNKS, IDS
         Some(&pair[0])
     }
 
-    /// Keeps the word's ids, unless they are too many.
+    /// Stores the word's ids, unless there are too many.
     pub fn insert(&mut self, key: &Key<CHUNKS>, ids: &[u32]) {
         if self.inserted >= self.pairs.len() && self.pairs.len() < PAIRS {
             self.grow();
@@ -95,18 +95,18 @@ impl<const CHUNKS: usize, const IDS: usize, const PAIRS: usize> Memo<CHUNKS, IDS
         }
     }
 
-    /// More pairs; what was known is forgotten, which happens twice.
+    /// Adds pairs and forgets all words. Happens twice.
     #[cold]
     fn grow(&mut self) {
         let len = (self.pairs.len() * GROWTH).max(FIRST_PAIRS).min(PAIRS);
         self.clear();
-        // All at once, so that nothing is allocated later; memory that is not written costs nothing.
+        // Reserved at once, so that nothing is allocated later. Memory costs nothing until it is written.
         self.pairs.reserve_exact(PAIRS);
         self.pairs.resize(len, Pair([Self::NOTHING; 2]));
         self.shift = 64 - len.ilog2();
     }
 
-    /// Which of the pairs is the word's.
+    /// The index of the word's pair.
     #[inline]
     fn pair(&self, key: &Key<CHUNKS>) -> usize {
         const FACTORS: [u64; 4] = [
@@ -121,7 +121,7 @@ impl<const CHUNKS: usize, const IDS: usize, const PAIRS: usize> Memo<CHUNKS, IDS
     }
 }
 
-/// The key of the first `len` bytes of these.
+/// The key of the first `len` bytes.
 #[inline]
 pub fn key<const CHUNKS: usize>(bytes: &[[u8; 8]; CHUNKS], len: usize) -> Key<CHUNKS> {
     std::array::from_fn(|i| {

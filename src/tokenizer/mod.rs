@@ -1,18 +1,30 @@
 //! WordPiece, with the ids of Hugging Face's `tokenizers`.
 //!
-//! Words are found in the text as it is, 64 bytes at a time; those met before have their ids at hand
-//! ([`TokenizerScratch`]), the others are normalised character by character and looked up, without a
-//! copy of the text. The vocabulary lies in the model file as four sections which are used in place;
-//! [`mod@crate::format`] has their bytes.
+//! The splitter finds words in the raw text, 64 bytes at a time. Words seen before have their ids in
+//! a cache ([`TokenizerScratch`]). The others are normalised character by character and looked up,
+//! without a copy of the text. The vocabulary is four sections of the model file, used in place;
+//! [`mod@crate::format`] describes their bytes.
+//!
+//! # Checklist: another kind of tokenizer (BPE, SentencePiece)
+//!
+//! Special tokens, truncation and positions are in `frame.rs` and do not depend on the kind. Added
+//! tokens (`added.rs`) are found before the text is split, whatever the kind.
+//!
+//! 1. `src/tokenizer/NAME.rs`: from a span of text between added tokens to ids (`Splitter::text` is
+//!    WordPiece's), and its sections' reader.
+//! 2. `src/tokenizer/mod.rs`: an enum in place of `Shared::vocab` with its table and head, matched
+//!    in `tokenize_into`, `check`, `token` and `id`.
+//! 3. `src/tokenizer/config.rs`: the kind in the record's flags, and its rules.
+//! 4. `tools/convert/src/huggingface/tokenizer_json.rs`: reading it from `tokenizer.json`.
+//! 5. `src/format/FORMAT.md`: the kind's sections.
 
 mod added;
 mod bytes;
 mod config;
-mod error;
+mod frame;
 mod lookup;
 mod memo;
 mod normalize;
-mod pair;
 mod pretokenize;
 mod scan;
 mod tables;
@@ -20,8 +32,8 @@ mod tables_expand;
 mod vocab;
 mod wordpiece;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use added::AddedTokens;
 use bytes::Key;
@@ -31,17 +43,20 @@ use vocab::Vocab;
 use wordpiece::{HEAD, Ids, WordPiece};
 
 use crate::format::storage::Blob;
+use crate::sync::Pool;
 
+pub use crate::error::TokenizerError;
 pub use config::{AddedToken, TokenizerConfig};
-pub use error::TokenizerError;
+pub use frame::{Encoding, Frame, Truncation, TruncationSide, truncate_pair};
+pub(crate) use frame::{FrameRules, Token, TruncationPolicy};
 pub(crate) use normalize::{is_space, stands_alone};
-pub use pair::{Encoding, Truncation, TruncationSide, truncate_pair};
 pub use pretokenize::TokenizerScratch;
 
 /// A vocabulary and its rules. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     shared: Arc<Shared>,
+    frame: FrameRules,
     special_as_text: bool,
 }
 
@@ -53,34 +68,46 @@ struct Shared {
     /// Ends with the continuing prefix.
     head: [u8; HEAD],
     table: ByteTable,
-    /// Distinguishes this tokenizer from all others of the process.
+    /// Unique in the process.
     number: u64,
     sections: TokenizerSections,
-    /// What `encode` and `encode_pair` leave for the next call.
-    scratch: Mutex<Vec<TokenizerScratch>>,
+    /// Memory that `encode` and `encode_pair` reuse.
+    scratch: Pool<Buffers>,
 }
 
-/// How many tokenizers there have been.
+/// Memory of `encode` and `encode_pair`.
+#[derive(Debug, Default)]
+struct Buffers {
+    tokenizer: TokenizerScratch,
+    first: Vec<u32>,
+    second: Vec<u32>,
+}
+
+/// Number of tokenizers made so far.
 static MADE: AtomicU64 = AtomicU64::new(0);
 
-/// A tokenizer as it lies in a model file.
+/// Average bytes of text per token, a low guess. Used for reservations and portions, never for
+/// results.
+pub(crate) const BYTES_PER_TOKEN: usize = 4;
+
+/// A tokenizer's sections in a model file.
 #[derive(Debug, Clone)]
 pub struct TokenizerSections {
     /// `tokenizer.config`: rules, special ids, added tokens.
     pub config: Blob,
     /// `tokenizer.text`: the pieces.
     pub text: Blob,
-    /// `tokenizer.offsets`: where each begins.
+    /// `tokenizer.offsets`: the offset of each.
     pub offsets: Blob,
     /// `tokenizer.lookup`: the perfect hash.
     pub lookup: Blob,
 }
 
 impl Tokenizer {
-    /// Reads a `vocab.txt`, one piece a line; white space at the ends of lines is dropped.
+    /// Reads a `vocab.txt`, one piece per line, without trailing white space.
     ///
     /// # Errors
-    /// Where [`Tokenizer::from_pieces`] gives one, or the file is not UTF-8.
+    /// As [`Tokenizer::from_pieces`], or if the file is not UTF-8.
     pub fn from_vocab_txt(vocab: &[u8], config: &TokenizerConfig) -> Result<Self, TokenizerError> {
         Self::from_pieces(&vocab::read_vocab_txt(vocab)?, config)
     }
@@ -88,7 +115,7 @@ impl Tokenizer {
     /// Takes the pieces in the order of their ids. Of equal pieces only the last is ever produced.
     ///
     /// # Errors
-    /// When the vocabulary or the rules break a limit, or a special token has no id.
+    /// If the vocabulary or the rules break a limit, or a special token has no id.
     pub fn from_pieces(
         pieces: &[impl AsRef<str>],
         config: &TokenizerConfig,
@@ -105,7 +132,7 @@ impl Tokenizer {
     /// Uses a model file's sections in place.
     ///
     /// # Errors
-    /// When a section has the wrong length or a header field is out of range. Damage elsewhere gives
+    /// If a section has the wrong length or a header field is out of range. Damage elsewhere gives
     /// wrong ids, never one outside the vocabulary.
     pub fn from_sections(s: TokenizerSections) -> Result<Self, TokenizerError> {
         let record = Record::read(&s.config)?;
@@ -130,15 +157,16 @@ impl Tokenizer {
                 offsets,
                 lookup,
             },
-            scratch: Mutex::default(),
+            scratch: Pool::default(),
         };
         Tokenizer {
             shared: Arc::new(shared),
+            frame: FrameRules::BERT,
             special_as_text: false,
         }
     }
 
-    /// The bytes to write into a model file.
+    /// The sections to write into a model file.
     pub fn sections(&self) -> &TokenizerSections {
         &self.shared.sections
     }
@@ -167,12 +195,12 @@ impl Tokenizer {
         }
     }
 
-    /// Number of ids: they are smaller than this.
+    /// Number of ids; every id is smaller.
     pub fn vocab_size(&self) -> usize {
         self.shared.record.vocab_size()
     }
 
-    /// Looks every piece up, which opening leaves out because only wrong ids would come of it.
+    /// Looks up every piece. Opening skips this, because a fault can only give wrong ids.
     ///
     /// # Errors
     /// Names the first piece that is not UTF-8 or is not found.
@@ -186,7 +214,7 @@ impl Tokenizer {
         }
     }
 
-    /// The text of a token; `None` where there is no such id.
+    /// The text of a token; `None` for an unknown id.
     pub fn token(&self, id: u32) -> Option<&str> {
         self.shared.added.token(id).or_else(|| {
             let piece = self.shared.vocab.view().piece(id)?;
@@ -205,9 +233,9 @@ impl Tokenizer {
         })
     }
 
-    /// Whether special tokens that stand in a text are treated like any other text, as they should be
-    /// where it comes from strangers. Off at first, as in Hugging Face's `tokenizers`. Added tokens
-    /// that are not special stay tokens.
+    /// Whether special tokens inside a text are read as plain text. Turn it on for text from people
+    /// you do not trust. Off by default, as in Hugging Face's `tokenizers`. Added tokens that are
+    /// not special stay tokens.
     #[must_use]
     pub fn special_tokens_as_text(self, yes: bool) -> Self {
         Tokenizer {
@@ -216,12 +244,23 @@ impl Tokenizer {
         }
     }
 
-    /// Id of the token in front of everything.
+    /// The special tokens around texts.
+    pub fn frame(&self) -> Frame {
+        let record = &self.shared.record;
+        Frame::new(record.cls, record.sep, self.frame)
+    }
+
+    /// The same tokenizer with a model's frame.
+    pub(crate) fn with_frame(self, frame: FrameRules) -> Self {
+        Tokenizer { frame, ..self }
+    }
+
+    /// Id of the class token, the first of every sequence.
     pub fn cls_id(&self) -> u32 {
         self.shared.record.cls
     }
 
-    /// Id of the token after each text.
+    /// Id of the separator, which ends every text.
     pub fn sep_id(&self) -> u32 {
         self.shared.record.sep
     }
@@ -231,13 +270,8 @@ impl Tokenizer {
         self.shared.record.unk
     }
 
-    /// Id of the padding token.
-    pub fn pad_id(&self) -> u32 {
-        self.shared.record.pad
-    }
-
-    /// Appends a text's ids, without special tokens around them, and returns how many there are: at
-    /// most `limit` are stored, the rest only counted.
+    /// Appends a text's ids, without special tokens around them, and returns their number. Stores at
+    /// most `limit` ids and only counts the rest.
     pub fn tokenize_into(
         &self,
         text: &str,
@@ -247,7 +281,7 @@ impl Tokenizer {
     ) -> usize {
         let added = &self.shared.added;
         let mut splitter = Splitter::new(self.rules(), scratch);
-        let mut ids = Ids::new(ids, limit, text.len() / 4);
+        let mut ids = Ids::new(ids, limit, text.len() / BYTES_PER_TOKEN);
         let mut done = 0;
         for found in added.matches(text, self.special_as_text) {
             splitter.text(text.get(done..found.start).unwrap_or_default(), &mut ids);
@@ -281,63 +315,72 @@ impl Tokenizer {
         }
     }
 
-    /// Lends memory that earlier calls have left, so that their words are known.
-    fn with_scratch<T>(&self, work: impl FnOnce(&mut TokenizerScratch) -> T) -> T {
-        let lock = || {
-            self.shared
-                .scratch
-                .lock()
-                .unwrap_or_else(|e| e.into_inner())
-        };
-        let mut scratch = lock().pop().unwrap_or_default();
-        let result = work(&mut scratch);
-        lock().push(scratch);
-        result
-    }
-
-    /// `[CLS] text [SEP]`, cut to `max_length`; the two special tokens are always there.
+    /// `[CLS] text [SEP]`, cut to `max_length`. Special tokens are never cut.
     pub fn encode(&self, text: &str, max_length: usize) -> Encoding {
-        let budget = max_length.saturating_sub(2);
-        let mut ids = vec![self.cls_id()];
-        let count =
-            self.with_scratch(|scratch| self.tokenize_into(text, budget, scratch, &mut ids));
-        ids.push(self.sep_id());
-        Encoding {
-            type_ids: vec![0; ids.len()],
-            ids,
-            truncation: Truncation {
-                query_tokens: count.saturating_sub(budget),
+        let (frame, policy) = (self.frame(), TruncationPolicy::default());
+        self.shared.scratch.lend(|buffers| {
+            let ids = &mut buffers.first;
+            let limit = policy.stored(frame.single_budget(max_length));
+            let count = self.tokenize_from(text, limit, &mut buffers.tokenizer, ids);
+            let kept = frame.fit_single(count, max_length, policy);
+            let truncation = Truncation {
+                query_tokens: count - kept,
                 passage_tokens: 0,
-            },
-        }
+            };
+            encoding(frame.single(policy.keep(ids, kept)), truncation)
+        })
     }
 
-    /// `[CLS] a [SEP] b [SEP]`, cut to `max_length` with the longer text cut first; the three special
-    /// tokens are always there.
+    /// `[CLS] a [SEP] b [SEP]`, cut to `max_length`, the longer text first. Special tokens are never
+    /// cut.
     pub fn encode_pair(&self, a: &str, b: &str, max_length: usize) -> Encoding {
-        let budget = max_length.saturating_sub(3);
-        let mut ids = Vec::with_capacity(8 + budget.min((a.len() + b.len()) / 2));
-        ids.push(self.cls_id());
-        let (a_count, a_end, b_count) = self.with_scratch(|scratch| {
-            let a_count = self.tokenize_into(a, budget, scratch, &mut ids);
-            let a_end = ids.len();
-            ids.push(self.sep_id());
-            let b_count = self.tokenize_into(b, budget, scratch, &mut ids);
-            (a_count, a_end, b_count)
-        });
-        let (a_kept, b_kept) = truncate_pair(a_count, b_count, budget);
-        ids.truncate(a_end + 1 + b_kept);
-        ids.push(self.sep_id());
-        ids.drain(1 + a_kept..a_end);
-        let mut type_ids = vec![1; ids.len()];
-        type_ids[..a_kept + 2].fill(0);
-        Encoding {
-            ids,
-            type_ids,
-            truncation: Truncation {
-                query_tokens: a_count - a_kept,
-                passage_tokens: b_count - b_kept,
-            },
-        }
+        let (frame, policy) = (self.frame(), TruncationPolicy::default());
+        self.shared.scratch.lend(|buffers| {
+            let limit = policy.stored(frame.pair_budget(max_length));
+            let Buffers {
+                tokenizer,
+                first,
+                second,
+            } = buffers;
+            let a = self.tokenize_from(a, limit, tokenizer, first);
+            let b = self.tokenize_from(b, limit, tokenizer, second);
+            let (a_kept, b_kept) = frame.fit_pair(a, b, max_length, policy);
+            let truncation = Truncation {
+                query_tokens: a - a_kept,
+                passage_tokens: b - b_kept,
+            };
+            let tokens = frame.pair(policy.keep(first, a_kept), policy.keep(second, b_kept));
+            encoding(tokens, truncation)
+        })
     }
+
+    /// [`Tokenizer::tokenize_into`] an emptied buffer.
+    pub(crate) fn tokenize_from(
+        &self,
+        text: &str,
+        limit: usize,
+        scratch: &mut TokenizerScratch,
+        ids: &mut Vec<u32>,
+    ) -> usize {
+        ids.clear();
+        self.tokenize_into(text, limit, scratch, ids)
+    }
+
+    /// The number of a text's tokens, without special tokens around it.
+    pub fn count(&self, text: &str, scratch: &mut TokenizerScratch) -> usize {
+        self.tokenize_into(text, 0, scratch, &mut Vec::new())
+    }
+}
+
+fn encoding(tokens: impl ExactSizeIterator<Item = Token>, truncation: Truncation) -> Encoding {
+    let mut encoding = Encoding {
+        ids: Vec::with_capacity(tokens.len()),
+        type_ids: Vec::with_capacity(tokens.len()),
+        truncation,
+    };
+    for token in tokens {
+        encoding.ids.push(token.id);
+        encoding.type_ids.push(token.type_id);
+    }
+    encoding
 }

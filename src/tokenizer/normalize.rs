@@ -1,15 +1,15 @@
-//! What BERT's normaliser does with one character.
+//! BERT's normaliser, one character at a time.
 //!
-//! Its steps (clean, space out Chinese characters, decompose and drop accents, lower-case) each
-//! look at single characters, except that decomposition sorts runs of marks, so the pipeline runs
-//! character by character, without a normalised copy of the text.
+//! Its steps (clean, split Chinese characters, decompose and drop accents, lower-case) look at single
+//! characters, except that decomposition sorts runs of marks. So the pipeline runs character by
+//! character, without a normalised copy of the text.
 
 use super::tables::{
     CHINESE, CLASSES, FLAGS_PAGES, FLAGS_VALUES, LOWER_DELTAS, LOWER_SHIFT, PAGE, PUNCTUATION,
     SPACE, WORD_RANGES,
 };
 
-/// Which of the normaliser's steps are on.
+/// The normaliser's steps: true if on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Steps {
     pub clean_text: bool,
@@ -18,7 +18,7 @@ pub struct Steps {
     pub lowercase: bool,
 }
 
-/// The character's flags, with the number of its lower-case distance above.
+/// The character's flags. The bits from `LOWER_SHIFT` up are an index into `LOWER_DELTAS`.
 pub fn flags(c: char) -> u16 {
     let (page, within) = (c as usize / PAGE, c as usize % PAGE);
     match FLAGS_PAGES.get(page) {
@@ -27,17 +27,17 @@ pub fn flags(c: char) -> u16 {
     }
 }
 
-/// Whether the character ends a word and belongs to none.
+/// Whether the character separates words.
 pub fn is_space(c: char) -> bool {
     flags(c) & SPACE != 0
 }
 
-/// Whether the character is a word of its own: punctuation, and Chinese characters where they are split.
+/// Whether the character is a word of its own: punctuation, or a Chinese character that is split.
 pub fn stands_alone(c: char) -> bool {
     flags(c) & (PUNCTUATION | CHINESE) != 0
 }
 
-/// The lower-case letter of a character with these flags. U+0130, which has two, is the caller's.
+/// The lower-case letter of a character with these flags. The caller handles U+0130, which has two.
 pub fn lower(c: char, flags: u16) -> char {
     let delta = LOWER_DELTAS[usize::from(flags >> LOWER_SHIFT)];
     (c as u32)
@@ -46,7 +46,7 @@ pub fn lower(c: char, flags: u16) -> char {
         .unwrap_or(c)
 }
 
-/// The canonical combining class of a mark that is kept, 0 for all else.
+/// The canonical combining class of a kept mark; 0 for other characters.
 pub fn combining_class(c: char) -> u8 {
     match CLASSES.binary_search_by_key(&(c as u32), |&(mark, _)| mark) {
         Ok(i) => CLASSES[i].1,
@@ -54,7 +54,7 @@ pub fn combining_class(c: char) -> u8 {
     }
 }
 
-/// Whether the character continues a word, for added tokens that are whole words only.
+/// Whether the character continues a word, for added tokens with `single_word`.
 pub fn is_word(c: char) -> bool {
     let c = c as u32;
     let next = WORD_RANGES.partition_point(|&(first, _)| first <= c);

@@ -1,4 +1,4 @@
-//! From a text to words to ids: known words at once, others normalised and handed to WordPiece.
+//! From text to words to ids. Known words come from a cache, others are normalised and go to WordPiece.
 
 use unicode_normalization::char::decompose_canonical;
 
@@ -13,25 +13,25 @@ const TAIL: usize = 16;
 
 /// Ids of words of at most 16 bytes.
 type ShortWords = Memo<2, 3, 2048>;
-/// Ids of words of 17 to 32 bytes: few in English, every other one where a letter has three bytes.
+/// Ids of words of 17 to 32 bytes: rare in English, frequent in scripts with three bytes per letter.
 type LongWords = Memo<4, 7, 1024>;
 const SHORT: usize = 16;
 const LONG: usize = 32;
 
-/// A tokenizer's memory, to be kept from text to text: a buffer, so that nothing is allocated a word,
-/// and the ids of words seen before.
+/// A tokenizer's memory, reused for each text: a buffer, so that words allocate nothing, and a cache
+/// of the ids of words seen before.
 #[derive(Debug, Default)]
 pub struct TokenizerScratch {
     word: Vec<u8>,
     pieces: Vec<u32>,
     short_words: ShortWords,
     long_words: LongWords,
-    /// The vocabulary that the ids are of; 0 before there is one.
+    /// Number of the vocabulary of the ids; 0 for none.
     vocabulary: u64,
 }
 
 impl TokenizerScratch {
-    /// An empty one; it grows with the words that it sees, to a quarter of a megabyte at most.
+    /// Empty memory. It grows with the words it sees, to a quarter of a megabyte at most.
     pub fn new() -> Self {
         Self::default()
     }
@@ -56,11 +56,11 @@ enum Action {
     Space,
     Drop,
     Punctuation,
-    /// Not ASCII, or rare: look at the character.
+    /// Not ASCII, or rare: decided by the character.
     Character,
 }
 
-/// An [`Action`] for each byte, from the steps that are on.
+/// An [`Action`] for each byte.
 #[derive(Debug, Clone)]
 pub struct ByteTable([Action; 256]);
 
@@ -83,39 +83,39 @@ impl ByteTable {
     }
 }
 
-/// What a text is split and looked up with.
+/// The rules of splitting and lookup.
 #[derive(Clone, Copy)]
 pub struct Rules<'a> {
     /// The normaliser's steps.
     pub steps: Steps,
-    /// Made from the steps.
+    /// Derived from the steps.
     pub table: &'a ByteTable,
     /// Longer words are unknown.
     pub max_chars: usize,
     /// From words to ids.
     pub wordpiece: WordPiece<'a>,
-    /// Distinguishes these rules from all others of the process.
+    /// Number of the vocabulary, unique in the process.
     pub vocabulary: u64,
 }
 
-/// The state of the pass: the word so far, and its ids.
+/// The state of a pass over a text: the word so far, and its ids.
 pub struct Splitter<'a> {
     rules: Rules<'a>,
     buffer: &'a mut [u8],
     short_words: &'a mut ShortWords,
     long_words: &'a mut LongWords,
-    /// Ids that are not counted yet.
+    /// Ids not counted yet.
     pieces: &'a mut Vec<u32>,
-    /// The word stands at `buffer[HEAD..end]`.
+    /// The word is `buffer[HEAD..end]`.
     end: usize,
-    /// Its characters, also those beyond `max_chars`, which are not stored.
+    /// Number of its characters. Those beyond `max_chars` are counted but not stored.
     chars: usize,
-    /// Marks are not sorted past this place.
+    /// Marks are not sorted to a place before this.
     barrier: usize,
 }
 
 impl<'a> Splitter<'a> {
-    /// A pass that begins.
+    /// Starts a pass.
     pub fn new(rules: Rules<'a>, scratch: &'a mut TokenizerScratch) -> Self {
         scratch.prepare(rules.max_chars, rules.vocabulary);
         Splitter {
@@ -130,10 +130,10 @@ impl<'a> Splitter<'a> {
         }
     }
 
-    /// All words of a text, which ends the last one.
+    /// Reads all words of a text. The end of the text ends the last word.
     ///
-    /// Between two ASCII characters that end a word, its ids depend on nothing else: words are found
-    /// in the text as it is, and normalised only where they are not known yet.
+    /// The ids of a word between two ASCII characters that end words depend on nothing else. So words
+    /// are found in the raw text, and normalised only if they are not in the cache.
     pub fn text(&mut self, text: &str, ids: &mut Ids) {
         let mut copy = [0; _];
         let mut at = 0;
@@ -151,7 +151,7 @@ impl<'a> Splitter<'a> {
         }
     }
 
-    /// The word of `len` bytes at `start` in the window, which is at a place in the text.
+    /// Reads the word of `len` bytes at `start` in the window at `at` in the text.
     #[inline]
     fn usual_word(
         &mut self,
@@ -182,7 +182,7 @@ impl<'a> Splitter<'a> {
         ids.take(self.pieces);
     }
 
-    /// A word that has this key.
+    /// Reads a word with this key.
     #[inline(never)]
     fn short_word(&mut self, key: &memo::Key<2>, text: &str) {
         let [low, high] = *key;
@@ -196,16 +196,17 @@ impl<'a> Splitter<'a> {
         self.end_word();
     }
 
-    /// The ASCII characters of eight bytes in lower case, where that is asked for.
+    /// Eight ASCII characters, in lower case if the rules say so.
     #[inline]
     fn lowered(&self, ascii: u64) -> u64 {
-        match self.rules.steps.lowercase {
-            true => ascii | letters_and_digits(ascii).1 >> 2,
-            false => ascii,
+        if self.rules.steps.lowercase {
+            ascii | letters_and_digits(ascii).1 >> 2
+        } else {
+            ascii
         }
     }
 
-    /// A word, or what stands for one between two ASCII characters that end words.
+    /// Reads the text between two ASCII characters that end words.
     #[inline(never)]
     fn word(&mut self, text: &str) {
         let mut at = 0;
@@ -215,7 +216,7 @@ impl<'a> Splitter<'a> {
         self.end_word();
     }
 
-    /// Everything up to the next ASCII character that ends a word, which may be far; returns the place
+    /// Reads up to the next ASCII character that ends a word, which may be far. Returns the offset
     /// after it.
     #[inline(never)]
     fn unusual_word(&mut self, text: &str, mut at: usize, ids: &mut Ids) -> usize {
@@ -229,7 +230,7 @@ impl<'a> Splitter<'a> {
         at
     }
 
-    /// A few characters: the place after them, and whether the last one ended the word.
+    /// Reads a few characters. Returns the offset after them, and whether the last one ended the word.
     #[inline]
     fn step(&mut self, text: &str, at: usize) -> (usize, bool) {
         let bytes = text.as_bytes();
@@ -255,7 +256,7 @@ impl<'a> Splitter<'a> {
         (at + 1, false)
     }
 
-    /// Appends the ASCII letters and digits that the next eight bytes begin with, and says how many.
+    /// Appends the ASCII letters and digits at the start of the next eight bytes. Returns their number.
     fn append_letters(&mut self, bytes: &[u8], at: usize) -> usize {
         let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) else {
             return 0;
@@ -264,7 +265,7 @@ impl<'a> Splitter<'a> {
         let (letters, _) = letters_and_digits(chunk);
         let count = (!letters & HIGH_BITS).trailing_zeros() as usize / 8;
         if self.chars + count > self.rules.max_chars {
-            return 0; // one at a time, so that the word's buffer is not overrun
+            return 0; // one at a time, so that the word does not overrun its buffer
         }
         let lowered = self.lowered(chunk).to_le_bytes();
         self.buffer[self.end..self.end + 8].copy_from_slice(&lowered);
@@ -273,7 +274,7 @@ impl<'a> Splitter<'a> {
         count
     }
 
-    /// Some characters that are not ASCII; returns the place after them.
+    /// Reads some characters that are not ASCII. Returns the offset after them.
     fn characters(&mut self, text: &str, mut at: usize) -> usize {
         for c in text[at..].chars().take(64) {
             if c.is_ascii() {
@@ -290,7 +291,7 @@ impl<'a> Splitter<'a> {
         if flags == 0 {
             self.append(c);
         } else if flags & REMOVED != 0 && self.rules.steps.clean_text {
-            // as if it were not there
+            // dropped
         } else if flags & CHINESE != 0 && self.rules.steps.handle_chinese_chars {
             self.end_word();
             self.cleaned(c, flags);
@@ -319,8 +320,8 @@ impl<'a> Splitter<'a> {
     }
 
     fn decompose(&mut self, c: char) {
-        // What decomposes at all is decided by the table of observed flags, so that a newer Unicode
-        // changes nothing: a character's decomposition itself is never changed by Unicode.
+        // The table of observed flags decides which characters decompose, so a newer Unicode changes
+        // nothing. Unicode never changes the decomposition of a character.
         decompose_canonical(c, |letter| {
             let flags = normalize::flags(letter);
             if flags & MARK != 0 {
@@ -365,7 +366,7 @@ impl<'a> Splitter<'a> {
         self.chars += 1;
     }
 
-    /// Puts a mark before those of a higher class that stand at the word's end.
+    /// Inserts a mark before the marks of a higher class at the word's end.
     fn insert_mark(&mut self, mark: char) {
         let class = normalize::combining_class(mark);
         let mut place = self.end;
@@ -395,11 +396,11 @@ impl<'a> Splitter<'a> {
 
 const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
-/// Of eight bytes, the high bit of each that is an ASCII letter or digit, and of each upper-case one.
+/// For eight bytes: the high bit of each ASCII letter or digit, and of each upper-case letter.
 fn letters_and_digits(chunk: u64) -> (u64, u64) {
     let every = |byte: u8| u64::from(byte) * 0x0101_0101_0101_0101;
     let low = chunk & !HIGH_BITS;
-    // The high bit of each byte of `from_to` is set where first <= byte <= last; nothing carries over.
+    // The high bit of each byte of `from_to` is set if first <= byte <= last. Nothing carries over.
     let from_to = |bytes: u64, first: u8, last: u8| {
         (bytes + every(0x80 - first)) & !(bytes + every(0x7F - last)) & HIGH_BITS
     };

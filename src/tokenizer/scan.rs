@@ -1,18 +1,18 @@
-//! Where words begin and end, found for 64 bytes at a time.
+//! Finds the words of a text, 64 bytes at a time.
 
 use wide::u8x16;
 
-/// Bytes that are looked at together.
+/// Bytes that are scanned together.
 pub const WINDOW: usize = 64;
-/// Bytes that may be read after the window, so that a word at its end can be loaded whole.
+/// Bytes that may be read after the window, to load a word at its end whole.
 pub const AFTER: usize = 32;
-/// A window and what may be read after it.
+/// A window and the bytes after it.
 pub type Window = [u8; WINDOW + AFTER];
 
-/// What stands after the end of a text.
+/// The byte assumed after the end of a text.
 const BEYOND: u8 = b' ';
 
-/// The window at a place in the text; at the text's end, a copy with spaces after it.
+/// The window at `at` in the text; at the text's end, a copy padded with spaces.
 #[inline]
 pub fn window<'a>(text: &'a [u8], at: usize, copy: &'a mut Window) -> &'a Window {
     let rest = text.get(at..).unwrap_or_default();
@@ -38,7 +38,7 @@ pub struct Masks {
 }
 
 impl Masks {
-    /// Those of the window.
+    /// The masks of a window.
     #[inline]
     pub fn of(window: &Window) -> Self {
         let mut masks = Masks {
@@ -53,7 +53,7 @@ impl Masks {
                 above.min(u8x16::splat(last - first)).simd_eq(above)
             };
             let letter = within(bytes | u8x16::splat(b' '), b'a', b'z');
-            // The bit that is taken of each byte is its highest: it is set in what is not ASCII.
+            // The mask takes the highest bit of each byte, which is set if the byte is not ASCII.
             let word = letter | within(bytes, b'0', b'9') | bytes;
             let graphic = within(bytes, b'!', b'~');
             let space = within(bytes, b'\t', b'\n')
@@ -67,8 +67,9 @@ impl Masks {
         masks
     }
 
-    /// The words that the window has whole, and how many of its bytes they and the white space around
-    /// them take up: 0 where it begins with a word that is longer or beside an odd character.
+    /// The words that lie whole in the window, and the number of bytes that they and the white space
+    /// around them take up. 0 if the first word is longer than the window or next to an odd
+    /// character.
     #[inline]
     pub fn whole_words(self) -> (Words, usize) {
         let known = self.odd.trailing_zeros();
@@ -104,7 +105,7 @@ impl Iterator for Words {
         }
         let start = self.starts.trailing_zeros();
         self.starts &= self.starts - 1;
-        // Punctuation is among the others itself.
+        // Punctuation counts among the others.
         let len = (self.others >> start).trailing_zeros().max(1);
         Some((start as usize, len as usize))
     }
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_end_is_left_out() {
+    fn unfinished_words_are_left_out() {
         let text = format!("{} {}", "x".repeat(60), "y".repeat(40));
         assert_eq!(words(&text), (vec![&text[..60]], 61));
         assert_eq!(words(&text[37..]), (vec![&text[37..60]], 24));

@@ -1,6 +1,6 @@
 //! What the Hugging Face `tokenizers` package, version 0.23.3, does with each code point.
 //!
-//! Made by `tests/make_unicode_tables.py`; change that, not this.
+//! Made by `tests/goldens/make_unicode_tables.py`; change that, not this.
 
 use super::tables_expand::{Run, expand_u8, expand_u16};
 

@@ -1,11 +1,11 @@
-//! Unpacks the generated tables at compile time, so that they stay readable in size.
+//! Unpacks the generated tables at compile time, which keeps their source short.
 
 /// First value, step from one to the next, count.
 pub type Run = (u16, i16, u16);
 
 macro_rules! expand {
     ($name:ident, $kind:ty) => {
-        /// The values of the runs, one after the other; their number has to be `N`.
+        /// The values of the runs, one after the other. There must be `N` of them.
         pub const fn $name<const N: usize>(runs: &[Run]) -> [$kind; N] {
             let mut out = [0; N];
             let (mut at, mut run) = (0, 0);

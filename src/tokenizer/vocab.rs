@@ -1,10 +1,10 @@
-//! The pieces: their text, where each begins, and the way from text to id.
+//! The pieces: their text, their offsets, and the lookup from text to id.
 
 use std::collections::HashMap;
 
-use super::TokenizerError;
 use super::bytes::{Key, le_u16, le_u32};
 use super::lookup::{self, Lookup, LookupHeader, MAX_PIECE_BYTES, MAX_PIECES};
+use crate::error::TokenizerError;
 use crate::format::storage::Blob;
 
 /// Pieces that share one base in `tokenizer.offsets`.
@@ -20,8 +20,8 @@ pub struct Vocab {
     lookup: Blob,
 }
 
-/// The pieces of a `vocab.txt`, read as Hugging Face's `tokenizers` does: a piece a line, white space
-/// at the line's end dropped.
+/// The pieces of a `vocab.txt`, read like Hugging Face's `tokenizers`: one piece per line, without
+/// trailing white space.
 pub fn read_vocab_txt(bytes: &[u8]) -> Result<Vec<&str>, TokenizerError> {
     let text = std::str::from_utf8(bytes).map_err(|e| {
         let line = bytes[..e.valid_up_to()]
@@ -35,7 +35,7 @@ pub fn read_vocab_txt(bytes: &[u8]) -> Result<Vec<&str>, TokenizerError> {
 }
 
 impl Vocab {
-    /// Builds the three sections. Of pieces that occur twice the last one counts.
+    /// Builds the three sections. Of equal pieces the last one counts.
     pub fn build(pieces: &[impl AsRef<str>]) -> Result<Self, TokenizerError> {
         if pieces.is_empty() || pieces.len() > MAX_PIECES {
             return Err(TokenizerError::VocabularySize(pieces.len()));
@@ -67,7 +67,7 @@ impl Vocab {
         Self::open(pieces.len(), text, offsets, lookup)
     }
 
-    /// Checks the sections' lengths and header fields; their contents are checked at each use.
+    /// Checks the sections' lengths and header fields. Contents are checked at each use.
     pub fn open(
         pieces: usize,
         text: Blob,
@@ -105,7 +105,7 @@ impl Vocab {
         [&self.text, &self.offsets, &self.lookup]
     }
 
-    /// The vocabulary as slices, for many lookups.
+    /// The vocabulary as slices, for fast lookups.
     pub fn view(&self) -> VocabView<'_> {
         let (bases, relative) = self.offsets.split_at(4 * (self.pieces / BLOCK + 1));
         VocabView {
@@ -144,7 +144,7 @@ impl<'a> VocabView<'a> {
         base as usize + usize::from(relative)
     }
 
-    /// The bytes of a piece; `None` where there is no such id or its offsets are damaged.
+    /// The bytes of a piece; `None` if the id is unknown or its offsets are damaged.
     pub fn piece(&self, id: u32) -> Option<&'a [u8]> {
         if id >= self.pieces {
             return None;
@@ -166,8 +166,8 @@ impl<'a> VocabView<'a> {
         self.lookup.find(key, |id, key| self.is_piece(id, key))
     }
 
-    /// The first piece that is not UTF-8 or is not found by its bytes; where several have the same
-    /// bytes, one of them is found, and the empty piece never is.
+    /// The first piece that is not UTF-8 or that the lookup does not find. Of equal pieces one is
+    /// found; the empty piece never is.
     pub fn first_lost(&self) -> Option<u32> {
         let found = |piece: &[u8]| {
             self.find(Key::new(piece, piece.len()))

@@ -1,17 +1,17 @@
-//! From a word to ids: greedily the longest piece, then the longest continuing piece, and so on.
+//! From a word to ids: the longest piece, then the longest continuing piece, and so on.
 
 use super::bytes::Key;
 use super::vocab::VocabView;
 
-/// Room before a word, for the prefix of continuing pieces: it is written over what has been matched
-/// already, so that every lookup is of the piece's own bytes.
+/// Room before a word for the prefix of continuing pieces. The prefix overwrites bytes that are
+/// matched already, so that every lookup reads the piece's own bytes.
 pub const HEAD: usize = 16;
 
-/// Where ids go.
+/// Collects ids.
 pub struct Ids<'a> {
-    /// Longer than `len` by what was made room for.
+    /// Has spare room after `len`.
     ids: &'a mut Vec<u32>,
-    /// How many were there before.
+    /// Number of ids before the first push.
     start: usize,
     len: usize,
     end: usize,
@@ -19,7 +19,7 @@ pub struct Ids<'a> {
 }
 
 impl<'a> Ids<'a> {
-    /// Appends at most `limit` ids and counts the rest; `expected` of them are made room for.
+    /// Stores at most `limit` ids and counts the rest. Makes room for `expected`.
     pub fn new(ids: &'a mut Vec<u32>, limit: usize, expected: usize) -> Self {
         let len = ids.len();
         ids.resize(len + expected.min(limit), 0);
@@ -32,7 +32,7 @@ impl<'a> Ids<'a> {
         }
     }
 
-    /// The first `count` of some ids; those after them are written too, and then over.
+    /// Appends the first `count` ids. The rest is written too and overwritten later.
     #[inline]
     pub fn push_few<const N: usize>(&mut self, few: &[u32; N], count: u32) {
         let room = self
@@ -49,13 +49,13 @@ impl<'a> Ids<'a> {
 
     #[cold]
     fn make_room(&mut self, few: &[u32]) {
-        // Twice what was appended: twice all would cost each of many short texts as much as all before it.
+        // Doubles what was appended here, not all: many short texts may share the buffer.
         let appended = self.len - self.start;
         self.ids.resize(self.len + appended + 2 * few.len(), 0);
         self.ids[self.len..self.len + few.len()].copy_from_slice(few);
     }
 
-    /// All of these, which are taken out of their buffer.
+    /// Appends all ids of a buffer and empties it.
     pub fn take(&mut self, pieces: &mut Vec<u32>) {
         let kept = pieces.len().min(self.end - self.len);
         if self.ids.len() < self.len + kept {
@@ -68,33 +68,33 @@ impl<'a> Ids<'a> {
         pieces.clear();
     }
 
-    /// One more id.
+    /// Appends an id.
     pub fn push(&mut self, id: u32) {
         self.push_few(&[id], 1);
     }
 
-    /// How many there were.
+    /// Trims the buffer and returns the number of ids.
     pub fn finish(self) -> usize {
         self.ids.truncate(self.len);
         self.count
     }
 }
 
-/// The vocabulary and what a word becomes that has no pieces.
+/// The vocabulary, and the id of words that it cannot spell.
 #[derive(Clone, Copy)]
 pub struct WordPiece<'a> {
     /// The pieces.
     pub vocab: VocabView<'a>,
-    /// In front of continuing pieces: the last bytes of `head`.
+    /// Length of the continuing prefix, the last bytes of `head`.
     pub prefix: usize,
-    /// The prefix, as it stands before the rest of a word.
+    /// The prefix, right-aligned before the rest of a word.
     pub head: [u8; HEAD],
-    /// For a word that no sequence of pieces spells.
+    /// The id of a word that no sequence of pieces spells.
     pub unk: u32,
 }
 
 impl WordPiece<'_> {
-    /// Ids of the word at `buffer[HEAD..end]`. Overwrites it.
+    /// Appends the ids of the word `buffer[HEAD..end]`. Overwrites it.
     #[inline]
     pub fn word(&self, buffer: &mut [u8], end: usize, ids: &mut Vec<u32>) {
         match self.vocab.find(Key::new(&buffer[HEAD..], end - HEAD)) {

@@ -1,4 +1,4 @@
-//! As much JSON as the goldens need. Bad input panics: it is a test's own file.
+//! A JSON parser for the goldens. Bad input panics: the files are the tests' own.
 
 use std::ops::Index;
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The function as Lambda takes it: target/lambda/rerank.zip with `bootstrap`, linked statically.
+# Packages the function for Lambda: target/lambda/rerank.zip with `bootstrap`, linked statically.
 #
 #     tools/lambda/package.sh
 set -euo pipefail

@@ -1,44 +1,44 @@
-//! VEX-encoded instructions with three-byte prefixes, in 64-bit mode: what this emulator needs of
-//! Intel's manual, volume 2, chapter 2.
+//! Decodes VEX-encoded instructions with three-byte prefixes, in 64-bit mode: the part of Intel's
+//! manual, volume 2, chapter 2, that this emulator needs.
 
 /// An instruction with a three-byte VEX prefix.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Instruction {
+pub(crate) struct Instruction {
     /// `mmmmm`: 2 is the opcode map 0F 38.
-    pub map: u8,
-    pub opcode: u8,
+    pub(crate) map: u8,
+    pub(crate) opcode: u8,
     /// `pp`: 0 none, 1 for 66, 2 for F3, 3 for F2.
-    pub prefix: u8,
-    pub w: bool,
+    pub(crate) prefix: u8,
+    pub(crate) w: bool,
     /// 256 bits rather than 128.
-    pub l: bool,
+    pub(crate) l: bool,
     /// Register operands, 0 to 15.
-    pub reg: u8,
-    pub vvvv: u8,
-    pub rm: Operand,
+    pub(crate) reg: u8,
+    pub(crate) vvvv: u8,
+    pub(crate) rm: Operand,
     /// Bytes of the whole instruction.
-    pub len: u8,
+    pub(crate) len: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Operand {
+pub(crate) enum Operand {
     Register(u8),
     Memory(Address),
 }
 
 /// `base + index * scale + displacement`; registers are numbered 0 to 15 as encoded.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Address {
-    pub base: Base,
-    pub index: Option<u8>,
-    pub scale: u8,
-    pub displacement: i32,
-    /// Whether a SIB byte was there, without which tile loads and stores do not exist.
-    pub has_sib: bool,
+pub(crate) struct Address {
+    pub(crate) base: Base,
+    pub(crate) index: Option<u8>,
+    pub(crate) scale: u8,
+    pub(crate) displacement: i32,
+    /// Whether there was a SIB byte, which tile loads and stores must have.
+    pub(crate) has_sib: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Base {
+pub(crate) enum Base {
     None,
     Register(u8),
     /// The address of the next instruction.
@@ -46,8 +46,8 @@ pub enum Base {
 }
 
 impl Address {
-    /// The address without its index, which tile loads and stores take for their stride.
-    pub fn without_index(&self, register: impl Fn(u8) -> u64, next: u64) -> u64 {
+    /// The address without its index, which is the stride of tile loads and stores.
+    pub(crate) fn without_index(&self, register: impl Fn(u8) -> u64, next: u64) -> u64 {
         let base = match self.base {
             Base::None => 0,
             Base::Register(base) => register(base),
@@ -57,16 +57,16 @@ impl Address {
     }
 
     /// The scaled index; 0 where there is none.
-    pub fn scaled_index(&self, register: impl Fn(u8) -> u64) -> u64 {
+    pub(crate) fn scaled_index(&self, register: impl Fn(u8) -> u64) -> u64 {
         self.index.map_or(0, |index| {
             register(index).wrapping_mul(u64::from(self.scale))
         })
     }
 }
 
-/// Decodes one instruction, or gives up on it. `next` gives its bytes, one after another, and is
-/// not asked for more than there are in the instruction.
-pub fn decode(mut next: impl FnMut() -> u8) -> Option<Instruction> {
+/// Decodes one instruction; `None` if it is of another encoding. `next` returns its bytes, one
+/// after another, and is not called beyond the end of the instruction.
+pub(crate) fn decode(mut next: impl FnMut() -> u8) -> Option<Instruction> {
     let mut len = 0;
     let mut byte = || {
         len += 1;
@@ -102,7 +102,7 @@ pub fn decode(mut next: impl FnMut() -> u8) -> Option<Instruction> {
 fn address(byte: &mut impl FnMut() -> u8, mode: u8, rm: u8, x: u8, b: u8) -> Address {
     let has_sib = rm == 4;
     let (mut base, mut index, mut scale) = (Base::Register(b | rm), None, 1);
-    // No register: 32 bits of displacement instead, though mode 0 otherwise has none.
+    // No register, but 32 bits of displacement, which mode 0 otherwise lacks.
     let mut no_base = mode == 0 && rm == 5;
     if no_base {
         base = Base::NextInstruction;
@@ -110,12 +110,13 @@ fn address(byte: &mut impl FnMut() -> u8, mode: u8, rm: u8, x: u8, b: u8) -> Add
     if has_sib {
         let sib = byte();
         scale = 1 << (sib >> 6);
-        // Number 4 stands for no index; 12 is an index like any other.
+        // Index 4 means no index; 12 is an ordinary index.
         index = Some(x | sib >> 3 & 7).filter(|&index| index != 4);
         no_base = mode == 0 && sib & 7 == 5;
-        base = match no_base {
-            true => Base::None,
-            false => Base::Register(b | sib & 7),
+        base = if no_base {
+            Base::None
+        } else {
+            Base::Register(b | sib & 7)
         };
     }
     let displacement = match mode {

@@ -1,17 +1,17 @@
-//! Runs the machine code of the tiers `avx_vnni` and `amx_int8` on CPUs that lack their
-//! instructions, so that the tests can hold it against the reference. For tests only: an
-//! instruction takes microseconds.
+//! Runs the machine code of the tiers `avx_vnni` and `amx_int8` on CPUs that lack the instructions,
+//! so that the tests can compare it with the reference. For tests only: an instruction takes
+//! microseconds.
 //!
-//! A CPU raises a fault at an instruction that it does not know, which Linux hands to the process
-//! as `SIGILL`. The handler here decodes the instruction, does in plain scalar code what Intel's
-//! manual (Software Developer's Manual, volume 2) says that it does, and lets the program go on
-//! behind it. Anything else dies of the signal, as it would have. A CPU that has the instructions
-//! never comes here.
+//! A CPU raises a fault at an unknown instruction, and Linux sends the process `SIGILL`. The
+//! handler here decodes the instruction, does in scalar code what Intel's manual (Software
+//! Developer's Manual, volume 2) says, and resumes the program after the instruction. Any other
+//! unknown instruction kills the process, as it would without the handler. A CPU that has the
+//! instructions never calls the handler.
 //!
-//! * `decode.rs`: VEX encodings, and the memory operands' addresses.
+//! * `decode.rs`: VEX encodings, and the addresses of memory operands.
 //! * `tiles.rs`: the tile registers and AMX's instructions.
 //! * `vnni.rs`: dot products in YMM registers.
-//! * `signal.rs`: the handler; general registers and YMM registers in the signal's frame.
+//! * `signal.rs`: the handler, and the general and YMM registers in the signal's frame.
 #![cfg_attr(
     not(all(target_arch = "x86_64", target_os = "linux")),
     allow(unused, reason = "nothing to emulate there")
@@ -30,10 +30,11 @@ mod tiles;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod vnni;
 
-/// From now on `avx_vnni` and `amx_int8` are available in this process, emulated where the CPU
-/// lacks them. Returns those that are emulated: none where the CPU has both, where it lacks what
-/// these tiers borrow from `avx2` and `avx512_vnni`, and on anything but x86-64 Linux. Of what is
-/// left out it says on standard error that it is, and why.
+/// Makes `avx_vnni` and `amx_int8` available in this process, emulated where the CPU lacks them.
+/// Returns the emulated tiers.
+///
+/// A tier is skipped if the CPU lacks the tier below it, `avx2` or `avx512_vnni`, and on anything
+/// but x86-64 Linux; a line on standard error then says why.
 pub fn emulate_missing_tiers() -> &'static [Isa] {
     static EMULATED: OnceLock<Vec<Isa>> = OnceLock::new();
     EMULATED.get_or_init(|| {
@@ -55,17 +56,17 @@ pub fn emulate_missing_tiers() -> &'static [Isa] {
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 fn emulate(isa: Isa) -> bool {
     if isa == Isa::AmxInt8 && signal::cpu_has_tiles() {
-        // Its faults would be the permission's, with half of the instructions running.
+        // Faults would come from the missing permission, and some instructions would run.
         eprintln!("{isa}: SKIPPED, the CPU has tiles, but the operating system refuses them");
         return false;
     }
     if signal::cpu_is_qemu() {
-        eprintln!("{isa}: SKIPPED, QEMU is not up to the signals that it takes");
+        eprintln!("{isa}: SKIPPED, QEMU cannot deliver the signals that emulation needs");
         return false;
     }
     signal::install();
-    // SAFETY: the CPU has the tier's base; what it lacks beyond raises a fault, and the handler
-    // above does what the instructions would have done.
+    // SAFETY: the CPU has the tier below; each further instruction raises a fault, and the handler
+    // does what the instruction would do.
     unsafe { Kernels::assume_available(isa) };
     true
 }

@@ -1,5 +1,5 @@
-//! The handler of `SIGILL`, and the program's registers, which lie in the signal's frame on the
-//! stack and are taken from there when the handler returns.
+//! The handler of `SIGILL`, and the program's registers. They lie in the signal's frame on the
+//! stack, and are restored from there when the handler returns.
 
 use std::arch::x86_64::__cpuid_count;
 use std::cell::UnsafeCell;
@@ -10,7 +10,7 @@ use crate::decode::{Address, Instruction, Operand, decode};
 use crate::tiles::{Fault, Operation, Tiles};
 use crate::vnni::{Dot, Ymm};
 
-/// Where the upper halves of YMM and of ZMM registers lie in the area that `xsave` writes.
+/// Offsets of the upper halves of YMM and ZMM registers in the area that `xsave` writes.
 static UPPER_YMM: AtomicUsize = AtomicUsize::new(0);
 static UPPER_ZMM: AtomicUsize = AtomicUsize::new(0);
 
@@ -20,25 +20,24 @@ thread_local! {
 
 #[allow(unused_unsafe, reason = "a safe function in newer Rust")]
 fn cpuid(leaf: u32, subleaf: u32) -> std::arch::x86_64::CpuidResult {
-    // SAFETY: every x86-64 CPU has this instruction; a leaf that the CPU does not know
-    // is answered as well.
+    // SAFETY: every x86-64 CPU has this instruction, and answers unknown leaves, too.
     unsafe { __cpuid_count(leaf, subleaf) }
 }
 
 /// Whether the CPU itself has AMX-TILE.
-pub fn cpu_has_tiles() -> bool {
+pub(crate) fn cpu_has_tiles() -> bool {
     cpuid(7, 0).edx >> 24 & 1 == 1
 }
 
-/// Whether this is QEMU without virtualisation. Its user mode (7.2) cannot deliver such signals.
-pub fn cpu_is_qemu() -> bool {
+/// Whether this is QEMU without virtualisation, whose user mode (7.2) cannot deliver such signals.
+pub(crate) fn cpu_is_qemu() -> bool {
     let hypervisor = cpuid(0x4000_0000, 0);
     let name = [hypervisor.ebx, hypervisor.ecx, hypervisor.edx].map(u32::to_le_bytes);
     cpuid(1, 0).ecx >> 31 == 1 && name.as_flattened() == b"TCGTCGTCGTCG"
 }
 
 /// Handles `SIGILL` in this process from now on. The CPU has AVX.
-pub fn install() {
+pub(crate) fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         UPPER_YMM.store(cpuid(0xD, 2).ebx as usize, Ordering::Relaxed);
@@ -48,7 +47,7 @@ pub fn install() {
         action.sa_flags = libc::SA_SIGINFO;
         action.sa_sigaction = on_illegal_instruction as *const () as usize;
         // SAFETY: the handler has the type that SA_SIGINFO asks for. It allocates nothing and takes
-        // no locks, but for what it writes before the process ends.
+        // no locks; it writes only just before the process ends.
         let result = unsafe { libc::sigaction(libc::SIGILL, &action, std::ptr::null_mut()) };
         assert_eq!(result, 0, "sigaction: {}", std::io::Error::last_os_error());
     });
@@ -59,17 +58,17 @@ extern "C" fn on_illegal_instruction(
     _info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
-    // SAFETY: the kernel passes the frame's context, which nobody else looks at meanwhile.
+    // SAFETY: the kernel passes the frame's context, which nothing else uses meanwhile.
     let mut cpu = Cpu(unsafe { &mut *context.cast() });
     let mut emulated = 0;
-    // What follows is likely to be emulated as well, without another signal.
+    // The next instructions may need emulation as well: do them without another signal.
     loop {
         let at = cpu.register(RIP) as *const u8;
         let mut read = 0;
         let instruction = decode(|| {
             read += 1;
-            // SAFETY: the CPU is about to run these bytes, and `decode` reads no more than an
-            // instruction has.
+            // SAFETY: the CPU is about to run these bytes, and `decode` reads only one
+            // instruction.
             unsafe { at.add(read - 1).read() }
         });
         match instruction.map_or(Ok(false), |instruction| cpu.run(&instruction)) {
@@ -81,7 +80,7 @@ extern "C" fn on_illegal_instruction(
     }
 }
 
-/// Says why, and lets the program meet the instruction again, without a handler.
+/// Prints the reason, and lets the program run into the instruction again, without a handler.
 fn die(why: &str) {
     for part in ["illegal instruction: ", why, "\n"] {
         // SAFETY: writes from a slice.
@@ -121,7 +120,7 @@ impl Cpu<'_> {
         self.0.uc_mcontext.gregs[ORDER[usize::from(number)] as usize] as u64
     }
 
-    /// Does what an instruction does and steps behind it; false if it is none of ours.
+    /// Does what an instruction does, and steps over it; false if it is not emulated.
     fn run(&mut self, instruction: &Instruction) -> Result<bool, Fault> {
         if let Some(dot) = Dot::of(instruction) {
             self.dot(dot, instruction);
@@ -145,8 +144,8 @@ impl Cpu<'_> {
         let at = self
             .address_without_index(address, instruction)
             .wrapping_add(index);
-        // SAFETY: the program reads these bytes by this instruction; where it may not, this is
-        // the fault that it would have got.
+        // SAFETY: the program reads these bytes by this instruction; if it may not, it gets the
+        // fault here.
         unsafe { (at as *const [u8; N]).read_unaligned() }
     }
 
@@ -169,8 +168,8 @@ impl Cpu<'_> {
         };
         let row_at = |row: usize| at.wrapping_add(stride.wrapping_mul(row as u64));
         TILES.with(|tiles| {
-            // SAFETY: this thread's tiles, and only the handler uses them, which does not
-            // interrupt itself.
+            // SAFETY: only the handler uses this thread's tiles, and it does not interrupt
+            // itself.
             let tiles = unsafe { &mut *tiles.get() };
             match operation {
                 Operation::Release => tiles.release(),
@@ -201,7 +200,7 @@ impl Cpu<'_> {
     }
 }
 
-/// Bits of the components that an `xsave` area says it has.
+/// Bits of the components in an `xsave` area.
 const SSE: u64 = 1 << 1;
 const YMM: u64 = 1 << 2;
 const ZMM: u64 = 1 << 6;
@@ -209,7 +208,7 @@ const ZMM: u64 = 1 << 6;
 impl Cpu<'_> {
     /// The bytes of the frame's `xsave` area from `offset` on (manual, volume 1, 13.4).
     fn area(&mut self, offset: usize) -> *mut u8 {
-        // SAFETY: with AVX the area is in the frame, and all offsets used here are its parts'.
+        // SAFETY: with AVX the area is in the frame, and every offset used here is in the area.
         unsafe { self.0.uc_mcontext.fpregs.cast::<u8>().add(offset) }
     }
 
@@ -241,7 +240,7 @@ impl Cpu<'_> {
         }
     }
 
-    /// As VEX-encoded instructions do, with zeros in the rest of the ZMM register.
+    /// Sets a register like VEX-encoded instructions, with zeros in the rest of the ZMM register.
     fn set_ymm(&mut self, number: u8, x: Ymm) {
         let (lower, upper) = (self.lower(number), self.upper(number));
         let (first_lower, first_upper) = (self.lower(0), self.upper(0));
@@ -249,9 +248,9 @@ impl Cpu<'_> {
         let zmm = UPPER_ZMM.load(Ordering::Relaxed) + 32 * usize::from(number);
         let zmm: *mut [u8; 32] = self.area(zmm).cast();
         let (halves, _) = x.as_chunks::<16>();
-        // SAFETY: parts of the area; that of the ZMM registers is there if its bit is set.
+        // SAFETY: these are parts of the area; the ZMM part exists if its bit is set.
         unsafe {
-            // A component that was in its initial state is to be taken from memory from now on.
+            // A component in its initial state is restored from memory from now on.
             if *components & SSE == 0 {
                 first_lower.write_bytes(0, 16);
             }

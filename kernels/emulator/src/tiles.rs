@@ -1,5 +1,5 @@
-//! The tile registers of palette 1 and AMX's instructions (Intel's manual, volume 1, chapter 18;
-//! volume 2, their pages).
+//! The tile registers of palette 1, and AMX's instructions (Intel's manual, volume 1, chapter 18,
+//! and the instructions' pages in volume 2).
 
 use crate::decode::{Instruction, Operand};
 
@@ -18,18 +18,18 @@ const F2: u8 = 3;
 type Tile = [[u8; ROW_BYTES]; ROWS];
 
 /// The state of one thread.
-pub struct Tiles {
+pub(crate) struct Tiles {
     configured: bool,
     rows: [usize; TILES],
     row_bytes: [usize; TILES],
     data: [Tile; TILES],
 }
 
-/// Why the CPU would have refused.
-pub type Fault = &'static str;
+/// The reason for which the CPU would fault.
+pub(crate) type Fault = &'static str;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Operation {
+pub(crate) enum Operation {
     LoadConfig,
     Release,
     Zero {
@@ -50,8 +50,8 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Which of AMX's instructions this is, if any: all are VEX.128 in map 0F 38 with W0.
-    pub fn of(x: &Instruction) -> Option<Self> {
+    /// The AMX instruction that this is, if any: all are VEX.128 in map 0F 38 with W0.
+    pub(crate) fn of(x: &Instruction) -> Option<Self> {
         if x.map != 2 || x.w || x.l {
             return None;
         }
@@ -60,7 +60,7 @@ impl Operation {
             (0x49, NONE, Operand::Memory(_)) if unused && x.reg == 0 => Some(Self::LoadConfig),
             (0x49, NONE, Operand::Register(0)) if unused && x.reg == 0 => Some(Self::Release),
             (0x49, F2, Operand::Register(0)) if unused => Some(Self::Zero { tile: x.reg }),
-            // With 66, a hint that the data is not needed soon again.
+            // Prefix 66 is a hint that the data is not needed again soon.
             (0x4B, F2 | P66, Operand::Memory(at)) if unused && at.has_sib => {
                 Some(Self::Load { tile: x.reg })
             }
@@ -79,18 +79,18 @@ impl Operation {
 }
 
 impl Tiles {
-    pub const INITIAL: Self = Self {
+    pub(crate) const INITIAL: Self = Self {
         configured: false,
         rows: [0; TILES],
         row_bytes: [0; TILES],
         data: [[[0; ROW_BYTES]; ROWS]; TILES],
     };
 
-    pub fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         *self = Self::INITIAL;
     }
 
-    pub fn load_config(&mut self, config: &[u8; 64]) -> Result<(), Fault> {
+    pub(crate) fn load_config(&mut self, config: &[u8; 64]) -> Result<(), Fault> {
         let (palette, start_row) = (config[0], config[1]);
         if palette == 0 {
             self.release();
@@ -101,7 +101,7 @@ impl Tiles {
             return Err("a palette that does not exist");
         }
         if start_row != 0 || config[2..16].iter().any(|&byte| byte != 0) {
-            // A start row is for tile loads that were interrupted, which are never interrupted here.
+            // A start row resumes an interrupted tile load; here no load is interrupted.
             return Err("a start row, or something in reserved bytes");
         }
         for tile in 0..16 {
@@ -127,20 +127,21 @@ impl Tiles {
     /// A tile that has a shape.
     fn usable(&self, tile: u8) -> Result<usize, Fault> {
         let tile = usize::from(tile);
-        match tile < TILES && self.configured && self.rows[tile] > 0 {
-            true => Ok(tile),
-            false => Err("a tile that was not configured"),
+        if tile < TILES && self.configured && self.rows[tile] > 0 {
+            Ok(tile)
+        } else {
+            Err("a tile that was not configured")
         }
     }
 
-    pub fn zero(&mut self, tile: u8) -> Result<(), Fault> {
+    pub(crate) fn zero(&mut self, tile: u8) -> Result<(), Fault> {
         let tile = self.usable(tile)?;
         self.data[tile] = [[0; ROW_BYTES]; ROWS];
         Ok(())
     }
 
-    /// Rows from memory; what the shape leaves out becomes 0. `read` fills bytes from row `i`.
-    pub fn load(&mut self, tile: u8, read: impl Fn(usize, &mut [u8])) -> Result<(), Fault> {
+    /// Loads rows from memory; the rest of the tile becomes 0. `read` fills bytes from row `i`.
+    pub(crate) fn load(&mut self, tile: u8, read: impl Fn(usize, &mut [u8])) -> Result<(), Fault> {
         self.zero(tile)?;
         let tile = self.usable(tile)?;
         for row in 0..self.rows[tile] {
@@ -149,8 +150,8 @@ impl Tiles {
         Ok(())
     }
 
-    /// Rows to memory. `write` takes bytes to row `i`.
-    pub fn store(&self, tile: u8, write: impl Fn(usize, &[u8])) -> Result<(), Fault> {
+    /// Stores rows to memory. `write` copies bytes to row `i`.
+    pub(crate) fn store(&self, tile: u8, write: impl Fn(usize, &[u8])) -> Result<(), Fault> {
         let tile = self.usable(tile)?;
         for row in 0..self.rows[tile] {
             write(row, &self.data[tile][row][..self.row_bytes[tile]]);
@@ -158,9 +159,9 @@ impl Tiles {
         Ok(())
     }
 
-    /// Adds to each 32-bit element of `sum` the products of four bytes of `a`'s row with four of
-    /// `b`'s column, over `b`'s rows. `signed`: whether `a`'s and `b`'s bytes are.
-    pub fn dot(&mut self, sum: u8, a: u8, b: u8, signed: [bool; 2]) -> Result<(), Fault> {
+    /// Adds to each 32-bit element of `sum` the products of four bytes of `a`'s row with four bytes
+    /// of `b`'s column, over `b`'s rows. `signed`: whether `a`'s and `b`'s bytes are signed.
+    pub(crate) fn dot(&mut self, sum: u8, a: u8, b: u8, signed: [bool; 2]) -> Result<(), Fault> {
         let (sum, a, b) = (self.usable(sum)?, self.usable(a)?, self.usable(b)?);
         if sum == a || sum == b || a == b {
             return Err("one tile in two roles");
@@ -172,9 +173,12 @@ impl Tiles {
         if self.rows[a] != m || self.row_bytes[b] != columns || self.rows[b] != k / 4 {
             return Err("shapes that do not fit each other");
         }
-        let widen = |byte: u8, signed: bool| match signed {
-            true => i32::from(byte as i8),
-            false => i32::from(byte),
+        let widen = |byte: u8, signed: bool| {
+            if signed {
+                i32::from(byte as i8)
+            } else {
+                i32::from(byte)
+            }
         };
         for row in 0..m {
             let mut new = [0; ROW_BYTES];
@@ -214,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn configurations_that_are_refused() {
+    fn refused_configurations() {
         let mut tiles = Tiles::INITIAL;
         assert_eq!(tiles.load_config(&config(|_| ())), Ok(()));
         let refused: [fn(&mut [u8; 64]); 10] = [
@@ -235,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn products_that_are_refused() {
+    fn refused_products() {
         let shapes = |shapes: [(u8, u8); 3]| {
             config(|x| {
                 for (tile, (rows, row_bytes)) in shapes.into_iter().enumerate() {
@@ -274,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_shape_leaves_out_is_zero() {
+    fn bytes_outside_the_shape_are_zero() {
         let mut tiles = Tiles::INITIAL;
         tiles.load_config(&config(|_| ())).unwrap();
         tiles.data = [[[9; ROW_BYTES]; ROWS]; TILES];

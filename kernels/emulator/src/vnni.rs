@@ -3,17 +3,17 @@
 use crate::decode::Instruction;
 
 /// A YMM register.
-pub type Ymm = [u8; 32];
+pub(crate) type Ymm = [u8; 32];
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Dot {
-    /// Pairs of signed words rather than groups of four bytes, unsigned by signed.
+pub(crate) struct Dot {
+    /// Products of pairs of signed words, not of groups of four bytes (unsigned by signed).
     words: bool,
     saturate: bool,
 }
 
 impl Dot {
-    pub fn of(x: &Instruction) -> Option<Self> {
+    pub(crate) fn of(x: &Instruction) -> Option<Self> {
         if (x.map, x.prefix, x.w, x.l) != (2, 1, false, true) || !(0x50..=0x53).contains(&x.opcode)
         {
             return None;
@@ -24,8 +24,8 @@ impl Dot {
         })
     }
 
-    /// What `sum` becomes: each lane plus the products of `a`'s and `b`'s parts of it.
-    pub fn add(self, sum: Ymm, a: Ymm, b: Ymm) -> Ymm {
+    /// The new `sum`: each lane plus the products of the parts of `a`'s and `b`'s lane.
+    pub(crate) fn add(self, sum: Ymm, a: Ymm, b: Ymm) -> Ymm {
         let mut result = [0; 32];
         for lane in 0..8 {
             let four = |x: &Ymm| -> [u8; 4] { std::array::from_fn(|i| x[4 * lane + i]) };
@@ -45,9 +45,10 @@ impl Dot {
                     .sum()
             };
             let exact = i64::from(i32::from_le_bytes(four(&sum))) + products;
-            let new = match self.saturate {
-                true => exact.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32,
-                false => exact as i32,
+            let new = if self.saturate {
+                exact.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
+            } else {
+                exact as i32
             };
             result[4 * lane..][..4].copy_from_slice(&new.to_le_bytes());
         }

@@ -1,4 +1,4 @@
-//! What is not emulated, and what the CPU would refuse, still ends the program.
+//! An instruction that is not emulated, or that the CPU would refuse, still ends the program.
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
 use std::arch::asm;
@@ -10,7 +10,7 @@ use lanerank_kernels::Isa;
 
 const VARIABLE: &str = "LANERANK_EMULATOR_TEST_DIES_OF";
 
-/// Runs this test again in a process that is to die.
+/// Runs this test again in a process that must die.
 fn dies_of(what: &str) -> (Option<i32>, String) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "illegal_instructions", "--nocapture"])
@@ -23,7 +23,7 @@ fn dies_of(what: &str) -> (Option<i32>, String) {
 
 fn die_of(what: &str) {
     emulate_missing_tiers();
-    // SAFETY: none of these does anything but end the process.
+    // SAFETY: each of these only ends the process.
     unsafe {
         match what {
             "ud2" => asm!("ud2"),

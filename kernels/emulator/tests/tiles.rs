@@ -1,5 +1,5 @@
-//! AMX's instructions, assembled by somebody else, against plain arithmetic. On a CPU that has
-//! them this holds the CPU against it, and so says that the emulator is like the CPU.
+//! AMX's instructions, encoded by the assembler, against plain arithmetic. On a CPU that has them,
+//! this compares the CPU with the arithmetic, and so shows that the emulator is like the CPU.
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
 mod common;
@@ -10,12 +10,12 @@ use common::Random;
 use lanerank_emulator::emulate_missing_tiers;
 use lanerank_kernels::{Isa, Kernels};
 
-/// Whether tiles can be used here, by whatever means.
+/// Whether tiles work here, on the CPU or emulated.
 fn tiles_work() -> bool {
     emulate_missing_tiers();
     let work = Kernels::for_isa(Isa::AmxInt8).is_ok();
     if !work {
-        eprintln!("SKIPPED: neither tiles nor what it takes to emulate them");
+        eprintln!("SKIPPED: no tiles, and they cannot be emulated");
     }
     work
 }
@@ -50,9 +50,12 @@ impl Product {
         let extreme = random.below(4) == 0;
         let bytes = |random: &mut Random, len| -> Vec<u8> {
             (0..len)
-                .map(|_| match extreme {
-                    true => [0, 127, 128, 255][random.below(4)],
-                    false => random.bits() as u8,
+                .map(|_| {
+                    if extreme {
+                        [0, 127, 128, 255][random.below(4)]
+                    } else {
+                        random.bits() as u8
+                    }
                 })
                 .collect()
         };
@@ -67,9 +70,12 @@ impl Product {
     }
 
     fn expected(&self, a_signed: bool, b_signed: bool) -> Vec<i32> {
-        let value = |byte: u8, signed: bool| match signed {
-            true => i64::from(byte as i8),
-            false => i64::from(byte),
+        let value = |byte: u8, signed: bool| {
+            if signed {
+                i64::from(byte as i8)
+            } else {
+                i64::from(byte)
+            }
         };
         let mut expected = Vec::new();
         for i in 0..self.m {
@@ -156,7 +162,7 @@ fn products_of_bytes() {
     }
 }
 
-/// The four products together make one of 16-bit operands.
+/// The four products together make a product of 16-bit operands.
 #[test]
 fn products_of_words_by_bytes() {
     if !tiles_work() {

@@ -1,5 +1,5 @@
-//! AVX-VNNI's instructions, assembled by somebody else, against plain arithmetic, and against
-//! AVX-512's instructions of the same meaning where the CPU has those.
+//! AVX-VNNI's instructions, encoded by the assembler, against plain arithmetic, and against
+//! AVX-512's equivalent instructions where the CPU has them.
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
 mod common;
@@ -14,7 +14,7 @@ fn vnni_works() -> bool {
     emulate_missing_tiers();
     let works = Kernels::for_isa(Isa::AvxVnni).is_ok();
     if !works {
-        eprintln!("SKIPPED: neither AVX-VNNI nor what it takes to emulate it");
+        eprintln!("SKIPPED: no AVX-VNNI, and it cannot be emulated");
     }
     works
 }
@@ -39,9 +39,10 @@ fn words(a: i32, b: i32) -> i64 {
 fn expected(sum: &Ymm, a: &Ymm, b: &Ymm, products: fn(i32, i32) -> i64, saturate: bool) -> Ymm {
     std::array::from_fn(|i| {
         let exact = i64::from(sum[i]) + products(a[i], b[i]);
-        match saturate {
-            true => exact.clamp(i32::MIN.into(), i32::MAX.into()) as i32,
-            false => exact as i32,
+        if saturate {
+            exact.clamp(i32::MIN.into(), i32::MAX.into()) as i32
+        } else {
+            exact as i32
         }
     })
 }
@@ -107,7 +108,7 @@ fn dot_products() {
     }
 }
 
-/// What a VEX-encoded instruction leaves in the rest of its register is 0; other registers stay.
+/// A VEX-encoded instruction clears the rest of its register, and leaves other registers alone.
 #[test]
 fn upper_halves() {
     if !vnni_works() || Kernels::for_isa(Isa::Avx512Vnni).is_err() {

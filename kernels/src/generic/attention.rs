@@ -1,19 +1,19 @@
-//! Attention: per head, keys and values are packed as panels of weights would be, and then
-//! scores and contexts are the products of `gemm_f32.rs`.
+//! Attention: per head, keys and values are packed like panels of weights; scores and contexts are
+//! then products as in `gemm_f32.rs`.
 
 use super::gemm_f32::tile;
 use super::rowwise::{dot, exponentials};
-use super::simd::{LANES, Simd, padded};
-use super::{row_block, row_tiles, strips};
-
+use super::simd::{LANES, MAX_TILE_ROWS, Simd, padded};
+use super::{row_tiles, strips};
+use crate::ops::{Attention, ClsAttention, Operation};
 use crate::tokens::{Tokens, at_least};
 
 type Line = [f32; LANES];
 
-/// One head of one sequence: where its columns are, and its packed keys and values.
+/// One head of one sequence: the place of its columns, and its packed keys and values.
 struct Head<'a> {
     tokens: Tokens<'a>,
-    /// First of the head's columns in a row's q, in its k, in its v and in an output row.
+    /// The head's first column within `q`, within `k`, within `v` and within an output row.
     column: usize,
     head_dim: usize,
     hidden: usize,
@@ -76,7 +76,7 @@ impl Head<'_> {
             *query = &self.tokens.row(i + r)[self.column..][..dim];
         }
         let keys = strips(self.keys, panel * dim, dim, dim);
-        let sums: [[S::F32; P]; R] = tile::<S, R, P>(s, queries, keys, [[s.splat(0.0); P]; R]);
+        let sums: [[S::F32; P]; R] = tile(s, queries, keys, [[s.splat(0.0); P]; R]);
         for (r, sums) in sums.iter().enumerate() {
             for (p, &sum) in sums.iter().enumerate() {
                 let left = r * stride + (panel + p) * LANES;
@@ -98,7 +98,7 @@ impl Head<'_> {
         let (len, stride) = (self.tokens.len(), self.stride());
         let weights = strips(weights, 0, stride, len);
         let values = strips(self.values, panel * len, len, len);
-        let sums: [[S::F32; P]; R] = tile::<S, R, P>(s, weights, values, [[s.splat(0.0); P]; R]);
+        let sums: [[S::F32; P]; R] = tile(s, weights, values, [[s.splat(0.0); P]; R]);
         for (r, sums) in sums.iter().enumerate() {
             let context = &mut out[(i + r) * self.hidden + self.column..][..self.head_dim];
             for (p, &sum) in sums.iter().enumerate() {
@@ -147,48 +147,39 @@ impl Head<'_> {
     }
 }
 
-#[inline(always)]
-pub(crate) fn attention<S: Simd>(
-    s: S,
-    prefix: &[f32],
-    rows: &[f32],
-    heads: usize,
-    head_dim: usize,
-    scratch: &mut Vec<f32>,
-    out: &mut [f32],
-) {
-    let hidden = heads * head_dim;
-    let tokens = Tokens {
-        prefix,
-        rows,
-        width: 3 * hidden,
-    };
-    let len = tokens.len();
-    let stride = len.next_multiple_of(LANES);
-    let (keys_len, values_len) = (stride * head_dim, len * head_dim.next_multiple_of(LANES));
-    let scratch = at_least(scratch, keys_len + values_len + 8 * stride);
-    let (keys, scratch) = scratch.split_at_mut(keys_len);
-    let (values, scores) = scratch.split_at_mut(values_len);
-    let (keys, values) = (keys.as_chunks_mut().0, values.as_chunks_mut().0);
-    for column in (0..hidden).step_by(head_dim) {
-        pack_keys(s, tokens, hidden + column, head_dim, keys);
-        pack_values(tokens, 2 * hidden + column, head_dim, values);
-        let head = Head {
-            tokens,
-            column,
-            head_dim,
-            hidden,
-            keys,
-            values,
-        };
-        if S::REGISTERS == 32 {
-            row_tiles!(S, 0..len, i, R, {
-                head.block::<S, R, 2>(s, i, scores, out);
-            });
-        } else {
-            row_tiles!(S, 0..len, i, R, {
-                head.block::<S, R, 1>(s, i, scores, out);
-            });
+impl Operation for Attention<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn compute<S: Simd>(self, s: S) {
+        let (tokens, head_dim) = (self.tokens(), self.head_dim);
+        let (hidden, out) = (self.heads * head_dim, self.out);
+        let len = tokens.len();
+        let stride = len.next_multiple_of(LANES);
+        let (keys_len, values_len) = (stride * head_dim, len * head_dim.next_multiple_of(LANES));
+        let size = keys_len + values_len + MAX_TILE_ROWS * stride;
+        let (keys, rest) = at_least(self.scratch, size).split_at_mut(keys_len);
+        let (values, scores) = rest.split_at_mut(values_len);
+        let (keys, values) = (keys.as_chunks_mut().0, values.as_chunks_mut().0);
+        for column in (0..hidden).step_by(head_dim) {
+            pack_keys(s, tokens, hidden + column, head_dim, keys);
+            pack_values(tokens, 2 * hidden + column, head_dim, values);
+            let head = Head {
+                tokens,
+                column,
+                head_dim,
+                hidden,
+                keys,
+                values,
+            };
+            match S::TILE_PANELS {
+                2 => row_tiles!(S::TILE_ROWS, 0..len, i, R, {
+                    head.block::<S, R, 2>(s, i, scores, out);
+                }),
+                _ => row_tiles!(S::TILE_ROWS, 0..len, i, R, {
+                    head.block::<S, R, 1>(s, i, scores, out);
+                }),
+            }
         }
     }
 }
@@ -221,32 +212,25 @@ fn weighted_sums<S: Simd, const R: usize>(
     }
 }
 
-#[inline(always)]
-pub(crate) fn cls_attention<S: Simd>(
-    s: S,
-    t: &[f32],
-    prefix: &[f32],
-    rows: &[f32],
-    heads: usize,
-    hidden: usize,
-    scratch: &mut Vec<f32>,
-    out: &mut [f32],
-) {
-    let tokens = Tokens {
-        prefix,
-        rows,
-        width: hidden,
-    };
-    let len = tokens.len();
-    let (weights, inverses) = at_least(scratch, heads * (len + 1)).split_at_mut(heads * len);
-    for h in 0..heads {
-        let scores = &mut weights[h * len..][..len];
-        for (score, x) in scores.iter_mut().zip(tokens.iter()) {
-            *score = dot(s, &t[h * hidden..][..hidden], x);
+impl Operation for ClsAttention<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn compute<S: Simd>(self, s: S) {
+        let (tokens, heads, hidden) = (self.tokens(), self.heads, self.hidden);
+        let (t, out) = (self.t, self.out);
+        let len = tokens.len();
+        let scratch = at_least(self.scratch, heads * (len + 1));
+        let (weights, inverses) = scratch.split_at_mut(heads * len);
+        for h in 0..heads {
+            let scores = &mut weights[h * len..][..len];
+            for (score, x) in scores.iter_mut().zip(tokens.iter()) {
+                *score = dot(s, &t[h * hidden..][..hidden], x);
+            }
+            inverses[h] = exponentials(s, scores);
         }
-        inverses[h] = exponentials(s, scores);
+        row_tiles!(&[4, 2, 1], 0..heads, h, R, {
+            weighted_sums::<S, R>(s, tokens, weights, inverses, h, out);
+        });
     }
-    row_block!([4, 2, 1], 0..heads, h, R, {
-        weighted_sums::<S, R>(s, tokens, weights, inverses, h, out);
-    });
 }

@@ -1,19 +1,20 @@
-//! Attention in integers: per head, queries and keys are rounded to 8 bits and packed as the tier's
-//! [`Dot`] wants them, values and probabilities to 16 bits and packed in pairs, and scores and
-//! contexts are exact products of those. See the reference for what is computed; here is only in
-//! which order.
-
-// Loops over the constant sizes of a tile are unrolled, and its sums stay in registers.
-#![allow(clippy::needless_range_loop)]
+//! Attention in integers: per head, queries and keys are rounded to 8 bits and packed for the
+//! tier's [`Dot`]; values and probabilities are rounded to 16 bits and packed in pairs; scores and
+//! contexts are exact products of those. The reference is the definition.
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops over the constant sizes of a tile are unrolled, its sums stay in registers"
+)]
 
 use std::ops::Range;
 
 use super::dot::{self, Dot, Line, Pairs};
-use super::math;
-use super::rowwise::{fold_rows, halve, lanes};
-use super::simd::{LANES, Simd};
+use super::rowwise::{fold_rows, lanes};
+use super::simd::{LANES, MAX_TILE_ROWS, Simd};
+use super::vector_math::exp2;
 use super::{row_tiles, strips};
-use crate::attention_i8::{FEW_FACTOR, FEW_TOKENS, MAX_QK, MAX_V, score_factor, weight_factor};
+use crate::attention_bounds::{FEW_FACTOR, FEW_TOKENS, MAX_QK, MAX_V, score_factor, weight_factor};
+use crate::ops::{AttentionI8, Operation};
 use crate::tokens::{Tokens, aligned};
 
 /// One head of one sequence, rounded and packed.
@@ -32,21 +33,18 @@ struct Head<'a> {
     /// Panels of 16 tokens: `[ceil(len / 16)][lanes]` lines.
     keys: &'a mut [Line],
     key_scales: &'a mut [f32],
-    /// Minus what the queries' offset adds to the products with each key.
+    /// Correction per key for the queries' offset (negative).
     key_offsets: &'a mut [i32],
     /// Panels of 16 channels: `[ceil(head_dim / 16)][ceil(len / 2)]` lines of pairs of tokens.
     values: &'a mut [Line],
     value_scales: &'a mut [f32],
-    /// 0 where the last 16 tokens are there, minus infinity where they are not.
+    /// Mask for the last block: 0 for real tokens, -inf for padding.
     absent: [f32; LANES],
     /// Scores of a tile's rows, `[R][len.next_multiple_of(16)]`.
     scores: &'a mut [f32],
-    /// And their probabilities, in pairs.
+    /// Their probabilities, in pairs.
     weights: &'a mut [i32],
 }
-
-/// Most rows of a tile.
-const ROWS: usize = 8;
 
 impl<'a> Head<'a> {
     fn new<S: Simd>(scratch: &'a mut Vec<f32>, len: usize, head_dim: usize) -> Self {
@@ -62,8 +60,8 @@ impl<'a> Head<'a> {
             channels * len.div_ceil(2),
             LANES * block_stride,
             tokens * query_stride,
-            ROWS * tokens / 2,
-            ROWS * tokens,
+            MAX_TILE_ROWS * tokens / 2,
+            MAX_TILE_ROWS * tokens,
             tokens,
             tokens,
             tokens,
@@ -214,9 +212,10 @@ impl<'a> Head<'a> {
         let scores = &mut self.scores.as_chunks_mut().0[panel..];
         for p in 0..P {
             let key_scales = s.load(&key_scales[p]);
-            let absent = match panel + p + 1 == panels {
-                true => s.load(&self.absent),
-                false => s.splat(0.0),
+            let absent = if panel + p + 1 == panels {
+                s.load(&self.absent)
+            } else {
+                s.splat(0.0)
             };
             for r in 0..R {
                 let scales = s.splat(query_scales[r]) * key_scales;
@@ -226,8 +225,8 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// Turns R rows of scores into integer weights; returns 1 / their sums. Step by step for all
-    /// rows, whose sums over lanes then overlap in time.
+    /// Turns R rows of scores into integer weights; returns 1 / their sums. Each step is done for
+    /// all rows, so that their sums over lanes overlap in time.
     #[inline(always)]
     fn weigh<S: Simd, const R: usize>(&mut self, s: S) -> [f32; R] {
         let stride = self.stride();
@@ -253,32 +252,29 @@ impl<'a> Head<'a> {
             let mut chunks = weights.zip(scores.as_chunks().0);
             let last = chunks.next_back();
             for (weights, chunk) in chunks {
-                let value = math::exp2(s, s.load(chunk) - largest, FEW_FACTOR);
+                let value = exp2(s, s.load(chunk) - largest, FEW_FACTOR);
                 sum = sum + value;
                 let weight = s.round_even(value);
                 total = total + weight;
                 *weights = bytemuck::cast(s.narrow(weight));
             }
             if let Some((weights, chunk)) = last {
-                let value = present(
-                    s,
-                    math::exp2(s, s.load(chunk) - largest, FEW_FACTOR),
-                    absent,
-                );
+                let value = present(s, exp2(s, s.load(chunk) - largest, FEW_FACTOR), absent);
                 sum = sum + value;
                 let weight = s.round_even(value);
                 total = total + weight;
                 *weights = bytemuck::cast(s.narrow(weight));
             }
-            *inverse = match s.any_nan(sum, sum) {
-                true => f32::NAN,
-                false => 1.0 / s.sum_i32(total) as f32,
+            *inverse = if s.any_nan(sum, sum) {
+                f32::NAN
+            } else {
+                1.0 / s.sum_i32(total) as f32
             };
         }
         inverses
     }
 
-    /// The same of more tokens, whose weights' factor depends on the sum of all.
+    /// [`weigh`](Self::weigh) for more tokens than [`FEW_TOKENS`]: the factor needs the sum first.
     #[inline(always)]
     fn weigh_many<S: Simd, const R: usize>(&mut self, s: S, largest: [f32; R]) -> [f32; R] {
         let stride = self.stride();
@@ -290,11 +286,11 @@ impl<'a> Head<'a> {
             let mut all = s.splat(0.0);
             if let Some((last, chunks)) = scores.as_chunks_mut().0.split_last_mut() {
                 for chunk in chunks {
-                    let value = math::exp2(s, s.load(chunk) - largest, 1.0);
+                    let value = exp2(s, s.load(chunk) - largest, 1.0);
                     s.store(value, chunk);
                     all = all + value;
                 }
-                let value = present(s, math::exp2(s, s.load(last) - largest, 1.0), absent);
+                let value = present(s, exp2(s, s.load(last) - largest, 1.0), absent);
                 s.store(value, last);
                 all = all + value;
             }
@@ -311,9 +307,10 @@ impl<'a> Head<'a> {
                 total = total + weight;
                 *weights = bytemuck::cast(s.narrow(weight));
             }
-            *inverse = match sum.is_nan() {
-                true => f32::NAN,
-                false => 1.0 / s.sum_i32(total) as f32,
+            *inverse = if sum.is_nan() {
+                f32::NAN
+            } else {
+                1.0 / s.sum_i32(total) as f32
             };
         }
         inverses
@@ -422,7 +419,7 @@ fn row_steps<S: Simd>(
     }
     let largest = fold_rows!(s, largest, |a, b| s.max(a, b));
     let mut lost = [0.0; LANES];
-    // The sum is finite only if all that it adds up is; else each row is looked at.
+    // The sum is finite only if every value is; otherwise look at each row.
     sum = sum * zero;
     if s.any_nan(sum, sum) {
         for (i, lost) in rows.zip(&mut lost) {
@@ -434,50 +431,44 @@ fn row_steps<S: Simd>(
     steps(s, largest, MAX_QK as f32, s.load(&lost))
 }
 
-/// Of 16 rows or channels with values up to `largest` the factors that round those to integers up to
-/// `most`, and what one step of the integers is worth: as `quantize_symmetric` of the reference.
-/// `lost`: NaN where a value is not finite, else 0.
+/// The factors that round 16 rows or channels, with magnitudes up to `largest`, to integers of
+/// magnitude up to `most`, and the sizes of one step: as the reference's `quantize_symmetric`.
+/// `lost`: NaN where a value is not finite, 0 elsewhere.
 #[inline(always)]
 fn steps<S: Simd>(s: S, largest: S::F32, most: f32, lost: S::F32) -> (S::F32, S::F32) {
     let most = s.splat(most);
     let (inverse, scale) = (most / largest, largest / most);
-    // Where `inverse` is infinite; and NaN where a value was.
+    // An infinite `inverse` becomes 0 and scale 1; a NaN in `lost` makes the scale NaN.
     let bound = s.splat(f32::INFINITY);
     let scale = s.if_less(inverse, bound, scale, s.splat(1.0)) + lost;
     (s.if_less(inverse, bound, inverse, s.splat(0.0)), scale)
 }
 
-#[inline(always)]
-pub(crate) fn attention<S: Simd>(
-    s: S,
-    prefix: &[f32],
-    rows: &[f32],
-    heads: usize,
-    head_dim: usize,
-    scratch: &mut Vec<f32>,
-    out: &mut [f32],
-) {
-    let hidden = heads * head_dim;
-    let width = 3 * hidden;
-    let tokens = Tokens {
-        prefix,
-        rows,
-        width,
-    };
-    let len = tokens.len();
-    if len == 0 {
-        return;
-    }
-    let mut head = Head::new::<S>(scratch, len, head_dim);
-    for column in (0..hidden).step_by(head_dim) {
-        head.pack_queries(s, tokens, column);
-        head.pack_keys(s, tokens, hidden + column);
-        head.pack_values(s, tokens, 2 * hidden + column);
-        let place = (hidden, column);
-        if S::REGISTERS == 32 {
-            row_tiles!(S, 0..len, i, R, head.block::<S, R, 2>(s, i, place, out));
-        } else {
-            row_tiles!(S, 0..len, i, R, head.block::<S, R, 1>(s, i, place, out));
+impl Operation for AttentionI8<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn compute<S: Simd>(self, s: S) {
+        let op = self.0;
+        let (tokens, head_dim, out) = (op.tokens(), op.head_dim, op.out);
+        let (len, hidden) = (tokens.len(), op.heads * head_dim);
+        if len == 0 {
+            return;
+        }
+        let mut head = Head::new::<S>(op.scratch, len, head_dim);
+        for column in (0..hidden).step_by(head_dim) {
+            head.pack_queries(s, tokens, column);
+            head.pack_keys(s, tokens, hidden + column);
+            head.pack_values(s, tokens, 2 * hidden + column);
+            let place = (hidden, column);
+            match S::TILE_PANELS {
+                2 => row_tiles!(S::TILE_ROWS, 0..len, i, R, {
+                    head.block::<S, R, 2>(s, i, place, out);
+                }),
+                _ => row_tiles!(S::TILE_ROWS, 0..len, i, R, {
+                    head.block::<S, R, 1>(s, i, place, out);
+                }),
+            }
         }
     }
 }

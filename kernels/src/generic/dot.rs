@@ -1,26 +1,27 @@
-//! Products of small integers, some to a lane, exact in i32: attention's, and on tiers without a
-//! dot product of bytes those of int8 weights, whose bytes are widened first.
+//! Products of small integers, several to a lane, exact in i32: attention's, and, on tiers without
+//! a dot product of bytes, those of int8 weights, whose bytes are widened first.
 
 use super::cut;
 use super::simd::{LANES, Simd};
 
-/// What a lane holds for each of 16 channels (or tokens).
+/// One lane for each of 16 channels (or tokens).
 pub(crate) type Line = [i32; LANES];
 
 /// How a tier multiplies integers of 8 bits: how many a lane holds, and how.
 pub(crate) trait Dot<S: Simd> {
     /// Integers in a lane.
     const WIDTH: usize;
-    /// What the first operand's integers have added to them.
+    /// Added to the first operand's integers.
     const OFFSET: i32;
 
     /// Adds to each lane of `sum` the products of the integers of `a` and `b`; wraps.
     fn add_dot(s: S, sum: S::I32, a: S::I32, b: S::I32) -> S::I32;
-    /// 16 integers of either operand, from -128 to 127 or, with the offset, to 255, as `16 / WIDTH` lanes.
+    /// 16 integers of either operand, as `16 / WIDTH` lanes. They are from -128 to 127, or with the
+    /// offset up to 255.
     fn pack(s: S, x: S::I32, to: &mut [i32]);
 }
 
-/// Two i16: on every tier. Attention's probabilities and values are such pairs anyway.
+/// Two i16 per lane, on every tier. Attention's probabilities and values are such pairs anyway.
 #[derive(Clone, Copy)]
 pub(crate) struct Pairs;
 
@@ -48,7 +49,7 @@ pub(crate) fn tile<D: Dot<S>, S: Simd, const R: usize, const P: usize>(
     panels: [&[Line]; P],
     mut sums: [[S::I32; P]; R],
 ) -> [[S::I32; P]; R] {
-    // Of one length, so that the loop needs no bounds checks.
+    // The same length for all, so that the loop needs no bounds checks.
     let len = panels[0].len();
     let (rows, panels) = (cut(rows, len), cut(panels, len));
     let zero = s.splat_i32(0);

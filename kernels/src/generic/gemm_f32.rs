@@ -1,4 +1,4 @@
-//! Products with f32 and f16 weights: blocks of rows by panels of 16 channels, in registers.
+//! Products with f32 and f16 weights: tiles of rows by panels of 16 channels, in registers.
 
 use std::ops::Range;
 
@@ -7,51 +7,52 @@ use half::f16;
 use super::rowwise;
 use super::simd::{LANES, Simd};
 use super::{cut, row_blocks, row_tiles, strips};
-use crate::Activation;
-use crate::layout::{PackedF16, PackedF32};
+use crate::ops::{GemmFloat, Operation};
+use crate::{Activation, Epilogue};
 
-/// One input's weights for the 16 channels of a panel, in the dtype of the file.
-pub(crate) trait Line {
+/// The type of a weight.
+pub(super) trait Weight: Sized {
     /// Whether it must be widened.
     const NARROW: bool;
 
-    fn load<S: Simd>(&self, s: S) -> S::F32;
+    /// Loads a line: one input's weights for the 16 channels of a panel.
+    fn load<S: Simd>(s: S, line: &[Self; LANES]) -> S::F32;
 }
 
-impl Line for [f32; LANES] {
+impl Weight for f32 {
     const NARROW: bool = false;
 
     #[inline(always)]
-    fn load<S: Simd>(&self, s: S) -> S::F32 {
-        s.load(self)
+    fn load<S: Simd>(s: S, line: &[Self; LANES]) -> S::F32 {
+        s.load(line)
     }
 }
 
-impl Line for [f16; LANES] {
+impl Weight for f16 {
     const NARROW: bool = true;
 
     #[inline(always)]
-    fn load<S: Simd>(&self, s: S) -> S::F32 {
-        s.widen_f16(self)
+    fn load<S: Simd>(s: S, line: &[Self; LANES]) -> S::F32 {
+        s.widen_f16(line)
     }
 }
 
-/// Adds `sum_d rows[r][d] * panels[p][d][c]` to the sums: one accumulator per output, `d` ascending,
-/// each step fused where the tier fuses.
+/// Adds `sum_d rows[r][d] * panels[p][d][c]` to the sums: one accumulator per output, `d`
+/// ascending, each step fused where the tier fuses.
 #[inline(always)]
-pub(crate) fn tile<S: Simd, const R: usize, const P: usize>(
+pub(super) fn tile<S: Simd, W: Weight, const R: usize, const P: usize>(
     s: S,
     rows: [&[f32]; R],
-    panels: [&[impl Line]; P],
+    panels: [&[[W; LANES]]; P],
     mut sums: [[S::F32; P]; R],
 ) -> [[S::F32; P]; R] {
-    // Of one length, so that the loop needs no bounds checks.
+    // The same length for all, so that the loop needs no bounds checks.
     let len = panels[0].len();
     let (rows, panels) = (cut(rows, len), cut(panels, len));
     for d in 0..len {
         let mut weights = [s.splat(0.0); P];
         for (weights, panel) in weights.iter_mut().zip(panels) {
-            *weights = panel[d].load(s);
+            *weights = W::load(s, &panel[d]);
         }
         for (row, sums) in rows.iter().zip(&mut sums) {
             let x = s.splat(row[d]);
@@ -63,30 +64,29 @@ pub(crate) fn tile<S: Simd, const R: usize, const P: usize>(
     sums
 }
 
-/// Inputs whose weights are widened at a time: 24 KB of a panel.
+/// Depth to which a panel is widened at a time: 24 KB.
 const DEPTH: usize = 384;
 
 /// A product's operands.
-struct Product<'a, L> {
+struct Product<'a, W> {
     a: &'a [f32],
     k: usize,
     n: usize,
     /// Panels of `k` lines.
-    lines: &'a [L],
-    bias: &'a [f32],
-    act: Activation,
+    lines: &'a [[W; LANES]],
+    epilogue: Epilogue<'a>,
 }
 
-impl<L: Line> Product<'_, L> {
-    /// Rows `i..i + R` of the panels from `channel` on, which have the inputs from `start` on; sums of those
-    /// before lie in `out`.
+impl<W: Weight> Product<'_, W> {
+    /// Rows `i..i + R` of the panels from `channel` on. `panels` have the depth from `start` on;
+    /// the sums over the depth before lie in `out`.
     #[inline(always)]
-    fn block<S: Simd, const R: usize, const P: usize>(
+    fn block<S: Simd, V: Weight, const R: usize, const P: usize>(
         &self,
         s: S,
         i: usize,
         (channel, start): (usize, usize),
-        panels: [&[impl Line]; P],
+        panels: [&[[V; LANES]]; P],
         out: &mut [f32],
     ) {
         let &Self { a, k, n, .. } = self;
@@ -102,25 +102,26 @@ impl<L: Line> Product<'_, L> {
                 }
             }
         }
-        let sums: [[S::F32; P]; R] = tile::<S, R, P>(s, rows, panels, sums);
+        let sums: [[S::F32; P]; R] = tile(s, rows, panels, sums);
         let last = start + depth == k;
         for (r, sums) in sums.iter().enumerate() {
             let row = &mut out[(i + r) * n..][..right];
             for (p, &sum) in sums.iter().enumerate() {
                 let left = channel + p * LANES;
-                let value = match last {
-                    true => sum + s.load_part(&self.bias[left..], 0.0),
-                    false => sum,
+                let value = if last {
+                    sum + s.load_part(&self.epilogue.bias[left..], 0.0)
+                } else {
+                    sum
                 };
                 s.store_part(value, &mut row[left..]);
             }
-            if last && self.act != Activation::None {
-                rowwise::activate(s, self.act, &mut row[channel..]);
+            if last && self.epilogue.act != Activation::None {
+                rowwise::activate(s, self.epilogue.act, &mut row[channel..]);
             }
         }
     }
 
-    /// All outputs of P panels, or of the last one, by weights as they lie.
+    /// All outputs of P panels, or of the last one, from the weights as they lie.
     #[inline(always)]
     fn panels<S: Simd, const P: usize>(
         &self,
@@ -133,18 +134,18 @@ impl<L: Line> Product<'_, L> {
         let panel = channel / LANES * k;
         if channel + (P - 1) * LANES < self.n {
             let panels: [_; P] = strips(self.lines, panel, k, k);
-            row_tiles!(S, rows, i, R, {
-                self.block::<S, R, P>(s, i, place, panels, out);
+            row_tiles!(S::TILE_ROWS, rows, i, R, {
+                self.block::<S, _, R, P>(s, i, place, panels, out);
             });
         } else {
             let panels: [_; 1] = strips(self.lines, panel, k, k);
-            row_tiles!(S, rows, i, R, {
-                self.block::<S, R, 1>(s, i, place, panels, out);
+            row_tiles!(S::TILE_ROWS, rows, i, R, {
+                self.block::<S, _, R, 1>(s, i, place, panels, out);
             });
         }
     }
 
-    /// All outputs, one or two panels (P) at a time, by weights that are widened once for all rows.
+    /// All outputs, P panels at a time, from weights that are widened once for all rows.
     #[inline(always)]
     fn widened<S: Simd, const P: usize>(&self, s: S, m: usize, out: &mut [f32]) {
         let &Self { k, n, lines, .. } = self;
@@ -156,7 +157,7 @@ impl<L: Line> Product<'_, L> {
                 for (p, wide) in wide.iter_mut().enumerate().take(present) {
                     let lines = &lines[(channel / LANES + p) * k + start..][..depth];
                     for (line, wide) in lines.iter().zip(&mut wide.0) {
-                        s.store(line.load(s), wide);
+                        s.store(W::load(s, line), wide);
                     }
                 }
                 let mut panels = [&wide[0].0[..depth]; P];
@@ -165,12 +166,12 @@ impl<L: Line> Product<'_, L> {
                 }
                 let place = (channel, start);
                 if present == P {
-                    row_tiles!(S, 0..m, i, R, {
-                        self.block::<S, R, P>(s, i, place, panels, out);
+                    row_tiles!(S::TILE_ROWS, 0..m, i, R, {
+                        self.block::<S, _, R, P>(s, i, place, panels, out);
                     });
                 } else {
-                    row_tiles!(S, 0..m, i, R, {
-                        self.block::<S, R, 1>(s, i, place, [panels[0]], out);
+                    row_tiles!(S::TILE_ROWS, 0..m, i, R, {
+                        self.block::<S, _, R, 1>(s, i, place, [panels[0]], out);
                     });
                 }
             }
@@ -180,7 +181,7 @@ impl<L: Line> Product<'_, L> {
     /// All outputs of P panels at a time.
     #[inline(always)]
     fn all<S: Simd, const P: usize>(&self, s: S, m: usize, out: &mut [f32]) {
-        if L::NARROW && m >= S::WIDEN_FROM && self.k > 0 {
+        if W::NARROW && m >= S::WIDEN_FROM && self.k > 0 {
             return self.widened::<S, P>(s, m, out);
         }
         for rows in row_blocks(m, self.k * size_of::<f32>()) {
@@ -189,59 +190,27 @@ impl<L: Line> Product<'_, L> {
             }
         }
     }
-
-    /// All outputs.
-    #[inline(always)]
-    fn run<S: Simd>(&self, s: S, m: usize, out: &mut [f32]) {
-        match S::REGISTERS {
-            32 => self.all::<S, 2>(s, m, out),
-            _ => self.all::<S, 1>(s, m, out),
-        }
-    }
 }
 
 /// A panel's widened weights, on cache lines.
 #[repr(align(64))]
 struct Panel([[f32; LANES]; DEPTH]);
 
-#[inline(always)]
-pub(crate) fn gemm_f32<S: Simd>(
-    s: S,
-    a: &[f32],
-    m: usize,
-    b: &PackedF32<'_>,
-    bias: &[f32],
-    act: Activation,
-    out: &mut [f32],
-) {
-    let product = Product {
-        a,
-        k: b.k(),
-        n: b.n(),
-        lines: b.data().as_chunks().0,
-        bias,
-        act,
-    };
-    product.run(s, m, out);
-}
+impl<W: Weight> Operation for GemmFloat<'_, W> {
+    type Output = ();
 
-#[inline(always)]
-pub(crate) fn gemm_f16<S: Simd>(
-    s: S,
-    a: &[f32],
-    m: usize,
-    b: &PackedF16<'_>,
-    bias: &[f32],
-    act: Activation,
-    out: &mut [f32],
-) {
-    let product = Product {
-        a,
-        k: b.k(),
-        n: b.n(),
-        lines: b.data().as_chunks().0,
-        bias,
-        act,
-    };
-    product.run(s, m, out);
+    #[inline(always)]
+    fn compute<S: Simd>(self, s: S) {
+        let product = Product {
+            a: self.a.data,
+            k: self.b.k(),
+            n: self.b.n(),
+            lines: self.b.data().as_chunks().0,
+            epilogue: self.epilogue,
+        };
+        match S::TILE_PANELS {
+            2 => product.all::<S, 2>(s, self.a.m, self.out),
+            _ => product.all::<S, 1>(s, self.a.m, self.out),
+        }
+    }
 }

@@ -1,29 +1,29 @@
-//! Products with int8 weights on tiers without a dot product of bytes: activations and weights are
+//! Products with int8 weights on tiers without a dot product of bytes: inputs and weights are
 //! widened to pairs of i16. (x86's product of bytes, `pmaddubsw`, saturates.)
 //!
-//! Of each group of 4 inputs the even two and the odd two make a pair each, so that shifts and
-//! masks alone take a group apart.
+//! The even two and the odd two of a group of 4 inputs make a pair each, so that shifts and masks
+//! take a group apart.
 
 use std::hint::black_box;
 
 use super::dot::{self, Line, Pairs};
-use super::quantized::{Eight, Epilogue, Planes, Sixteen};
+use super::quantized::{Outputs, Planes};
 use super::simd::Simd;
 use super::{cut, row_tiles, strips};
-use crate::layout::{PANEL, PackedI8, padded_k};
-use crate::{Activation, RowQuant};
+use crate::layout::{PANEL, padded_k};
+use crate::ops::{GemmI8, GemmI8A16, Operation};
 
-/// Groups of 4 inputs that are widened at a time: 24 KB of a panel's weights. No power of two, which would have all
-/// rows compete for the same lines of the cache.
+/// Groups of 4 inputs that are widened at a time: 24 KB of a panel's weights. Not a power of two,
+/// which would make all rows compete for the same lines of the cache.
 const GROUPS: usize = 192;
-/// Rows of so many groups that are multiplied with a widened panel: 36 KB of activations a plane.
+/// Rows per block if they have [`GROUPS`] groups or more: 36 KB of widened inputs per plane.
 const DEEP_ROWS: usize = 24;
-/// As many rows as that at most, where they are of fewer groups.
+/// Upper bound on rows per block when the depth is shallow.
 const ROWS: usize = 72;
-/// Panels for which deeper rows, which are widened part by part, are widened once.
+/// Rows deeper than [`GROUPS`] are widened part by part; each part serves this many panels.
 const PANELS: usize = 4;
-/// Fewer rows than this are multiplied with a panel's bytes as they lie: each is then widened for
-/// them alone.
+/// Up to this many rows use a panel's bytes as they lie: widening the panel in memory would not
+/// pay.
 const FEW: usize = 6;
 
 /// int8 weights of 16 channels for 4 inputs.
@@ -73,35 +73,36 @@ fn tile_of_bytes<S: Simd, const R: usize>(
     sums
 }
 
-/// Where activations and weights lie widened, and sums of what is too deep to be widened at once.
+/// Widened inputs and weights, and the sums over the parts of a depth above [`GROUPS`].
 struct Scratch<S: Simd, const N: usize, const M: usize> {
     rows: [[[i32; 2 * GROUPS]; M]; N],
     panel: Panel,
     sums: [[[[S::I32; 1]; M]; N]; PANELS],
 }
 
-/// All outputs of rows `first..first + m`. WIDE: a panel's weights are widened once for all.
+/// All outputs of rows `first..first + m`. `WIDE`: widen each panel to i16 once and reuse it for
+/// all rows.
 #[inline(always)]
 fn block<S: Simd, const N: usize, const M: usize, const WIDE: bool>(
     s: S,
     a: &impl Planes<N>,
-    epilogue: &Epilogue<'_>,
+    outputs: &Outputs<'_>,
     (first, m): (usize, usize),
     scratch: &mut Scratch<S, N, M>,
     out: &mut [f32],
 ) {
-    let groups = padded_k(epilogue.b.k()) / 4;
+    let groups = padded_k(outputs.b.k()) / 4;
     let stride = 2 * groups.clamp(1, GROUPS);
-    let lines: &[Packed] = epilogue.b.data().as_chunks().0;
+    let lines: &[Packed] = outputs.b.data().as_chunks().0;
     let planes = a.planes().map(|plane| plane.as_chunks().0);
     let zero = s.splat_i32(0);
     let channels = PANELS * PANEL;
-    for left in (0..epilogue.b.n()).step_by(channels) {
-        let right = epilogue.b.n().min(left + channels);
-        // Once even if there is no input at all: the output is then the activated bias.
+    for left in (0..outputs.b.n()).step_by(channels) {
+        let right = outputs.b.n().min(left + channels);
+        // Once even if the depth is 0: the output is then the function of the bias.
         for part in (0..groups.max(1)).step_by(GROUPS) {
             let part = part..groups.min(part + GROUPS);
-            // Rows of one part stay widened from the first panel on.
+            // Rows of a single part stay widened from the first panel on.
             if left == 0 || groups > GROUPS {
                 for (plane, rows) in planes.iter().zip(&mut scratch.rows) {
                     let rows = rows.as_flattened_mut().chunks_exact_mut(stride);
@@ -118,7 +119,7 @@ fn block<S: Simd, const N: usize, const M: usize, const WIDE: bool>(
                     widen_panel(s, lines, &mut scratch.panel);
                 }
                 let wide = &scratch.panel.0[..2 * lines.len()];
-                row_tiles!(S, 0..m, i, R, {
+                row_tiles!(S::TILE_ROWS, 0..m, i, R, {
                     let mut tile = [[[zero; 1]; R]; N];
                     for ((tile, sums), rows) in tile.iter_mut().zip(sums.iter()).zip(&scratch.rows)
                     {
@@ -126,17 +127,19 @@ fn block<S: Simd, const N: usize, const M: usize, const WIDE: bool>(
                         if part.start > 0 {
                             tile.copy_from_slice(&sums[i..i + R]);
                         }
-                        *tile = match WIDE {
-                            true => dot::tile::<Pairs, _, _, _>(s, rows, [wide], *tile),
-                            false => tile_of_bytes(s, rows, lines, *tile),
+                        *tile = if WIDE {
+                            dot::tile::<Pairs, _, _, _>(s, rows, [wide], *tile)
+                        } else {
+                            tile_of_bytes(s, rows, lines, *tile)
                         };
                         if N > 1 {
-                            // One plane's sums wait in memory, not in the registers of the next one's.
+                            // Spill this plane's sums, so that the next plane can use the
+                            // registers.
                             black_box(tile);
                         }
                     }
                     if part.end == groups {
-                        epilogue.finish(s, a, &tile, first + i, channel, out);
+                        outputs.finish(s, a, &tile, first + i, channel, out);
                     } else {
                         for (tile, sums) in tile.iter().zip(sums.iter_mut()) {
                             sums[i..i + R].copy_from_slice(tile);
@@ -154,7 +157,7 @@ fn blocks<S: Simd, const N: usize, const M: usize, const WIDE: bool>(
     s: S,
     a: &impl Planes<N>,
     (m, step): (usize, usize),
-    epilogue: &Epilogue<'_>,
+    outputs: &Outputs<'_>,
     out: &mut [f32],
 ) {
     let mut scratch = Scratch {
@@ -164,7 +167,7 @@ fn blocks<S: Simd, const N: usize, const M: usize, const WIDE: bool>(
     };
     for first in (0..m).step_by(step) {
         let rows = (first, step.min(m - first));
-        block::<S, N, M, WIDE>(s, a, epilogue, rows, &mut scratch, out);
+        block::<S, N, M, WIDE>(s, a, outputs, rows, &mut scratch, out);
     }
 }
 
@@ -173,43 +176,35 @@ fn product<S: Simd, const N: usize>(
     s: S,
     a: &impl Planes<N>,
     m: usize,
-    epilogue: &Epilogue<'_>,
+    outputs: &Outputs<'_>,
     out: &mut [f32],
 ) {
     if m <= FEW {
-        return blocks::<S, N, FEW, false>(s, a, (m, FEW), epilogue, out);
+        return blocks::<S, N, FEW, false>(s, a, (m, FEW), outputs, out);
     }
-    let groups = padded_k(epilogue.b.k()) / 4;
+    let groups = padded_k(outputs.b.k()) / 4;
     let fit = DEEP_ROWS * GROUPS / groups.clamp(1, GROUPS);
-    blocks::<S, N, DEEP_ROWS, true>(s, a, (m, fit.min(ROWS)), epilogue, out);
+    blocks::<S, N, DEEP_ROWS, true>(s, a, (m, fit.min(ROWS)), outputs, out);
 }
 
-#[inline(always)]
-pub(crate) fn gemm_i8<S: Simd>(
-    s: S,
-    a: &[u8],
-    params: &[RowQuant],
-    m: usize,
-    b: &PackedI8<'_>,
-    bias: &[f32],
-    act: Activation,
-    out: &mut [f32],
-) {
-    product(s, &Eight { a, params }, m, &Epilogue { b, bias, act }, out);
+impl Operation for GemmI8<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn compute<S: Simd>(self, s: S) {
+        let (b, epilogue) = (self.b, self.epilogue);
+        let m = self.a.params.len();
+        product(s, &self.a, m, &Outputs { b, epilogue }, self.out);
+    }
 }
 
-#[inline(always)]
-pub(crate) fn gemm_i8_a16<S: Simd>(
-    s: S,
-    high: &[u8],
-    low: &[u8],
-    scales: &[f32],
-    m: usize,
-    b: &PackedI8<'_>,
-    bias: &[f32],
-    act: Activation,
-    out: &mut [f32],
-) {
-    let a = Sixteen { high, low, scales };
-    product(s, &a, m, &Epilogue { b, bias, act }, out);
+impl Operation for GemmI8A16<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn compute<S: Simd>(self, s: S) {
+        let (b, epilogue) = (self.b, self.epilogue);
+        let m = self.a.scales.len();
+        product(s, &self.a, m, &Outputs { b, epilogue }, self.out);
+    }
 }

@@ -1,29 +1,23 @@
-//! What the int8 products of all tiers share: the two kinds of activations, and what happens to
-//! the integer sums.
+//! What the int8 products of all tiers share: the two kinds of input rows, and the way from the
+//! integer sums to the outputs.
 
 use super::simd::{LANES, Simd, padded};
-use super::{math, rowwise};
+use super::{rowwise, vector_math};
 use crate::layout::PackedI8;
-use crate::{Activation, RowQuant};
+use crate::{Activation, Epilogue, RowsI16, RowsU8};
 
 /// Quantised rows in `N` planes of bytes.
 pub(crate) trait Planes<const N: usize> {
     fn planes(&self) -> [&[u8]; N];
     fn scale(&self, i: usize) -> f32;
-    /// Row `i`'s sums over the planes as one float; `columns` are the weights' own sums.
+    /// Row `i`'s sums over the planes as one float; `columns` are the sums of the weights.
     fn sum<S: Simd>(&self, s: S, i: usize, sums: [S::I32; N], columns: S::I32) -> S::F32;
 }
 
-/// 8 bits and a zero point.
-pub(crate) struct Eight<'a> {
-    pub a: &'a [u8],
-    pub params: &'a [RowQuant],
-}
-
-impl Planes<1> for Eight<'_> {
+impl Planes<1> for RowsU8<'_> {
     #[inline(always)]
     fn planes(&self) -> [&[u8]; 1] {
-        [self.a]
+        [self.data]
     }
 
     #[inline(always)]
@@ -37,14 +31,7 @@ impl Planes<1> for Eight<'_> {
     }
 }
 
-/// 16 bits, symmetric, in two planes.
-pub(crate) struct Sixteen<'a> {
-    pub high: &'a [u8],
-    pub low: &'a [u8],
-    pub scales: &'a [f32],
-}
-
-impl Planes<2> for Sixteen<'_> {
+impl Planes<2> for RowsI16<'_> {
     #[inline(always)]
     fn planes(&self) -> [&[u8]; 2] {
         [self.high, self.low]
@@ -62,18 +49,17 @@ impl Planes<2> for Sixteen<'_> {
     }
 }
 
-/// The rest of a product once its integer sums are known.
+/// Turns a product's integer sums into its outputs.
 #[derive(Clone, Copy)]
-pub(crate) struct Epilogue<'a> {
-    pub b: &'a PackedI8<'a>,
-    pub bias: &'a [f32],
-    pub act: Activation,
+pub(crate) struct Outputs<'a> {
+    pub(crate) b: PackedI8<'a>,
+    pub(crate) epilogue: Epilogue<'a>,
 }
 
-impl Epilogue<'_> {
+impl Outputs<'_> {
     /// Scales, biases, activates and stores rows `i..i + R` of the `P` panels from `channel` on.
     #[inline(always)]
-    pub fn finish<S: Simd, const N: usize, const R: usize, const P: usize>(
+    pub(crate) fn finish<S: Simd, const N: usize, const R: usize, const P: usize>(
         &self,
         s: S,
         a: &impl Planes<N>,
@@ -82,16 +68,16 @@ impl Epilogue<'_> {
         channel: usize,
         out: &mut [f32],
     ) {
-        // The activation that is often wanted is computed in registers, others where values lie.
-        if self.act == Activation::GeluCoarse {
+        // The most frequent function is computed in registers, others in memory.
+        if self.epilogue.act == Activation::GeluCoarse {
             return self.rows::<S, N, R, P, true>(s, a, sums, i, channel, out);
         }
         self.rows::<S, N, R, P, false>(s, a, sums, i, channel, out);
-        if self.act != Activation::None {
+        if self.epilogue.act != Activation::None {
             let n = self.b.n();
             for row in out[i * n..].chunks_exact_mut(n).take(R) {
                 let row = &mut row[channel..n.min(channel + P * LANES)];
-                rowwise::activate(s, self.act, row);
+                rowwise::activate(s, self.epilogue.act, row);
             }
         }
     }
@@ -113,7 +99,7 @@ impl Epilogue<'_> {
             let left = channel + p * LANES;
             columns[p] = s.load_i32(&padded(&self.b.sums()[left..], 0));
             scales[p] = s.load_part(&self.b.scales()[left..], 0.0);
-            bias[p] = s.load_part(&self.bias[left..], 0.0);
+            bias[p] = s.load_part(&self.epilogue.bias[left..], 0.0);
         }
         let whole = channel + P * LANES <= n;
         for r in 0..R {
@@ -128,11 +114,12 @@ impl Epilogue<'_> {
                 let sum = a.sum(s, i + r, planes, columns[p]);
                 let mut value = sum * (scale * scales[p]) + bias[p];
                 if GELU {
-                    value = math::gelu_coarse(s, value);
+                    value = vector_math::gelu_coarse(s, value);
                 }
-                match whole || p + 1 < P {
-                    true => s.store(value, &mut chunks[p]),
-                    false => s.store_part(value, tail),
+                if whole || p + 1 < P {
+                    s.store(value, &mut chunks[p]);
+                } else {
+                    s.store_part(value, tail);
                 }
             }
         }

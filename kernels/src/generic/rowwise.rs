@@ -1,13 +1,19 @@
-//! Quantisation, normalisation, softmax and the other operations that walk along rows, for all
-//! tiers of this target.
+//! Quantisation, layer norm, softmax and the other operations that walk along rows.
+//!
+//! The loops are macros rather than functions of closures, because closures are not always inlined
+//! in builds with many codegen units; their vectors would then pass through memory.
 
 use half::f16;
 
-use super::math;
 use super::simd::{LANES, Simd, padded};
-use crate::{Activation, RowQuant, padded_k};
+use super::vector_math;
+use crate::layout::padded_k;
+use crate::ops::{
+    Activate, AddScaledI8, Dot, LayerNorm, Operation, QuantizeI16, QuantizeU8, Softmax, WidenF16,
+};
+use crate::{Activation, RowQuant, Rows, RowsI16Mut, RowsU8Mut, reference};
 
-/// Adds to 16 lanes `f` of the values, in order; what is not there adds nothing.
+/// The sum of `$f` of the values by 16 lanes, in order.
 macro_rules! sum {
     ($s:expr, $x:expr, |$value:ident| $f:expr) => {{
         let (chunks, tail) = $x.as_chunks::<LANES>();
@@ -18,16 +24,15 @@ macro_rules! sum {
         }
         if !tail.is_empty() {
             let $value = $s.load_part(tail, 0.0);
-            // Masked after `f`, which need not be 0 at 0.
-            let mut values = [0.0; LANES];
-            $s.store($f, &mut values);
+            // Masked after `$f`, which need not be 0 at 0.
+            let values = lanes($s, $f);
             sums = sums + $s.load(&padded(&values[..tail.len()], 0.0));
         }
         $s.sum(sums)
     }};
 }
 
-/// Replaces each value by `f` of it.
+/// Replaces each value by `$f` of it.
 macro_rules! map {
     ($s:expr, $x:expr, |$value:ident| $f:expr) => {{
         let (chunks, tail) = $x.as_chunks_mut::<LANES>();
@@ -42,33 +47,27 @@ macro_rules! map {
     }};
 }
 
-/// One lane a row: rows are transposed, then folded as [`Simd::sum`] folds lanes.
+/// Folds 16 rows of lanes to one value each, a row per lane of the result: transposes them, then
+/// folds as [`Simd::sum`] folds lanes.
 macro_rules! fold_rows {
-    ($s:expr, $rows:expr, |$a:ident, $b:ident| $f:expr) => {{
+    ($s:expr, $rows:expr, |$a:ident, $b:ident| $f:expr) => {
+        $crate::generic::rowwise::fold_rows!(@[8, 4, 2, 1] $s, $rows, |$a, $b| $f)
+    };
+    // Repeated by the macro: a loop over the halves would not be unrolled.
+    (@[$($half:literal),*] $s:expr, $rows:expr, |$a:ident, $b:ident| $f:expr) => {{
         let mut columns = $s.transpose($rows);
-        // Not a loop over the halves, which would not be unrolled.
-        halve!(columns, 8, |$a, $b| $f);
-        halve!(columns, 4, |$a, $b| $f);
-        halve!(columns, 2, |$a, $b| $f);
-        halve!(columns, 1, |$a, $b| $f);
+        // Folds the upper half of the columns into the lower half.
+        $(for i in 0..$half {
+            let ($a, $b) = (columns[i], columns[i + $half]);
+            columns[i] = $f;
+        })*
         columns[0]
     }};
 }
+pub(super) use fold_rows;
 
-/// Adds the lower to the upper columns, so to speak: `$f` of each pair.
-macro_rules! halve {
-    ($columns:ident, $half:literal, |$a:ident, $b:ident| $f:expr) => {
-        for i in 0..$half {
-            let ($a, $b) = ($columns[i], $columns[i + $half]);
-            $columns[i] = $f;
-        }
-    };
-}
-
-pub(crate) use {fold_rows, halve};
-
-/// Runs `$body` on each 16 values of a row, `$c` counting them, and `$tail` on what is left,
-/// filled up with zeros; the values times those of the scale, where there is one.
+/// Runs `$body` on each 16 values of a row, `$c` counting them, and `$tail` on the rest, filled up
+/// with zeros. The values are multiplied by those of the scale, if there is one.
 macro_rules! each_scaled {
     ($s:expr, $row:expr, $scale:expr, |$c:ident, $x:ident| $body:expr, $tail:expr) => {{
         let (chunks, tail) = $row.as_chunks::<LANES>();
@@ -95,26 +94,33 @@ macro_rules! each_scaled {
             $tail;
         }
     }};
-    ($s:expr, $row:expr, $scale:expr, |$x:ident| $body:expr) => {
-        each_scaled!($s, $row, $scale, |_c, $x| $body, $body)
-    };
 }
 
-/// Of up to 16 rows the lowest and the highest value and 0, a row a lane, and whether all values
-/// are surely finite. Rows that are not there go from 0 to 1.
+/// The smallest value (0 at most) and the largest (0 at least) of up to 16 rows, a row per lane,
+/// and whether all values are surely finite. Missing rows range from 0 to 1.
 #[inline(always)]
 fn ranges<S: Simd>(s: S, x: &[f32], scale: Option<&[f32]>, k: usize) -> (S::F32, S::F32, bool) {
     let zero = s.splat(0.0);
     let (mut lows, mut highs) = ([zero; LANES], [s.splat(1.0); LANES]);
-    // Finite only if all that it adds up is.
+    // Finite only if every value is.
     let mut sum = zero;
     for (row, (low, high)) in x.chunks_exact(k).zip(lows.iter_mut().zip(&mut highs)) {
         let (mut least, mut most) = (zero, zero);
-        each_scaled!(s, row, scale, |x| {
-            least = s.min(x, least);
-            most = s.max(x, most);
-            sum = sum + x;
-        });
+        each_scaled!(
+            s,
+            row,
+            scale,
+            |_c, x| {
+                least = s.min(x, least);
+                most = s.max(x, most);
+                sum = sum + x;
+            },
+            {
+                least = s.min(x, least);
+                most = s.max(x, most);
+                sum = sum + x;
+            }
+        );
         (*low, *high) = (least, most);
     }
     let lost = sum * zero;
@@ -123,76 +129,89 @@ fn ranges<S: Simd>(s: S, x: &[f32], scale: Option<&[f32]>, k: usize) -> (S::F32,
     (low, high, !s.any_nan(lost, lost))
 }
 
-/// A lane a row, as an array.
+/// The lanes as an array.
 #[inline(always)]
-pub(crate) fn lanes<S: Simd>(s: S, x: S::F32) -> [f32; LANES] {
+pub(super) fn lanes<S: Simd>(s: S, x: S::F32) -> [f32; LANES] {
     let mut lanes = [0.0; LANES];
     s.store(x, &mut lanes);
     lanes
 }
 
+/// Rounds up to 16 rows.
 #[inline(always)]
-pub(crate) fn quantize_u8<S: Simd>(
+fn quantize_block_u8<S: Simd>(
     s: S,
     x: &[f32],
     scale: Option<&[f32]>,
-    m: usize,
     k: usize,
     out: &mut [u8],
     params: &mut [RowQuant],
 ) {
-    if k == 0 {
-        return crate::reference::quantize_u8(x, scale, m, k, out, params);
+    let (low, high, finite) = ranges(s, x, scale, k);
+    let range = high - low;
+    let inverse = s.splat(255.0) / range;
+    let zeros = s.round_even((s.splat(0.0) - low) * inverse);
+    let steps = lanes(s, range / s.splat(255.0));
+    let inverses = lanes(s, inverse);
+    // Rows of zeros, and rows with values that are not finite, are rare.
+    if !finite || !inverses.iter().all(|x| *x > 0.0 && *x < f32::INFINITY) {
+        let (data, m) = (x, params.len());
+        let x = Rows { data, m, k };
+        let out = RowsU8Mut { data: out, params };
+        return reference::quantize_u8(QuantizeU8 { x, scale, out });
     }
-    let blocks = x.chunks(LANES * k).zip(params.chunks_mut(LANES));
-    for ((x, params), out) in blocks.zip(out.chunks_mut(LANES * padded_k(k))) {
-        let (low, high, finite) = ranges(s, x, scale, k);
-        let range = high - low;
-        let inverse = s.splat(255.0) / range;
-        let zeros = s.round_even((s.splat(0.0) - low) * inverse);
-        let steps = lanes(s, range / s.splat(255.0));
-        let inverses = lanes(s, inverse);
-        // Rows of zeros, and ones with values that are not finite, are rare.
-        if !finite || !inverses.iter().all(|x| *x > 0.0 && *x < f32::INFINITY) {
-            crate::reference::quantize_u8(x, scale, params.len(), k, out, params);
-            continue;
+    let mut zero_points = [0; LANES];
+    s.store_i32(zeros, &mut zero_points);
+    let rows = x.chunks_exact(k).zip(out.chunks_exact_mut(padded_k(k)));
+    for (r, ((row, bytes), params)) in rows.zip(params).enumerate() {
+        (params.scale, params.zero) = (steps[r], zero_points[r]);
+        let (zero, inverse) = (s.splat_i32(zero_points[r]), s.splat(inverses[r]));
+        let (bytes, padding) = bytes.split_at_mut(k);
+        // Most often there is none, and a call is expensive for short rows.
+        if !padding.is_empty() {
+            padding.fill(0);
         }
-        let mut zero_points = [0; LANES];
-        s.store_i32(zeros, &mut zero_points);
-        let rows = x.chunks_exact(k).zip(out.chunks_exact_mut(padded_k(k)));
-        for (r, ((row, bytes), params)) in rows.zip(params).enumerate() {
-            (params.scale, params.zero) = (steps[r], zero_points[r]);
-            let (zero, inverse) = (s.splat_i32(zero_points[r]), s.splat(inverses[r]));
-            let (bytes, padding) = bytes.split_at_mut(k);
-            // Most often there is none, and a call is dear where rows are short.
-            if !padding.is_empty() {
-                padding.fill(0);
+        let (blocks, bytes) = bytes.as_chunks_mut();
+        let (chunks, rest) = row.as_chunks();
+        for (b, (block, chunks)) in blocks.iter_mut().zip(chunks).enumerate() {
+            let x = scaled(s, chunks, scale.map(|scale| &scale.as_chunks().0[b]));
+            // A loop: `map`'s closure might not be inlined.
+            let mut integers = [zero; 4];
+            for (q, x) in integers.iter_mut().zip(x) {
+                *q = s.round_even(x * inverse) + zero;
             }
-            let (blocks, bytes) = bytes.as_chunks_mut();
-            let (chunks, rest) = row.as_chunks();
-            for (b, (block, chunks)) in blocks.iter_mut().zip(chunks).enumerate() {
-                let x = scaled(s, chunks, scale.map(|scale| &scale.as_chunks().0[b]));
-                // A loop: `map`'s closure would not be inlined in a build with many codegen units.
-                let mut integers = [zero; 4];
-                for (q, x) in integers.iter_mut().zip(x) {
-                    *q = s.round_even(x * inverse) + zero;
-                }
-                *block = s.to_bytes_of_four(integers);
-            }
-            let scale = scale.map(|scale| &scale[k - rest.len()..]);
-            let (bytes, tail) = bytes.as_chunks_mut();
-            each_scaled!(
-                s,
-                rest,
-                scale,
-                |c, x| bytes[c] = s.to_bytes(s.round_even(x * inverse) + zero),
-                store_bytes(s.to_bytes(s.round_even(x * inverse) + zero), tail)
-            );
+            *block = s.to_bytes_of_four(integers);
+        }
+        let scale = scale.map(|scale| &scale[k - rest.len()..]);
+        let (bytes, tail) = bytes.as_chunks_mut();
+        each_scaled!(
+            s,
+            rest,
+            scale,
+            |c, x| bytes[c] = s.to_bytes(s.round_even(x * inverse) + zero),
+            store_bytes(s.to_bytes(s.round_even(x * inverse) + zero), tail)
+        );
+    }
+}
+
+impl Operation for QuantizeU8<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn compute<S: Simd>(self, s: S) {
+        if self.x.k == 0 {
+            return reference::quantize_u8(self);
+        }
+        let (Rows { data: x, k, .. }, scale) = (self.x, self.scale);
+        let RowsU8Mut { data: out, params } = self.out;
+        let blocks = x.chunks(LANES * k).zip(params.chunks_mut(LANES));
+        for ((x, params), out) in blocks.zip(out.chunks_mut(LANES * padded_k(k))) {
+            quantize_block_u8(s, x, scale, k, out, params);
         }
     }
 }
 
-/// 64 values, times those of the scale, where there is one.
+/// 64 values, multiplied by those of the scale, if there is one.
 #[inline(always)]
 fn scaled<S: Simd>(s: S, x: &[f32; 64], scale: Option<&[f32; 64]>) -> [S::F32; 4] {
     let mut out = [s.splat(0.0); 4];
@@ -207,69 +226,83 @@ fn scaled<S: Simd>(s: S, x: &[f32; 64], scale: Option<&[f32; 64]>) -> [S::F32; 4
     out
 }
 
+/// Rounds up to 16 rows.
 #[inline(always)]
-pub(crate) fn quantize_i16<S: Simd>(
+fn quantize_block_i16<S: Simd>(
     s: S,
     x: &[f32],
     scale: Option<&[f32]>,
-    m: usize,
     k: usize,
-    hi: &mut [u8],
-    lo: &mut [u8],
+    (high, low): (&mut [u8], &mut [u8]),
     scales: &mut [f32],
 ) {
-    if k == 0 {
-        return crate::reference::quantize_i16(x, scale, m, k, hi, lo, scales);
-    }
     let stride = padded_k(k);
-    let blocks = x.chunks(LANES * k).zip(scales.chunks_mut(LANES));
-    let planes = hi
-        .chunks_mut(LANES * stride)
-        .zip(lo.chunks_mut(LANES * stride));
-    for ((x, scales), (hi, lo)) in blocks.zip(planes) {
-        let (low, high, finite) = ranges(s, x, scale, k);
-        let largest = s.max(s.splat(0.0) - low, high);
-        let steps = lanes(s, largest / s.splat(32767.0));
-        let inverses = lanes(s, s.splat(32767.0) / largest);
-        if !finite || !inverses.iter().all(|x| *x > 0.0 && *x < f32::INFINITY) {
-            crate::reference::quantize_i16(x, scale, scales.len(), k, hi, lo, scales);
-            continue;
+    let (least, most, finite) = ranges(s, x, scale, k);
+    let largest = s.max(s.splat(0.0) - least, most);
+    let steps = lanes(s, largest / s.splat(32767.0));
+    let inverses = lanes(s, s.splat(32767.0) / largest);
+    if !finite || !inverses.iter().all(|x| *x > 0.0 && *x < f32::INFINITY) {
+        let (data, m) = (x, scales.len());
+        let x = Rows { data, m, k };
+        let out = RowsI16Mut { high, low, scales };
+        return reference::quantize_i16(QuantizeI16 { x, scale, out });
+    }
+    let planes = high
+        .chunks_exact_mut(stride)
+        .zip(low.chunks_exact_mut(stride));
+    for (r, (row, (high, low))) in x.chunks_exact(k).zip(planes).enumerate() {
+        scales[r] = steps[r];
+        let (middle, inverse) = (s.splat_i32(32768), s.splat(inverses[r]));
+        if k < stride {
+            high[k..].fill(128);
+            low[k..].fill(0);
         }
-        let planes = hi.chunks_exact_mut(stride).zip(lo.chunks_exact_mut(stride));
-        for (r, (row, (hi, lo))) in x.chunks_exact(k).zip(planes).enumerate() {
-            scales[r] = steps[r];
-            let (middle, inverse) = (s.splat_i32(32768), s.splat(inverses[r]));
-            if k < stride {
-                hi[k..].fill(128);
-                lo[k..].fill(0);
+        let ((high, high_tail), (low, low_tail)) =
+            (high[..k].as_chunks_mut(), low[..k].as_chunks_mut());
+        let (high, low) = (&mut high[..k / LANES], &mut low[..k / LANES]);
+        each_scaled!(
+            s,
+            row,
+            scale,
+            |c, x| {
+                let q = s.round_even(x * inverse) + middle;
+                (high[c], low[c]) = (s.second_bytes(q), s.low_bytes(q));
+            },
+            {
+                let q = s.round_even(x * inverse) + middle;
+                store_bytes(s.second_bytes(q), high_tail);
+                store_bytes(s.low_bytes(q), low_tail);
             }
-            let ((hi, hi_tail), (lo, lo_tail)) = (hi[..k].as_chunks_mut(), lo[..k].as_chunks_mut());
-            let (hi, lo) = (&mut hi[..k / LANES], &mut lo[..k / LANES]);
-            each_scaled!(
-                s,
-                row,
-                scale,
-                |c, x| {
-                    let q = s.round_even(x * inverse) + middle;
-                    (hi[c], lo[c]) = (s.second_bytes(q), s.low_bytes(q));
-                },
-                {
-                    let q = s.round_even(x * inverse) + middle;
-                    store_bytes(s.second_bytes(q), hi_tail);
-                    store_bytes(s.low_bytes(q), lo_tail);
-                }
-            );
+        );
+    }
+}
+
+impl Operation for QuantizeI16<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn compute<S: Simd>(self, s: S) {
+        if self.x.k == 0 {
+            return reference::quantize_i16(self);
+        }
+        let (Rows { data: x, k, .. }, scale) = (self.x, self.scale);
+        let RowsI16Mut { high, low, scales } = self.out;
+        let block = LANES * padded_k(k);
+        let blocks = x.chunks(LANES * k).zip(scales.chunks_mut(LANES));
+        let planes = high.chunks_mut(block).zip(low.chunks_mut(block));
+        for ((x, scales), planes) in blocks.zip(planes) {
+            quantize_block_i16(s, x, scale, k, planes, scales);
         }
     }
 }
 
-/// Stores as many of the bytes as `out` takes, fewer than 16.
+/// Stores the first bytes, as many of the 16 as `out` has room for.
 #[inline(always)]
 fn store_bytes(bytes: [u8; LANES], out: &mut [u8]) {
     out.copy_from_slice(&bytes[..out.len()]);
 }
 
-/// Sums of up to 16 rows as one float a lane.
+/// The sums of `$f` of the values of up to 16 rows, a row per lane.
 macro_rules! row_sums {
     ($s:expr, $x:expr, $n:expr, |$r:ident, $value:ident| $f:expr) => {{
         let mut sums = [$s.splat(0.0); LANES];
@@ -283,7 +316,7 @@ macro_rules! row_sums {
             }
             if !tail.is_empty() {
                 let $value = $s.load_part(tail, 0.0);
-                // Masked after `f`, which need not be 0 at 0.
+                // Masked after `$f`, which need not be 0 at 0.
                 let values = lanes($s, $f);
                 sum = sum + $s.load(&padded(&values[..tail.len()], 0.0));
             }
@@ -293,7 +326,7 @@ macro_rules! row_sums {
     }};
 }
 
-/// Up to 16 rows of `n`.
+/// Normalises up to 16 rows of `n`.
 #[inline(always)]
 fn layer_norm_rows<S: Simd>(s: S, x: &mut [f32], weight: &[f32], bias: &[f32], eps: f32, n: usize) {
     let count = s.splat(n as f32);
@@ -319,48 +352,44 @@ fn layer_norm_rows<S: Simd>(s: S, x: &mut [f32], weight: &[f32], bias: &[f32], e
     }
 }
 
+/// `x = x + delta`, for whole rows.
 #[inline(always)]
-pub(crate) fn layer_norm<S: Simd>(
-    s: S,
-    x: &mut [f32],
-    weight: &[f32],
-    bias: &[f32],
-    eps: f32,
-    _: usize,
-    n: usize,
-) {
-    for x in x.chunks_mut((LANES * n).max(1)) {
-        layer_norm_rows(s, x, weight, bias, eps, n);
+fn add<S: Simd>(s: S, x: &mut [f32], delta: &[f32]) {
+    let ((chunks, tail), (deltas, delta)) = (x.as_chunks_mut(), delta.as_chunks());
+    for (x, delta) in chunks.iter_mut().zip(deltas) {
+        s.store(s.load(x) + s.load(delta), x);
+    }
+    if !tail.is_empty() {
+        s.store_part(s.load_part(tail, 0.0) + s.load_part(delta, 0.0), tail);
     }
 }
 
-#[inline(always)]
-pub(crate) fn add_layer_norm<S: Simd>(
-    s: S,
-    x: &mut [f32],
-    delta: &[f32],
-    weight: &[f32],
-    bias: &[f32],
-    eps: f32,
-    _: usize,
-    n: usize,
-) {
-    let rows = (LANES * n).max(1);
-    for (x, delta) in x.chunks_mut(rows).zip(delta.chunks(rows)) {
-        let ((chunks, tail), (deltas, delta)) = (x.as_chunks_mut(), delta.as_chunks());
-        for (x, delta) in chunks.iter_mut().zip(deltas) {
-            s.store(s.load(x) + s.load(delta), x);
+impl Operation for LayerNorm<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn compute<S: Simd>(self, s: S) {
+        let Self {
+            weight, bias, eps, ..
+        } = self;
+        let n = weight.len();
+        let rows = (LANES * n).max(1);
+        let Some(delta) = self.delta else {
+            for x in self.x.chunks_mut(rows) {
+                layer_norm_rows(s, x, weight, bias, eps, n);
+            }
+            return;
+        };
+        for (x, delta) in self.x.chunks_mut(rows).zip(delta.chunks(rows)) {
+            add(s, x, delta);
+            layer_norm_rows(s, x, weight, bias, eps, n);
         }
-        if !tail.is_empty() {
-            s.store_part(s.load_part(tail, 0.0) + s.load_part(delta, 0.0), tail);
-        }
-        layer_norm_rows(s, x, weight, bias, eps, n);
     }
 }
 
 /// Replaces scores by `e^(score - max)`; returns 1 / their sum.
 #[inline(always)]
-pub(crate) fn exponentials<S: Simd>(s: S, x: &mut [f32]) -> f32 {
+pub(super) fn exponentials<S: Simd>(s: S, x: &mut [f32]) -> f32 {
     let (chunks, tail) = x.as_chunks();
     let tail = padded(tail, f32::NEG_INFINITY);
     let mut largest = s.splat(f32::NEG_INFINITY);
@@ -368,23 +397,19 @@ pub(crate) fn exponentials<S: Simd>(s: S, x: &mut [f32]) -> f32 {
         largest = s.max(s.load(chunk), largest);
     }
     let largest = s.splat(s.largest(largest));
-    map!(s, x, |x| math::exp(s, x - largest));
+    map!(s, x, |x| vector_math::exp(s, x - largest));
     1.0 / sum!(s, x, |x| x)
 }
 
+/// Applies a function to each value.
 #[inline(always)]
-pub(crate) fn softmax<S: Simd>(s: S, x: &mut [f32]) {
-    let inverse = s.splat(exponentials(s, x));
-    map!(s, x, |x| x * inverse);
+pub(super) fn activate<S: Simd>(s: S, act: Activation, x: &mut [f32]) {
+    map!(s, x, |x| vector_math::apply(s, act, x));
 }
 
+/// `sum_i a[i] * b[i]` by 16 lanes.
 #[inline(always)]
-pub(crate) fn activate<S: Simd>(s: S, act: Activation, x: &mut [f32]) {
-    map!(s, x, |x| math::apply(s, act, x));
-}
-
-#[inline(always)]
-pub(crate) fn dot<S: Simd>(s: S, a: &[f32], b: &[f32]) -> f32 {
+pub(super) fn dot<S: Simd>(s: S, a: &[f32], b: &[f32]) -> f32 {
     let ((a, a_tail), (b, b_tail)) = (a.as_chunks(), b.as_chunks());
     let mut sums = s.splat(0.0);
     for (a, b) in a.iter().zip(b) {
@@ -393,22 +418,59 @@ pub(crate) fn dot<S: Simd>(s: S, a: &[f32], b: &[f32]) -> f32 {
     s.sum(sums + s.load_part(a_tail, 0.0) * s.load_part(b_tail, 0.0))
 }
 
-#[inline(always)]
-pub(crate) fn add_scaled_i8<S: Simd>(s: S, row: &[i8], scale: f32, out: &mut [f32]) {
-    let scale = s.splat(scale);
-    let ((chunks, tail), (outs, out)) = (row.as_chunks(), out.as_chunks_mut());
-    for (chunk, out) in chunks.iter().zip(outs) {
-        s.store(s.load(out) + scale * s.widen_i8(chunk), out);
-    }
-    if !tail.is_empty() {
-        let row = s.widen_i8(&padded(tail, 0));
-        s.store_part(s.load_part(out, 0.0) + scale * row, out);
+impl Operation for Softmax<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn compute<S: Simd>(self, s: S) {
+        let x = self.0;
+        let inverse = s.splat(exponentials(s, x));
+        map!(s, x, |x| x * inverse);
     }
 }
 
-#[inline(always)]
-pub(crate) fn widen_f16<S: Simd>(s: S, src: &[f16], dst: &mut [f32]) {
-    for (src, dst) in src.chunks(LANES).zip(dst.chunks_mut(LANES)) {
-        s.store_part(s.widen_f16(&padded(src, f16::ZERO)), dst);
+impl Operation for Activate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn compute<S: Simd>(self, s: S) {
+        activate(s, self.act, self.x);
+    }
+}
+
+impl Operation for Dot<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn compute<S: Simd>(self, s: S) -> f32 {
+        dot(s, self.a, self.b)
+    }
+}
+
+impl Operation for AddScaledI8<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn compute<S: Simd>(self, s: S) {
+        let scale = s.splat(self.scale);
+        let ((chunks, tail), (outs, out)) = (self.row.as_chunks(), self.out.as_chunks_mut());
+        for (chunk, out) in chunks.iter().zip(outs) {
+            s.store(s.load(out) + scale * s.widen_i8(chunk), out);
+        }
+        if !tail.is_empty() {
+            let row = s.widen_i8(&padded(tail, 0));
+            s.store_part(s.load_part(out, 0.0) + scale * row, out);
+        }
+    }
+}
+
+impl Operation for WidenF16<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn compute<S: Simd>(self, s: S) {
+        for (src, dst) in self.src.chunks(LANES).zip(self.dst.chunks_mut(LANES)) {
+            s.store_part(s.widen_f16(&padded(src, f16::ZERO)), dst);
+        }
     }
 }

@@ -1,21 +1,24 @@
 //! Sixteen lanes, as a tier computes with them.
 //!
 //! Sums of floats go by 16 lanes (see the crate's rules), so 16 is every tier's step: one AVX-512
-//! register or two AVX ones. The bodies that are written once for all tiers are generic over this
-//! trait and `#[inline(always)]`, all the way down to the intrinsics: they become part of a
-//! `#[target_feature]` function and are compiled for its features.
+//! register or two AVX ones. Code that is generic over this trait is `#[inline(always)]`, down to
+//! the intrinsics: it becomes part of [`Simd::vectorize`] and is compiled for the tier's features.
 
 use std::ops::{Add, Div, Mul, Sub};
 
 use half::f16;
 
 use super::dot::Dot;
+use crate::ops::Operation;
 
 /// Elements of a vector.
 pub(crate) const LANES: usize = 16;
 
-/// A proof that the CPU has a tier's features: a value can only be made inside a function that
-/// was compiled for them. The vectors, which come from its methods, prove the same.
+/// Most rows of a tile; see [`Simd::TILE_ROWS`].
+pub(crate) const MAX_TILE_ROWS: usize = 8;
+
+/// Proof that the CPU has a tier's features: a value can only be made inside a function that was
+/// compiled for them. The vectors come from its methods, and prove the same.
 ///
 /// Operations are IEEE's on each lane, in the default rounding mode; none is fused or estimated,
 /// except [`fma`](Simd::fma).
@@ -31,11 +34,21 @@ pub(crate) trait Simd: Copy {
     /// How attention's queries and keys are multiplied.
     type Dot: Dot<Self>;
 
-    /// How many of these vectors fit in the CPU's registers: 32 of AVX-512, 8 of AVX (in pairs),
-    /// 4 of SSE2.
-    const REGISTERS: usize;
-    /// Rows from which on f16 weights are widened once for all rows rather than again for every few.
+    /// The numbers of rows that a product's tile may have, largest first, down to 1: the largest
+    /// has as many sums as fit in the registers next to the weights. See
+    /// [`row_tiles!`](super::row_tiles).
+    const TILE_ROWS: &'static [usize];
+    /// Panels that a product's tile has: 1 or 2.
+    const TILE_PANELS: usize;
+    /// f16 weights are widened once for all rows if there are at least this many rows, and once
+    /// per tile otherwise.
     const WIDEN_FROM: usize;
+
+    /// Computes an operation in a function that is compiled for the tier's features.
+    ///
+    /// # Safety
+    /// The CPU has the features.
+    unsafe fn vectorize<O: Operation>(op: O) -> O::Output;
 
     fn splat(self, x: f32) -> Self::F32;
     fn load(self, x: &[f32; LANES]) -> Self::F32;
@@ -45,16 +58,17 @@ pub(crate) trait Simd: Copy {
 
     fn splat_i32(self, x: i32) -> Self::I32;
     fn load_i32(self, x: &[i32; LANES]) -> Self::I32;
-    /// 16 lanes of 4 bytes.
+    /// 16 lanes of 4 bytes each.
     fn load_bytes(self, x: &[i8; 4 * LANES]) -> Self::I32;
     fn store_i32(self, x: Self::I32, to: &mut [i32; LANES]);
     /// Rounded to the nearest float, ties to even.
     fn to_f32(self, x: Self::I32) -> Self::F32;
-    /// Rounded to the nearest integer, ties to even, for magnitudes up to 2^22; anything for others.
+    /// Rounded to the nearest integer, ties to even, for magnitudes up to 2^22; unspecified for
+    /// others.
     fn round_even(self, x: Self::F32) -> Self::I32;
     /// Clamped to 0..=255.
     fn to_bytes(self, x: Self::I32) -> [u8; LANES];
-    /// The same of four vectors, for lanes that fit in an i16.
+    /// [`to_bytes`](Simd::to_bytes) of four vectors, for lanes that fit in an i16.
     fn to_bytes_of_four(self, x: [Self::I32; 4]) -> [u8; 4 * LANES];
     /// The second byte of each lane, for lanes from 0 to 65535.
     fn second_bytes(self, x: Self::I32) -> [u8; LANES];
@@ -88,8 +102,8 @@ pub(crate) trait Simd: Copy {
     fn any_nan(self, a: Self::F32, b: Self::F32) -> bool;
     /// `x * 2^n` rounded once, for integers `-152 <= n <= 128` (or NaN) and `0.5 < x < 2`.
     fn scale(self, x: Self::F32, n: Self::F32) -> Self::F32;
-    /// `factor * 2^n`, where `factor` is a power of two and the result normal, of integers each given
-    /// as `n + ROUND_MAGIC`; anything for others.
+    /// `factor * 2^n` for integers given as `n + ROUND_MAGIC`, where `factor` is a power of two and
+    /// the result is normal; unspecified for others.
     fn power_of_two(self, shifted: Self::F32, factor: f32) -> Self::F32;
     /// Lanes 8 apart are added, then 4, 2 and 1 apart.
     fn sum(self, x: Self::F32) -> f32;
@@ -97,16 +111,16 @@ pub(crate) trait Simd: Copy {
     fn sum_i32(self, x: Self::I32) -> i32;
     /// The largest lane; none is NaN.
     fn largest(self, x: Self::F32) -> f32;
-    /// Columns of a square; moves bits, whatever they mean.
+    /// The columns of a square of 16 by 16. Moves bits, of integers too.
     fn transpose(self, rows: [Self::F32; LANES]) -> [Self::F32; LANES];
 
-    /// The first 16 values, or all there are and then `fill`.
+    /// The first 16 values; a shorter slice is filled up with `fill`.
     #[inline(always)]
     fn load_part(self, x: &[f32], fill: f32) -> Self::F32 {
         self.load(&padded(x, fill))
     }
 
-    /// Stores as many of the 16 values as `to` takes.
+    /// Stores the first values, as many of the 16 as `to` has room for.
     #[inline(always)]
     fn store_part(self, x: Self::F32, to: &mut [f32]) {
         match to.first_chunk_mut() {
@@ -120,7 +134,7 @@ pub(crate) trait Simd: Copy {
     }
 }
 
-/// The first 16 values, or all there are and then `fill`.
+/// The first 16 values; a shorter slice is filled up with `fill`.
 #[inline(always)]
 pub(crate) fn padded<T: Copy>(x: &[T], fill: T) -> [T; LANES] {
     match x.first_chunk() {

@@ -1,9 +1,9 @@
-//! Sixteen lanes on the `wide` crate: four registers of SSE2, NEON or simd128, fewer and wider
-//! ones where the compiler was told that it may use them.
+//! Sixteen lanes on the `wide` crate: four registers of SSE2, NEON or simd128; fewer and wider
+//! registers where the build enables them.
 //!
 //! Only `wide`'s plain operations appear here: `+ - * /`, comparisons, `select` and integer
-//! operations. Its `mul_add` fuses, its `min` and `max` differ for NaN between targets (but see
-//! [`X86`]), and its `round_int` breaks ties differently on some, so none of these is used.
+//! operations. Its `mul_add` fuses, its `min` and `max` differ between targets for NaN (but see
+//! [`X86`]), and its `round_int` breaks ties differently on some targets, so none of these is used.
 
 use std::array::from_fn;
 use std::ops::{Add, Div, Mul, Sub};
@@ -16,12 +16,13 @@ use wide::{f32x8, i16x8, i16x16, i32x8, u8x16};
 use crate::generic::dot::Pairs;
 use crate::generic::simd::{LANES, Simd};
 use crate::math::ROUND_MAGIC;
+use crate::ops::Operation;
 
-/// x86 has instructions for `a < b ? a : b` and `a > b ? a : b`, and `wide`'s `fast_min` and
-/// `fast_max` are those; on other targets they differ where one is NaN.
+/// x86 has instructions for `a < b ? a : b` and `a > b ? a : b`; there `wide`'s `fast_min` and
+/// `fast_max` are those. On other targets they differ where one value is NaN.
 const X86: bool = cfg!(any(target_arch = "x86", target_arch = "x86_64"));
 
-/// This tier needs nothing of the CPU.
+/// The token of this tier, which needs no features.
 #[derive(Clone, Copy)]
 pub(super) struct Portable;
 
@@ -67,8 +68,14 @@ impl Simd for Portable {
     type F32 = F32x16;
     type I32 = I32x16;
     type Dot = Pairs;
-    const REGISTERS: usize = 4;
+    // 8 registers of sums, 4 of weights, 1 of inputs, of SSE2's 16.
+    const TILE_ROWS: &'static [usize] = &[2, 1];
+    const TILE_PANELS: usize = 1;
     const WIDEN_FROM: usize = 7;
+
+    unsafe fn vectorize<O: Operation>(op: O) -> O::Output {
+        op.compute(Self)
+    }
 
     #[inline(always)]
     fn splat(self, x: f32) -> F32x16 {
@@ -185,17 +192,23 @@ impl Simd for Portable {
 
     #[inline(always)]
     fn min(self, a: F32x16, b: F32x16) -> F32x16 {
-        F32x16(from_fn(|i| match X86 {
-            true => a.0[i].fast_min(b.0[i]),
-            false => a.0[i].simd_lt(b.0[i]).select(a.0[i], b.0[i]),
+        F32x16(from_fn(|i| {
+            if X86 {
+                a.0[i].fast_min(b.0[i])
+            } else {
+                a.0[i].simd_lt(b.0[i]).select(a.0[i], b.0[i])
+            }
         }))
     }
 
     #[inline(always)]
     fn max(self, a: F32x16, b: F32x16) -> F32x16 {
-        F32x16(from_fn(|i| match X86 {
-            true => a.0[i].fast_max(b.0[i]),
-            false => a.0[i].simd_gt(b.0[i]).select(a.0[i], b.0[i]),
+        F32x16(from_fn(|i| {
+            if X86 {
+                a.0[i].fast_max(b.0[i])
+            } else {
+                a.0[i].simd_gt(b.0[i]).select(a.0[i], b.0[i])
+            }
         }))
     }
 

@@ -1,42 +1,42 @@
-//! What the tests share: a small generator of numbers, comparison by bits, and the tiers.
+//! Shared by the tests: a small random generator, comparison by bits, and the tiers.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::sync::OnceLock;
 
 use lanerank_emulator::emulate_missing_tiers;
-use lanerank_kernels::{Isa, Kernels};
+use lanerank_kernels::{Activation, Epilogue, Isa, Kernels};
 
-/// xorshift64: enough for shapes and values, and the same everywhere.
-pub struct Random(u64);
+/// xorshift64: good enough for shapes and values, and the same everywhere.
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    pub fn bits(&mut self) -> u64 {
+    pub(crate) fn bits(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
     }
 
-    pub fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.bits() >> 16) as usize % end
     }
 
     /// From -1 to 1.
-    pub fn float(&mut self) -> f32 {
+    pub(crate) fn float(&mut self) -> f32 {
         (self.bits() >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
     }
 
-    pub fn floats(&mut self, len: usize) -> Vec<f32> {
+    pub(crate) fn floats(&mut self, len: usize) -> Vec<f32> {
         (0..len).map(|_| self.float()).collect()
     }
 
-    /// Mostly ordinary, with values of every kind among them.
-    pub fn odd_floats(&mut self, len: usize) -> Vec<f32> {
+    /// Mostly ordinary values, with some of every other kind.
+    pub(crate) fn odd_floats(&mut self, len: usize) -> Vec<f32> {
         const ODD: [f32; 12] = [
             0.0,
             -0.0,
@@ -63,14 +63,14 @@ impl Random {
             .collect()
     }
 
-    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
+    pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
         (0..len).map(|_| self.bits() as u8).collect()
     }
 }
 
 /// Equal bits, or both NaN (whose bits are not part of the contract).
 #[track_caller]
-pub fn assert_same(actual: &[f32], expected: &[f32], what: &str) {
+pub(crate) fn assert_same(actual: &[f32], expected: &[f32], what: &str) {
     assert_eq!(actual.len(), expected.len(), "{what}");
     for (i, (a, e)) in actual.iter().zip(expected).enumerate() {
         assert!(
@@ -80,34 +80,34 @@ pub fn assert_same(actual: &[f32], expected: &[f32], what: &str) {
     }
 }
 
-/// `values` at an address that is aligned for nothing more than their type.
-pub struct Misaligned<T>(Vec<T>);
+/// `values` at an address that is aligned for their type only.
+pub(crate) struct Misaligned<T>(Vec<T>);
 
 impl<T: Clone + Default> Misaligned<T> {
-    pub fn new(values: &[T]) -> Self {
+    pub(crate) fn new(values: &[T]) -> Self {
         let mut all = vec![T::default()];
         all.extend_from_slice(values);
         Self(all)
     }
 
-    pub fn get(&self) -> &[T] {
+    pub(crate) fn get(&self) -> &[T] {
         &self.0[1..]
     }
 
-    pub fn get_mut(&mut self) -> &mut [T] {
+    pub(crate) fn get_mut(&mut self) -> &mut [T] {
         &mut self.0[1..]
     }
 }
 
-pub fn reference() -> &'static Kernels {
+pub(crate) fn reference() -> &'static Kernels {
     Kernels::for_isa(Isa::Reference).unwrap()
 }
 
-/// The tiers under test: those that the CPU has, and emulated ones where they can be. Fails where
-/// `LANERANK_REQUIRE_ISA` (names, separated by commas) has one that this build or CPU lacks, or
-/// `LANERANK_REQUIRE_EMULATED_ISA` one that is neither there nor emulated: a tier that is skipped
-/// in silence hides its bugs.
-pub fn tiers() -> Vec<&'static Kernels> {
+/// The tiers under test: those of this CPU, and the emulated ones. Fails if `LANERANK_REQUIRE_ISA`
+/// (names, separated by commas) names a tier that this build or CPU lacks, or
+/// `LANERANK_REQUIRE_EMULATED_ISA` one that is neither there nor emulated: a tier that is silently
+/// skipped hides its bugs.
+pub(crate) fn tiers() -> Vec<&'static Kernels> {
     static TIERS: OnceLock<Vec<&'static Kernels>> = OnceLock::new();
     let tiers = TIERS.get_or_init(|| {
         require("LANERANK_REQUIRE_ISA");
@@ -118,7 +118,19 @@ pub fn tiers() -> Vec<&'static Kernels> {
     tiers.clone()
 }
 
-pub fn is_emulated(tier: &Kernels) -> bool {
+/// Whether a tier's f32 and f16 products and its attention in floats round a multiplication and an
+/// addition once. Then they are only close to the reference; otherwise they have its bits.
+pub(crate) fn fuses(tier: &Kernels) -> bool {
+    !matches!(tier.isa(), Isa::Reference | Isa::Portable)
+}
+
+/// An epilogue without a function.
+pub(crate) fn plain(bias: &[f32]) -> Epilogue<'_> {
+    let act = Activation::None;
+    Epilogue { bias, act }
+}
+
+pub(crate) fn is_emulated(tier: &Kernels) -> bool {
     emulate_missing_tiers().contains(&tier.isa())
 }
 

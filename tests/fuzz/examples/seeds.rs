@@ -1,9 +1,6 @@
-//! Writes corpus/: small valid files for the targets to start from.
+//! Writes corpus/: small valid files as the seeds of the targets.
 //!
 //! `cargo run --release --manifest-path tests/fuzz/Cargo.toml --example seeds`
-
-#[path = "../../common/mod.rs"]
-mod common;
 
 use std::fs::File;
 use std::io::{Cursor, Read, Write};
@@ -11,6 +8,7 @@ use std::path::Path;
 
 use lanerank::model::{ModelConfig, Pooling};
 use lanerank_convert::convert::WeightDtype;
+use lanerank_testing::models;
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
 
@@ -19,7 +17,8 @@ fn main() {
     sources();
 }
 
-/// The targets that read models of others, from the goldens of `tests/make_source_goldens.py`.
+/// Seeds of the targets for other formats, from the goldens of
+/// `tests/goldens/make_source_goldens.py` and `make_onnx_goldens.py`.
 fn sources() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (target, files) in [
@@ -94,10 +93,10 @@ fn models() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/open_model");
     std::fs::create_dir_all(&folder).unwrap();
     let shapes = [
-        ("one_label", common::classifier(1)),
-        ("two_labels", common::classifier(2)),
-        ("mean", common::encoder(Pooling::Mean)),
-        ("cls", common::encoder(Pooling::Cls)),
+        ("one_label", models::classifier(1)),
+        ("two_labels", models::classifier(2)),
+        ("mean", models::encoder(Pooling::Mean)),
+        ("cls", models::encoder(Pooling::Cls)),
     ];
     for (name, shape) in shapes {
         let small = ModelConfig {
@@ -112,7 +111,7 @@ fn models() {
             (WeightDtype::F16, "f16"),
         ] {
             let path = folder.join(format!("{name}_{suffix}.lane"));
-            std::fs::write(path, common::file(&small, dtype, 1)).unwrap();
+            std::fs::write(path, models::file(&small, dtype, 1)).unwrap();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Any bytes as a gguf file: a model or an error, never a panic.
+//! Any bytes as a GGUF file: a model or an error, never a panic.
 
 #![no_main]
 

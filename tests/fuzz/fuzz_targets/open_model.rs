@@ -1,7 +1,7 @@
-//! Any bytes as a model file: an error or a model that works, never a panic.
+//! Any bytes as a model file: a working model or an error, never a panic.
 //!
-//! Every byte of a file is under a checksum, so a changed byte would hardly ever get past them.
-//! Hence each input is opened twice: as it is, and with its checksums made right.
+//! Checksums cover every byte, so changed bytes would rarely get past them. Each input is therefore
+//! opened twice: as it is, and with corrected checksums.
 
 #![no_main]
 
@@ -21,7 +21,7 @@ fn write_u64(bytes: &mut [u8], at: usize, value: u64) {
     bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
 }
 
-/// Makes magic, version, length and checksums right, as far as the file goes.
+/// Corrects magic, version, length and checksums, as far as the file goes.
 fn repair(bytes: &mut [u8]) {
     if bytes.len() < HEADER {
         return;

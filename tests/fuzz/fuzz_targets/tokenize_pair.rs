@@ -1,4 +1,4 @@
-//! Any two texts at any length, with sound rules and with damaged ones.
+//! Any two texts at any length, with intact and damaged tokenizers.
 
 #![no_main]
 
@@ -9,8 +9,9 @@ use lanerank::format::storage::Blob;
 use lanerank::tokenizer::{Tokenizer, TokenizerConfig, TokenizerSections};
 use libfuzzer_sys::fuzz_target;
 
-const VOCAB: &[u8] = b"[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\nc\nab\nabc\n##a\n##b\n##c\n##bc\n##abcabcabc\n\
-    A\nBank\nbank\n##ing\nriver\n.\n,\n'\n-\n0\n1\n##2\n\xe6\x97\xa5\n\xc3\xa9\ne\n##e\ncafe\ncaf\xc3\xa9\n\xf0\x9f\x98\x80\n";
+const VOCAB: &[u8] = b"[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n\
+    a\nb\nc\nab\nabc\n##a\n##b\n##c\n##bc\n##abcabcabc\nA\nBank\nbank\n##ing\nriver\n.\n,\n'\n-\n0\n1\n##2\n\
+    \xe6\x97\xa5\n\xc3\xa9\ne\n##e\ncafe\ncaf\xc3\xa9\n\xf0\x9f\x98\x80\n";
 
 static TOKENIZERS: LazyLock<[Tokenizer; 2]> = LazyLock::new(|| {
     [
@@ -20,7 +21,7 @@ static TOKENIZERS: LazyLock<[Tokenizer; 2]> = LazyLock::new(|| {
     .map(|config| Tokenizer::from_vocab_txt(VOCAB, &config).expect("a sound vocabulary"))
 });
 
-/// Bytes to put into a section: from where on, and what.
+/// Bytes to write into a section: offset and content.
 #[derive(Debug, Arbitrary)]
 struct Damage<'a> {
     section: u8,
@@ -33,7 +34,7 @@ struct Damage<'a> {
 enum Rules<'a> {
     Uncased,
     Cased,
-    /// A sound tokenizer's sections with bytes changed, or cut short.
+    /// An intact tokenizer's sections, with bytes changed or truncated.
     Damaged(Vec<Damage<'a>>),
     /// Sections of any bytes.
     Any([&'a [u8]; 4]),
@@ -99,7 +100,7 @@ fuzz_target!(|input: Input| {
     let single = tokenizer.encode(input.a, max_length);
     assert!(known(&single.ids));
     assert!((2..=max_length.max(2)).contains(&single.ids.len()));
-    // What is cut off is counted: with all the room there is, nothing is cut.
+    // Truncated tokens are counted: with enough room, nothing is truncated.
     let cut = single.truncation.query_tokens;
     let whole = tokenizer.encode(input.a, usize::MAX);
     assert_eq!(whole.ids.len(), single.ids.len() + cut);

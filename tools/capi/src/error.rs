@@ -1,4 +1,4 @@
-//! Statuses, and the text of the last error.
+//! Statuses, and the message of the last error.
 
 use std::cell::RefCell;
 use std::ffi::{CString, c_char};
@@ -8,43 +8,43 @@ use std::ptr;
 
 use lanerank::Error;
 
-/// What became of a call. Everything but LANERANK_STATUS_OK leaves a text for lanerank_last_error.
+/// The outcome of a call. Every status except LANERANK_STATUS_OK sets lanerank_last_error.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LanerankStatus {
-    /// Done.
+    /// Success.
     Ok = 0,
-    /// A null or misaligned pointer, a length that cannot be, or a choice out of range.
+    /// A null or misaligned pointer, an impossible length, or an option out of range.
     Argument = 1,
     /// A text is not UTF-8.
     Utf8 = 2,
     /// A file could not be read.
     Io = 3,
-    /// A model file is damaged, or of a kind that lanerank does not run.
+    /// A model file is damaged, or its architecture is not supported.
     Model = 4,
     /// LANERANK_ISA names a kernel tier that is unknown or that this CPU lacks.
     Isa = 5,
-    /// The model's arithmetic ended in NaN.
+    /// The model computed NaN.
     NotANumber = 6,
-    /// A fault of lanerank's own; please report it.
+    /// A bug in lanerank; please report it.
     Internal = 7,
 }
 
-/// A status with its text.
+/// A status with its message.
 pub(crate) struct Failure {
     status: LanerankStatus,
     text: String,
 }
 
 impl Failure {
-    pub fn new(status: LanerankStatus, text: impl fmt::Display) -> Self {
+    pub(crate) fn new(status: LanerankStatus, text: impl fmt::Display) -> Self {
         Failure {
             status,
             text: text.to_string(),
         }
     }
 
-    pub fn argument(text: impl fmt::Display) -> Self {
+    pub(crate) fn argument(text: impl fmt::Display) -> Self {
         Failure::new(LanerankStatus::Argument, text)
     }
 }
@@ -66,9 +66,9 @@ thread_local! {
     static LAST: RefCell<CString> = RefCell::default();
 }
 
-/// Runs the body of a function of the interface: its error, or panic, becomes a status and a text.
+/// Runs the body of an interface function, and turns an error or a panic into status and message.
 pub(crate) fn guarded(body: impl FnOnce() -> Result<(), Failure>) -> LanerankStatus {
-    // After a panic no state of ours is looked at again but locks, which the library takes poisoned.
+    // Unwind safe: after a panic only locks are used again, and the library accepts poisoned ones.
     let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
@@ -91,12 +91,12 @@ fn set_last(text: String) {
     let mut bytes = text.into_bytes();
     bytes.retain(|&byte| byte != 0);
     let text = CString::new(bytes).unwrap_or_default();
-    // While the thread ends there may be nothing left to put it in.
+    // Fails only while the thread ends, when the message has no place any more.
     let _ = LAST.try_with(|last| last.replace(text));
 }
 
-/// The text of the last error that a call in this thread ended with, in UTF-8; empty where there was
-/// none. It stays valid until the next call that fails in this thread, and must not be freed.
+/// The message of this thread's last error, in UTF-8; empty if there was none. It stays valid until
+/// the next failing call in this thread, and must not be freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn lanerank_last_error() -> *const c_char {
     LAST.try_with(|last| last.borrow().as_ptr())
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     fn last() -> String {
-        // SAFETY: the function gives a string that lives until this thread's next failure.
+        // SAFETY: the string is valid until this thread's next failure.
         let text = unsafe { CStr::from_ptr(lanerank_last_error()) };
         text.to_str().unwrap().to_owned()
     }

@@ -1,10 +1,10 @@
-//! The C interface of lanerank: `include/lanerank.h`, made of this crate by cbindgen.
+//! The C interface of lanerank. cbindgen generates `include/lanerank.h` from this crate.
 //!
-//! Nothing here panics across the border: every function catches, and gives
-//! [`LanerankStatus::Internal`]. What a function was given is checked as far as it can be: pointers for
-//! null and alignment, lengths for being possible, texts for being UTF-8.
+//! No panic crosses the interface: every function catches panics and returns
+//! [`LanerankStatus::Internal`]. Arguments are checked as far as possible: pointers for null and
+//! alignment, lengths against the maximum size of an object, texts for UTF-8.
 
-#![allow(unsafe_code, reason = "pointers are what C hands over")]
+#![allow(unsafe_code, reason = "C passes raw pointers")]
 
 mod error;
 mod open;

@@ -1,4 +1,4 @@
-//! Opening a model, and what there is to know of one.
+//! Opens and frees models, and reports their settings.
 
 use std::ffi::{CStr, c_char};
 use std::path::PathBuf;
@@ -9,27 +9,27 @@ use lanerank::{Builder, Model, Ranker};
 use crate::error::{Failure, LanerankStatus, guarded};
 use crate::text::slice;
 
-/// An opened model. Any number of threads may use one at once; a child process after fork() opens its
-/// own, because it has not the threads of its parent.
+/// An opened model. Any number of threads may use it at once. After fork() a child process must
+/// open its own, because it does not have its parent's threads.
 pub struct LanerankRanker {
     pub(crate) ranker: Ranker,
     threads: usize,
 }
 
-/// Choices; all zeros are the defaults, and so is NULL in place of this.
+/// Options. All zeros, or NULL instead of this struct, are the defaults.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LanerankOptions {
-    /// Longest query and passage together, in tokens; 0 for what the model says.
+    /// Maximum tokens of query and passage together; 0 for the model's maximum.
     pub max_length: usize,
-    /// Threads that one call may use, the calling one included; 0 for as many as this process may use.
+    /// Threads that one call may use, including the calling one; 0 for all cores of this process.
     pub threads: usize,
-    /// Not 0: SEP in brackets and its like in a text are read as plain text. Worth setting where passages come
-    /// from people you do not trust.
+    /// Nonzero reads special tokens such as `[SEP]` in texts as plain text. Set it if passages come
+    /// from untrusted sources.
     pub special_tokens_as_text: u32,
 }
 
-/// Opens with `open` and hands out the handle.
+/// Opens with `open` and writes the handle to `out`.
 ///
 /// # Safety
 /// `options` must be null or point to options, `out` must be null or point to room for a pointer.
@@ -42,10 +42,10 @@ unsafe fn hand_out(
         if out.is_null() || !out.is_aligned() {
             return Err(Failure::argument("out is NULL or misaligned"));
         }
-        // SAFETY: neither null nor misaligned, and the caller has room there.
+        // SAFETY: neither null nor misaligned, and the caller promises room.
         unsafe { out.write(ptr::null_mut()) };
         let count = usize::from(!options.is_null());
-        // SAFETY: the caller's promise is the one that is asked for.
+        // SAFETY: the caller's promise is the same.
         let options: &[LanerankOptions] = unsafe { slice(&"options", options, count) }?;
         let options = options.first().copied().unwrap_or_default();
         let handle = Box::new(make(open()?, options)?);
@@ -77,7 +77,8 @@ fn make(model: Model, options: LanerankOptions) -> Result<LanerankRanker, Failur
 
 /// Opens the model inside this library: no file, no network.
 ///
-/// options may be NULL. *out becomes the handle, or NULL where this fails; free it with lanerank_free.
+/// options may be NULL. *out is set to the handle, or to NULL on failure. Free the handle with
+/// lanerank_free.
 ///
 /// # Safety
 /// `options` must be null or point to options, `out` must be null or point to room for a pointer.
@@ -86,16 +87,16 @@ pub unsafe extern "C" fn lanerank_open_default(
     options: *const LanerankOptions,
     out: *mut *mut LanerankRanker,
 ) -> LanerankStatus {
-    // SAFETY: the caller's promise is the one that is asked for.
+    // SAFETY: the caller's promise is the same.
     unsafe { hand_out(options, out, || Ok(Model::embedded()?)) }
 }
 
-/// Opens a model file, which is read into memory and verified.
+/// Opens a model file: reads it into memory and verifies it.
 ///
-/// path ends with a NUL; on Windows it is UTF-8. The rest is as with lanerank_open_default.
+/// path is NUL-terminated; on Windows it is UTF-8. options and out: see lanerank_open_default.
 ///
 /// # Safety
-/// As `lanerank_open_default`; `path` must be null or point to a string that ends with a NUL.
+/// As `lanerank_open_default`; `path` must be null or point to a NUL-terminated string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lanerank_open_file(
     path: *const c_char,
@@ -106,11 +107,11 @@ pub unsafe extern "C" fn lanerank_open_file(
         if path.is_null() {
             return Err(Failure::argument("path is NULL"));
         }
-        // SAFETY: not null, and the caller ends it with a NUL.
+        // SAFETY: not null, and NUL-terminated by the caller's promise.
         let path = unsafe { CStr::from_ptr(path) };
         Ok(Model::open(path_of(path)?)?)
     };
-    // SAFETY: the caller's promise is the one that is asked for.
+    // SAFETY: the caller's promise is the same.
     unsafe { hand_out(options, out, open) }
 }
 
@@ -126,13 +127,13 @@ fn path_of(path: &CStr) -> Result<PathBuf, Failure> {
     Ok(path.to_str().map_err(utf8)?.into())
 }
 
-/// Opens a model file that is in memory. It is copied: the memory may be freed afterwards.
+/// Opens a model file in memory. The bytes are copied, so the memory may be freed afterwards.
 ///
-/// The rest is as with lanerank_open_default.
+/// options and out: see lanerank_open_default.
 ///
 /// # Safety
-/// As `lanerank_open_default`; `data` must be null or point to `len` bytes that nobody changes
-/// meanwhile.
+/// As `lanerank_open_default`; `data` must be null or point to `len` bytes that do not change
+/// during the call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lanerank_open_memory(
     data: *const u8,
@@ -141,7 +142,7 @@ pub unsafe extern "C" fn lanerank_open_memory(
     out: *mut *mut LanerankRanker,
 ) -> LanerankStatus {
     let open = || {
-        // SAFETY: the caller's promise is the one that is asked for.
+        // SAFETY: the caller's promise is the same.
         let bytes = unsafe { slice(&"data", data, len) }?;
         Ok(Model::from_bytes(bytes)?)
     };
@@ -149,14 +150,14 @@ pub unsafe extern "C" fn lanerank_open_memory(
     unsafe { hand_out(options, out, open) }
 }
 
-/// Frees a ranker; NULL is nothing to free. No call may use it meanwhile or afterwards.
+/// Frees a ranker. NULL is ignored. No other call may use the ranker during this call or after it.
 ///
 /// # Safety
 /// `ranker` must be null or a handle that was opened and not freed, and no other thread may use it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lanerank_free(ranker: *mut LanerankRanker) {
     if !ranker.is_null() {
-        // SAFETY: the caller gives back what Box::into_raw handed out.
+        // SAFETY: the pointer came from Box::into_raw, by the caller's promise.
         let ranker = unsafe { Box::from_raw(ranker) };
         guarded(|| {
             drop(ranker);
@@ -172,38 +173,38 @@ pub unsafe extern "C" fn lanerank_free(ranker: *mut LanerankRanker) {
 pub(crate) unsafe fn handle<'a>(
     ranker: *const LanerankRanker,
 ) -> Result<&'a LanerankRanker, Failure> {
-    // SAFETY: the caller's promise is the one that is asked for.
+    // SAFETY: the caller's promise is the same.
     let ranker = unsafe { ranker.as_ref() };
     ranker.ok_or_else(|| Failure::argument("ranker is NULL"))
 }
 
-/// Threads that one call may use, the calling one included; 0 for NULL.
+/// Threads that one call may use, including the calling one; 0 for NULL.
 ///
 /// # Safety
 /// `ranker` must be null or a handle that was opened and not freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lanerank_threads(ranker: *const LanerankRanker) -> usize {
-    // SAFETY: the caller's promise is the one that is asked for.
+    // SAFETY: the caller's promise is the same.
     unsafe { handle(ranker) }.map_or(0, |ranker| ranker.threads)
 }
 
-/// Longest query and passage together, in tokens; 0 for NULL.
+/// Maximum tokens of query and passage together; 0 for NULL.
 ///
 /// # Safety
 /// `ranker` must be null or a handle that was opened and not freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lanerank_max_length(ranker: *const LanerankRanker) -> usize {
-    // SAFETY: the caller's promise is the one that is asked for.
+    // SAFETY: the caller's promise is the same.
     unsafe { handle(ranker) }.map_or(0, |ranker| ranker.ranker.max_length())
 }
 
-/// The version of this library, such as "0.1.0"; it must not be freed.
+/// The version of this library, such as "0.1.0". The string must not be freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn lanerank_version() -> *const c_char {
     const VERSION: &CStr =
         match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
             Ok(version) => version,
-            Err(_) => panic!("a version without NULs"),
+            Err(_) => panic!("the version contains a NUL"),
         };
     VERSION.as_ptr()
 }

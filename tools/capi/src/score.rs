@@ -1,4 +1,4 @@
-//! Scoring into the caller's arrays.
+//! Scores and ranks into the caller's arrays.
 
 use std::ptr;
 
@@ -12,13 +12,13 @@ use crate::text::{LanerankText, slice_mut, texts};
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LanerankHit {
-    /// The passage's index among those given.
+    /// The passage's index in the input.
     pub index: usize,
-    /// Tokens that truncation cut from the query.
+    /// Tokens truncated from the query.
     pub query_tokens_cut: usize,
-    /// Tokens that truncation cut from the passage.
+    /// Tokens truncated from the passage.
     pub passage_tokens_cut: usize,
-    /// Relevance: 0 to 1 from a cross-encoder, the cosine from a sentence encoder.
+    /// Relevance: 0 to 1 from a cross-encoder, the cosine similarity from a sentence encoder.
     pub score: f32,
     /// The model's output before the sigmoid.
     pub logit: f32,
@@ -36,12 +36,12 @@ impl From<Hit> for LanerankHit {
     }
 }
 
-/// Scores passages for a query. scores has room for count floats, and gets them in the order of the
-/// passages; where this fails it is left alone.
+/// Scores passages for a query. scores has room for count floats and receives them in the order of
+/// the passages. On failure it is unchanged.
 ///
 /// # Safety
-/// `ranker` must be null or a handle that was opened and not freed; the texts must be as they say and
-/// `scores` must have the room, and nobody else may use that meanwhile.
+/// `ranker` must be null or a handle that was opened and not freed. Every text's pointer and length
+/// must be right. `scores` must have the room, and nothing else may use it during the call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lanerank_scores(
     ranker: *const LanerankRanker,
@@ -51,7 +51,7 @@ pub unsafe extern "C" fn lanerank_scores(
     scores: *mut f32,
 ) -> LanerankStatus {
     guarded(|| {
-        // SAFETY: the caller's promises are the ones that are asked for.
+        // SAFETY: the caller's promises are the same.
         let (ranker, query, passages, room) = unsafe {
             (
                 handle(ranker)?,
@@ -68,11 +68,12 @@ pub unsafe extern "C" fn lanerank_scores(
     })
 }
 
-/// Ranks passages for a query, best first; equal ones in the order given. hits has room for capacity
-/// hits: with less than count the best are given. *written becomes how many there are.
+/// Ranks passages for a query, best first; equal ones keep their order. hits has room for capacity
+/// hits; if capacity is less than count, only the best are written. *written is set to their
+/// number.
 ///
 /// # Safety
-/// As `lanerank_scores`, with `hits` and `written` in place of `scores`.
+/// As `lanerank_scores`, with `hits` and `written` instead of `scores`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lanerank_rerank(
     ranker: *const LanerankRanker,
@@ -87,9 +88,9 @@ pub unsafe extern "C" fn lanerank_rerank(
         if written.is_null() || !written.is_aligned() {
             return Err(Failure::argument("written is NULL or misaligned"));
         }
-        // SAFETY: neither null nor misaligned, and the caller has room there.
+        // SAFETY: neither null nor misaligned, and the caller promises room.
         unsafe { ptr::write(written, 0) };
-        // SAFETY: the caller's promises are the ones that are asked for.
+        // SAFETY: the caller's promises are the same.
         let (ranker, query, passages, room) = unsafe {
             (
                 handle(ranker)?,

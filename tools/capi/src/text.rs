@@ -1,25 +1,26 @@
-//! What callers hand over, checked.
+//! Checks pointers, lengths and texts from the caller.
 
 use std::fmt;
 use std::slice;
 
 use crate::error::{Failure, LanerankStatus};
 
-/// A text in UTF-8. It need not end with a NUL, and may hold one. data may be NULL where len is 0.
+/// A text in UTF-8. It need not be NUL-terminated, and may contain NULs. data may be NULL if len is
+/// 0.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct LanerankText {
-    /// Its first byte.
+    /// The first byte.
     pub data: *const std::ffi::c_char,
-    /// Its length in bytes.
+    /// The length in bytes.
     pub len: usize,
 }
 
-/// The slice that a pointer and a length make.
+/// The slice at a pointer.
 ///
 /// # Safety
-/// Where the pointer is neither null nor misaligned and the length is possible, `len` values must be
-/// there, and stay as they are while `'a` lasts.
+/// If the pointer is neither null nor misaligned and the length is possible, it must point to `len`
+/// values that do not change during `'a`.
 pub(crate) unsafe fn slice<'a, T>(
     name: &dyn fmt::Display,
     data: *const T,
@@ -29,15 +30,15 @@ pub(crate) unsafe fn slice<'a, T>(
         return Ok(&[]);
     }
     check(name, data, len)?;
-    // SAFETY: neither null, nor misaligned, nor longer than an object can be; the rest is the
-    // caller's promise.
+    // SAFETY: neither null, nor misaligned, nor longer than an object can be; the caller promises
+    // the rest.
     Ok(unsafe { slice::from_raw_parts(data, len) })
 }
 
-/// The same to write to.
+/// The writable slice at a pointer.
 ///
 /// # Safety
-/// As [`slice`], and nothing else may use the values meanwhile. They need not be initialised.
+/// As [`slice`], and nothing else may use the values during `'a`. They need not be initialised.
 pub(crate) unsafe fn slice_mut<'a, T>(
     name: &dyn fmt::Display,
     data: *mut T,
@@ -47,7 +48,7 @@ pub(crate) unsafe fn slice_mut<'a, T>(
         return Ok(&mut []);
     }
     check(name, data, len)?;
-    // SAFETY: as in `slice`; MaybeUninit asks nothing of the values, and has T's layout.
+    // SAFETY: as in `slice`; MaybeUninit has T's layout and may be uninitialised.
     Ok(unsafe { slice::from_raw_parts_mut(data.cast(), len) })
 }
 
@@ -60,17 +61,19 @@ fn check<T>(name: &dyn fmt::Display, data: *const T, len: usize) -> Result<(), F
     }
     match len.checked_mul(size_of::<T>()) {
         Some(bytes) if bytes <= isize::MAX as usize => Ok(()),
-        _ => Err(Failure::argument(format!("{name}: {len} is no length"))),
+        _ => Err(Failure::argument(format!(
+            "{name}: {len} is not a possible length"
+        ))),
     }
 }
 
 impl LanerankText {
-    /// The text, where it is one.
+    /// The text, if it is UTF-8.
     ///
     /// # Safety
     /// As [`slice`].
     pub(crate) unsafe fn get<'a>(self, name: &dyn fmt::Display) -> Result<&'a str, Failure> {
-        // SAFETY: the caller's promise is the one that is asked for.
+        // SAFETY: the caller's promise is the same.
         let bytes = unsafe { slice::<u8>(name, self.data.cast(), self.len) }?;
         std::str::from_utf8(bytes).map_err(|e| {
             let reason = format!("{name} is not UTF-8 from byte {}", e.valid_up_to());
@@ -88,7 +91,7 @@ pub(crate) unsafe fn texts<'a>(
     data: *const LanerankText,
     count: usize,
 ) -> Result<Vec<&'a str>, Failure> {
-    // SAFETY: the caller's promise is the one that is asked for.
+    // SAFETY: the caller's promise is the same.
     let texts: &[LanerankText] = unsafe { slice(&name, data, count) }?;
     let texts = texts.iter().enumerate();
     texts

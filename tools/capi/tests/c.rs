@@ -1,8 +1,8 @@
-//! The interface from C: `program.c`, compiled with gcc against both kinds of library, run, and run under
-//! valgrind.
+//! The interface from C: compiles `program.c` with gcc against the archive and the shared library,
+//! and runs it, also under valgrind.
 //!
-//! Skipped where there is no gcc; with `LANERANK_REQUIRE_C` set that is a failure, and so is a missing
-//! valgrind where it is set to `valgrind`.
+//! Skipped if there is no gcc. `LANERANK_REQUIRE_C=gcc` makes that a failure; `valgrind` also
+//! requires valgrind.
 
 use std::env;
 use std::fs;
@@ -20,14 +20,14 @@ const PASSAGES: [&str; 4] = [
      the water ran on, the dog ran with it.",
 ];
 
-/// Whether a program is there to be run; a failure where it has to be.
+/// Whether a program is installed. Panics if it is required and missing.
 fn has(program: &str, required: &[&str]) -> bool {
     let found = Command::new(program).arg("--version").output();
     let has = found.is_ok_and(|output| output.status.success());
     let wanted = env::var("LANERANK_REQUIRE_C").unwrap_or_default();
     assert!(
         has || !required.contains(&wanted.as_str()),
-        "LANERANK_REQUIRE_C is {wanted}, and there is no {program}"
+        "LANERANK_REQUIRE_C is {wanted}, but there is no {program}"
     );
     if !has {
         eprintln!("no {program}: SKIPPED");
@@ -35,7 +35,7 @@ fn has(program: &str, required: &[&str]) -> bool {
     has
 }
 
-/// Where cargo puts the libraries: beside this test.
+/// The folder of the built libraries: the one of this test.
 fn libraries() -> PathBuf {
     let test = env::current_exe().unwrap();
     test.parent().unwrap().to_owned()
@@ -49,7 +49,7 @@ fn model() -> PathBuf {
     folder().join("../../src/assets/default.lane")
 }
 
-/// Runs a command; its output, or a failure with all it said.
+/// Runs a command and returns its output. Panics with all its output if it fails.
 fn run(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
@@ -62,7 +62,7 @@ fn run(command: &mut Command) -> String {
     stdout
 }
 
-/// Compiles a program, all warnings being errors.
+/// Compiles a program with warnings as errors.
 fn compile(source: &str, standard: &str, link: &[&str], name: &str) -> PathBuf {
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let mut gcc = Command::new("gcc");
@@ -101,7 +101,7 @@ fn lines(name: &str, ranker: &Ranker) -> String {
     scores.into_iter().zip(hits).map(line).collect()
 }
 
-/// What the program has to print: the library's own bits.
+/// The expected output: the library's own bits.
 fn expected() -> String {
     let default = Ranker::new().unwrap();
     let short = Ranker::builder()
@@ -145,13 +145,13 @@ fn valgrind_finds_neither_an_error_nor_a_leak() {
     let program = compile_static("tests/program.c", "program_valgrind");
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--quiet", "--error-exitcode=99", "--leak-check=full"]);
-    // What is still reachable at the end are the thread pool's tables, of which a process has one.
+    // The thread pool's tables, one per process, are still reachable at the end.
     let lost = "definite,indirect,possible";
     valgrind.arg(format!("--show-leak-kinds={lost}"));
     valgrind.arg(format!("--errors-for-leak-kinds={lost}"));
     let known = folder().join("tests/valgrind.supp");
     valgrind.arg(format!("--suppressions={}", known.display()));
-    // It knows no AVX-512.
+    // valgrind does not support AVX-512.
     valgrind.env("LANERANK_ISA", "portable");
     assert_eq!(run(valgrind.arg(program).arg(model())), expected());
 }
@@ -163,7 +163,7 @@ fn the_readmes_example_runs() {
     }
     let readme = fs::read_to_string(folder().join("README.md")).unwrap();
     let code = fs::read_to_string(folder().join("examples/rerank.c")).unwrap();
-    assert!(readme.contains(&code), "README.md has another rerank.c");
+    assert!(readme.contains(&code), "README.md has a different rerank.c");
     let program = compile_static("examples/rerank.c", "example");
     let input = Path::new(env!("CARGO_TARGET_TMPDIR")).join("passages.txt");
     let passages = "The lighthouse was built in 1847.\n\
@@ -173,7 +173,7 @@ fn the_readmes_example_runs() {
     let mut command = Command::new(program);
     command.arg("how do I keep bread fresh");
     command.stdin(fs::File::open(&input).unwrap());
-    // The figures of the main README.
+    // The scores in the main README.
     assert_eq!(
         run(&mut command),
         "0.5089  The refrigerator dries bread out; a paper bag in a box keeps it longest.\n\

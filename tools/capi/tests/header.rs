@@ -1,9 +1,9 @@
-//! The header that is committed is the one that cbindgen makes.
+//! The committed header is the one that cbindgen generates.
 
 use std::fs;
 use std::path::Path;
 
-/// With `LANERANK_WRITE_HEADER=1 cargo test -p lanerank-capi --test header` it is written.
+/// `LANERANK_WRITE_HEADER=1 cargo test -p lanerank-capi --test header` writes the header.
 #[test]
 fn the_header_is_up_to_date() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -1,15 +1,15 @@
-/* Uses every function of the interface, rightly and wrongly. Prints the bits of scores and hits for
- * the Rust side to compare; everything else it compares itself. Built and run by tests/c.rs. */
+/* Calls every function of the interface with valid and invalid arguments. Prints the bits of scores
+ * and hits for tests/c.rs to compare, and asserts everything else. Built and run by tests/c.rs. */
 #include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "lanerank.h"
-#include "lanerank.h" /* twice does no harm */
+#include "lanerank.h" /* the include guard works */
 
 #ifdef NDEBUG
-#error "the checks of this program are asserts"
+#error "this program checks with assert"
 #endif
 
 #define COUNT 4
@@ -22,7 +22,7 @@ static unsigned bits(float value) {
     return result;
 }
 
-/* The status is as expected, and the error's text says `what`. */
+/* Checks the status, and that the error's message contains `what`. */
 static void expect(enum lanerank_status found, enum lanerank_status expected, const char *what) {
     if (found != expected || !strstr(lanerank_last_error(), what)) {
         fprintf(stderr, "status %d, text \"%s\"; expected %d, \"%s\"\n", found, lanerank_last_error(), expected, what);
@@ -32,7 +32,7 @@ static void expect(enum lanerank_status found, enum lanerank_status expected, co
 
 static void *in_a_thread(void *ranker) {
     float scores[COUNT];
-    /* Errors belong to their thread. */
+    /* Errors are per thread. */
     assert(lanerank_last_error()[0] == '\0');
     assert(lanerank_scores(ranker, lanerank_string("what is a river bank"), passages, COUNT, scores) == LANERANK_STATUS_OK);
     expect(lanerank_scores(NULL, lanerank_string("q"), passages, COUNT, scores), LANERANK_STATUS_ARGUMENT, "ranker is NULL");
@@ -75,7 +75,7 @@ static void wrong_openings(char *data, size_t len) {
     expect(lanerank_open_file("no/such/file.lane", NULL, &ranker), LANERANK_STATUS_IO, "no/such/file.lane");
     expect(lanerank_open_memory(NULL, 5, NULL, &ranker), LANERANK_STATUS_ARGUMENT, "data is NULL");
     expect(lanerank_open_memory(NULL, 0, NULL, &ranker), LANERANK_STATUS_MODEL, "model file");
-    expect(lanerank_open_memory((uint8_t *)data, (size_t)-1, NULL, &ranker), LANERANK_STATUS_ARGUMENT, "no length");
+    expect(lanerank_open_memory((uint8_t *)data, (size_t)-1, NULL, &ranker), LANERANK_STATUS_ARGUMENT, "not a possible length");
     expect(lanerank_open_memory((uint8_t *)data, len - 1, NULL, &ranker), LANERANK_STATUS_MODEL, "model file");
     data[len - 1] ^= 1;
     expect(lanerank_open_memory((uint8_t *)data, len, NULL, &ranker), LANERANK_STATUS_MODEL, "checksum");
@@ -95,7 +95,7 @@ static void wrong_calls(const struct lanerank_ranker *ranker) {
     bad[1] = lanerank_text_of("ab\xff", 3);
     expect(lanerank_scores(ranker, query, NULL, 2, scores), LANERANK_STATUS_ARGUMENT, "passages is NULL");
     expect(lanerank_scores(ranker, query, passages, COUNT, NULL), LANERANK_STATUS_ARGUMENT, "scores is NULL");
-    expect(lanerank_scores(ranker, query, passages, (size_t)-1, scores), LANERANK_STATUS_ARGUMENT, "no length");
+    expect(lanerank_scores(ranker, query, passages, (size_t)-1, scores), LANERANK_STATUS_ARGUMENT, "not a possible length");
     expect(lanerank_scores(ranker, query, bad, 2, scores), LANERANK_STATUS_UTF8, "passages[1] is not UTF-8 from byte 2");
     expect(lanerank_scores(ranker, bad[1], passages, 1, scores), LANERANK_STATUS_UTF8, "query is not UTF-8");
     expect(lanerank_scores(ranker, lanerank_text_of(NULL, 1), passages, 1, scores), LANERANK_STATUS_ARGUMENT, "query is NULL");

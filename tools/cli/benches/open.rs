@@ -1,43 +1,23 @@
-//! From a model file to a model, with and without its checksums: the embedded one, and seeded random
-//! weights in int8 of the published models' shapes.
+//! Opening model files, with and without checksums: the embedded model, and random int8 weights in
+//! the shapes of published models.
 //!
 //!     cargo bench -p lanerank-cli --bench open
 //!
-//! The file has just been written, so it is in the page cache.
-
-#[path = "../../../tests/common/mod.rs"]
-mod common;
+//! The files have just been written, so they are in the page cache.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lanerank::format::storage::AlignedBytes;
-use lanerank::model::{Activation, Head, ModelConfig};
+use lanerank::model::ModelConfig;
 use lanerank::tokenizer::TokenizerConfig;
 use lanerank::{Model, Tokenizer, Verify};
+use lanerank_bench::random_model::{self, cross_encoder};
 use lanerank_cli::commands::map;
-use lanerank_convert::convert::{ConvertOptions, convert};
-
-fn shape(layers: usize, hidden: usize, heads: usize) -> ModelConfig {
-    ModelConfig {
-        hidden_size: hidden,
-        num_hidden_layers: layers,
-        num_attention_heads: heads,
-        intermediate_size: 4 * hidden,
-        vocab_size: 30522,
-        max_position_embeddings: 512,
-        type_vocab_size: 2,
-        hidden_act: Activation::Gelu,
-        layer_norm_eps: 1e-12,
-        head: Head::Classifier { num_labels: 1 },
-        max_length: 512,
-    }
-}
+use lanerank_convert::convert::ConvertOptions;
 
 fn file(config: &ModelConfig) -> AlignedBytes {
     let vocab = include_bytes!("../../../tests/data/tokenizer/vocab.txt");
     let tokenizer = Tokenizer::from_vocab_txt(vocab, &TokenizerConfig::bert_uncased()).unwrap();
-    let options = ConvertOptions::default();
-    let mut source = common::source(config, 1);
-    convert(config, &tokenizer, &mut source, &options, &mut |_, _| {}).unwrap()
+    random_model::file(config, &tokenizer, &ConvertOptions::default()).unwrap()
 }
 
 fn bench_file(criterion: &mut Criterion, name: &str, config: &ModelConfig) {
@@ -64,8 +44,8 @@ fn opening(criterion: &mut Criterion) {
     criterion.bench_function("open/embedded/structure", |bencher| {
         bencher.iter(|| Model::embedded().unwrap());
     });
-    bench_file(criterion, "tinybert", &shape(2, 128, 2));
-    bench_file(criterion, "minilm12", &shape(12, 384, 12));
+    bench_file(criterion, "tinybert", &cross_encoder(2, 128, 2));
+    bench_file(criterion, "minilm12", &cross_encoder(12, 384, 12));
 }
 
 criterion_group!(benches, opening);

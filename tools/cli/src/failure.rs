@@ -1,4 +1,4 @@
-//! Why a command stops early, and the exit code that says so.
+//! Why a command failed, and its exit code.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use lanerank_convert::hub::HubError;
 use lanerank_convert::import::ImportError;
 
-/// Where in the input something is wrong: a file, and the line where one is known.
+/// A place in the input: a file, and a line if it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     name: String,
@@ -23,7 +23,7 @@ impl Place {
         }
     }
 
-    /// Something that has a name but no path, such as standard input.
+    /// Input with a name but no path, such as standard input.
     pub fn named(name: &str) -> Self {
         Place {
             name: name.to_owned(),
@@ -31,7 +31,7 @@ impl Place {
         }
     }
 
-    /// The same file, at a line counted from 1.
+    /// A line of the same file, counted from 1.
     pub fn at_line(&self, line: u64) -> Self {
         Place {
             name: self.name.clone(),
@@ -49,26 +49,26 @@ impl fmt::Display for Place {
     }
 }
 
-/// What can go wrong in a command.
+/// Why a command failed.
 #[derive(Debug)]
 pub enum Failure {
-    /// The command line asks for something that makes no sense.
+    /// The command line is wrong.
     Usage(String),
     /// Input is missing, unreadable or wrong.
     Input {
-        /// The file, and the line where one is known.
+        /// The file, and the line if it is known.
         place: Place,
         /// What is wrong there.
         reason: String,
     },
     /// The library refused a file or an argument.
     Library {
-        /// The file it was about, where there is one.
+        /// The file concerned, if there is one.
         path: Option<PathBuf>,
-        /// What it said.
+        /// The library's error.
         source: lanerank::Error,
     },
-    /// The input is fine, but the command could not do its work.
+    /// The input is right, but the command could not do its work.
     Failed(String),
     /// Standard output could not be written.
     Output(io::Error),
@@ -83,8 +83,8 @@ impl Failure {
         }
     }
 
-    /// Input that is not the JSON it has to be. The line is `place`'s where it has one (JSON lines),
-    /// else the parser's.
+    /// Input that is not the expected JSON. The line is that of `place` if it has one (JSON lines),
+    /// otherwise the parser's.
     pub fn json(place: &Place, error: &serde_json::Error) -> Self {
         let (line, column) = (error.line(), error.column());
         let text = error.to_string();
@@ -99,7 +99,7 @@ impl Failure {
         }
     }
 
-    /// Something the library said about a file.
+    /// An error of the library about a file.
     pub fn library(path: &Path, source: lanerank::Error) -> Self {
         Failure::Library {
             path: Some(path.to_owned()),
@@ -107,17 +107,17 @@ impl Failure {
         }
     }
 
-    /// Something that the converter said about a file.
+    /// An error of the converter about a file.
     pub fn conversion(path: &Path, error: lanerank_convert::Error) -> Self {
         match error {
             lanerank_convert::Error::Engine(source) => Failure::library(path, source),
-            // This one names its file itself.
+            // This error names its file itself.
             lanerank_convert::Error::Io { .. } => error.into(),
             other => Failure::input(&Place::file(path), other),
         }
     }
 
-    /// 0 where the reader of a pipe has gone away, 1 for work that failed, 2 for usage and bad input.
+    /// 0 if the reader of a pipe has closed it, 1 for work that failed, 2 for wrong usage or input.
     pub fn exit_code(&self) -> u8 {
         match self {
             Failure::Output(e) if e.kind() == io::ErrorKind::BrokenPipe => 0,
@@ -137,7 +137,7 @@ impl fmt::Display for Failure {
             Failure::Usage(what) | Failure::Failed(what) => f.write_str(what),
             Failure::Input { place, reason } => write!(f, "{place}: {reason}"),
             Failure::Library { path, source } => match (path, source) {
-                // This one names its file itself.
+                // This error names its file itself.
                 (_, lanerank::Error::Io { .. }) | (None, _) => write!(f, "{source}"),
                 (Some(path), _) => write!(f, "{}: {source}", path.display()),
             },
@@ -170,7 +170,7 @@ impl From<ImportError> for Failure {
     fn from(error: ImportError) -> Self {
         match error {
             ImportError::Library { path, source } => Failure::conversion(&path, *source),
-            // As the command line spells it.
+            // The command line spells options with hyphens.
             ImportError::Option { name, reason } => {
                 Failure::Usage(format!("--{}: {reason}", name.replace('_', "-")))
             }

@@ -1,4 +1,4 @@
-//! Reading text: files or standard input, plain or gzip, line by line or whole, always within limits.
+//! Reads text within limits: from files or standard input, plain or gzip, by lines or whole.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, IsTerminal, Read};
@@ -9,22 +9,21 @@ use flate2::bufread::MultiGzDecoder;
 use crate::failure::{Failure, Place};
 use crate::output;
 
-/// No line of any input is longer; what is, is not text that somebody meant to pass.
+/// Maximum length of a line in bytes.
 pub const MAX_LINE: u64 = 64 << 20;
 
-/// No input that is read whole is longer.
+/// Maximum length of an input that is read whole, in bytes.
 pub const MAX_WHOLE: u64 = 1 << 30;
 
-/// An opened input and the name under which errors speak of it.
+/// An open input and its name in errors.
 pub struct Input {
     place: Place,
     reader: Box<dyn BufRead>,
 }
 
 impl Input {
-    /// Opens a file, or standard input where there is none or it is `-`. Gzip is recognised by its
-    /// first bytes. Where nobody asked for standard input and it is a terminal, a notice says that
-    /// text is awaited there.
+    /// Opens a file, or standard input for `None` and `-`. Gzip is detected by its first bytes. If
+    /// standard input is the default and a terminal, a notice says that the command waits for text.
     ///
     /// # Errors
     /// When the file cannot be opened or read.
@@ -38,7 +37,7 @@ impl Input {
             _ => {
                 if path.is_none() && io::stdin().is_terminal() {
                     output::notice(
-                        "no file named: reading what is typed here, until its end (Ctrl-D)",
+                        "no file given: reading from the terminal until its end (Ctrl-D)",
                     );
                 }
                 Self::new(Place::named("standard input"), io::stdin())
@@ -67,7 +66,7 @@ impl Input {
         Ok(Input { place, reader })
     }
 
-    /// The name under which errors speak of this input.
+    /// The input's name in errors.
     pub fn place(&self) -> &Place {
         &self.place
     }
@@ -141,7 +140,7 @@ impl Lines {
         }))
     }
 
-    /// Where the line read last stands.
+    /// The place of the last line read.
     pub fn place(&self) -> Place {
         self.input.place.at_line(self.number)
     }
@@ -152,7 +151,7 @@ fn trim_line_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// The first of `names` that is a file in `folder`, as it is or with `.gz` behind it.
+/// The first of `names` that is a file in `folder`, as it is or with `.gz` appended.
 pub fn find_in(folder: &Path, names: &[&str]) -> Option<PathBuf> {
     names
         .iter()

@@ -1,24 +1,24 @@
-//! The command line of lanerank, as a library: the binary is one call of [`main`], and tests and
-//! fuzzers reach the parsers.
+//! The command line of lanerank as a library. The binary is one call of [`main`]; tests, fuzzers
+//! and other tools use the parsers.
 
-pub mod bench;
 pub mod commands;
-pub mod eval;
 pub mod failure;
 pub mod input;
 pub mod output;
 pub mod passages;
 pub mod table;
+pub mod trec;
 
 use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use commands::{
-    bench as bench_command, compare, convert, embed, eval as eval_command, inspect, models, rerank,
-    tokenize,
-};
+#[cfg(feature = "bench")]
+use commands::bench;
+#[cfg(feature = "serve")]
+use commands::serve;
+use commands::{compare, convert, embed, eval, inspect, models, rerank, tokenize};
 use failure::Failure;
 
 /// Rerank search results with a small cross-encoder on an ordinary CPU
@@ -36,16 +36,17 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Tokenize(tokenize::TokenizeArgs),
     Embed(embed::EmbedArgs),
-    Eval(eval_command::EvalArgs),
+    Eval(eval::EvalArgs),
     Compare(compare::CompareArgs),
     Models(models::ModelsArgs),
-    Bench(bench_command::BenchArgs),
+    #[cfg(feature = "bench")]
+    Bench(bench::BenchArgs),
     #[cfg(feature = "serve")]
-    Serve(Box<commands::serve::ServeArgs>),
+    Serve(Box<serve::ServeArgs>),
 }
 
-/// Runs the command line and returns the exit code: 0, 1 for work that failed, 2 for usage or bad
-/// input, which one line on standard error names.
+/// Runs the command line and returns the exit code: 0 for success, 1 for work that failed, 2 for
+/// wrong usage or input. One line on standard error names the reason.
 pub fn main(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> u8 {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
@@ -54,8 +55,7 @@ pub fn main(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> u8 {
     exit_code(run(&cli.command))
 }
 
-/// The exit code of a command: 0, 1 for work that failed, 2 for usage or bad input, which standard error
-/// names.
+/// Reports a failure on standard error and returns the exit code, as [`main`] does.
 pub fn exit_code(ran: Result<(), Failure>) -> u8 {
     match ran {
         Ok(()) => 0,
@@ -76,20 +76,21 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Inspect(args) => inspect::run(args),
         Command::Tokenize(args) => tokenize::run(args),
         Command::Embed(args) => embed::run(args),
-        Command::Eval(args) => eval_command::run(args),
+        Command::Eval(args) => eval::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Models(args) => models::run(args),
-        Command::Bench(args) => bench_command::run(args),
+        #[cfg(feature = "bench")]
+        Command::Bench(args) => bench::run(args),
         #[cfg(feature = "serve")]
-        Command::Serve(args) => commands::serve::run(args),
+        Command::Serve(args) => serve::run(args),
     }
 }
 
-/// Prints the help or version that was asked for, or what is wrong with the arguments in one line.
+/// Prints the requested help or version, or one line that says what is wrong with the arguments.
 fn usage(error: &clap::Error) -> u8 {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            // A reader that has gone away has seen enough.
+            // A reader that closed the pipe has seen enough.
             let _ = error.print();
             0
         }

@@ -1,4 +1,4 @@
-//! Writing to standard output and standard error without ever panicking.
+//! Writes to standard output and standard error without panicking.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -27,34 +27,35 @@ pub fn write_json(out: &mut dyn Write, value: &impl serde::Serialize) -> io::Res
     out.write_all(b"\n")
 }
 
-/// One line on standard error. That nobody reads it is no reason to fail.
+/// Writes one line to standard error; ignores failure to write it.
 pub fn notice(message: impl Display) {
     let message = message.to_string();
     let _ = writeln!(io::stderr().lock(), "lanerank: {}", one_line(&message));
 }
 
-/// The text with every control character shown as an escape: input that is quoted in a message can
-/// neither break the line nor drive the terminal.
+/// Escapes control characters, so that quoted input can neither break the line nor control the
+/// terminal.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return Cow::Borrowed(text);
     }
     let mut line = String::with_capacity(text.len() + 8);
     for c in text.chars() {
-        match c.is_control() {
-            true => line.extend(c.escape_default()),
-            false => line.push(c),
+        if c.is_control() {
+            line.extend(c.escape_default())
+        } else {
+            line.push(c)
         }
     }
     Cow::Owned(line)
 }
 
-/// The text with control characters as spaces, for showing a passage on one line.
+/// Replaces control characters by spaces, to show a passage on one line.
 pub fn flat(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 
-/// Whether standard output is a terminal, and how wide.
+/// Width of the terminal, if standard output is one.
 pub fn terminal_width() -> Option<usize> {
     let terminal = console::Term::stdout();
     terminal.is_term().then(|| {
@@ -64,14 +65,14 @@ pub fn terminal_width() -> Option<usize> {
     })
 }
 
-/// A progress bar on standard error; invisible where that is not a terminal.
+/// A progress bar on standard error; invisible if that is not a terminal.
 pub fn progress(total: u64, unit: &str) -> ProgressBar {
     let template = format!("{{wide_bar}} {{pos}}/{{len}} {unit} {{eta}}");
     let style = ProgressStyle::with_template(&template);
     ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// The same for a download: bytes, speed and the file on its way.
+/// A progress bar for a download: bytes, speed and the current file.
 pub fn bytes_progress() -> ProgressBar {
     let template = "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}";
     let style = ProgressStyle::with_template(template);

@@ -1,4 +1,4 @@
-//! What `rerank` reads: passages, and perhaps the query, in one of three forms.
+//! Reads the input of `rerank`: passages and optionally the query, in one of three forms.
 
 use clap::ValueEnum;
 use serde::Deserialize;
@@ -7,20 +7,20 @@ use serde_json::value::RawValue;
 
 use crate::failure::{Failure, Place};
 
-/// A candidate as it came in. `id` and `meta` keep their JSON text, to the last digit.
+/// A candidate. `id` and `meta` keep their exact JSON text.
 #[derive(Debug, Deserialize)]
 pub struct Passage {
-    /// Whatever the caller knows the passage by.
+    /// The caller's id of the passage.
     pub id: Option<Box<RawValue>>,
-    /// What is scored.
+    /// The text to score.
     pub text: String,
-    /// Whatever the caller wants back.
+    /// Any value, returned with the passage.
     pub meta: Option<Box<RawValue>>,
     /// The first stage's score, for fusion.
     pub score: Option<f32>,
 }
 
-/// Passages, and the query where the input names one.
+/// Passages, and the query if the input has one.
 #[derive(Debug, Deserialize)]
 pub struct Request {
     /// The query.
@@ -32,11 +32,11 @@ pub struct Request {
 /// The form of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum InputFormat {
-    /// JSON where the first character is `{`, else lines
+    /// JSON if the first character is `{`, otherwise lines
     Auto,
-    /// A passage a line; blank lines are skipped
+    /// One passage per line; skips blank lines
     Lines,
-    /// A JSON object a line: id, text, meta, score
+    /// One JSON object per line: id, text, meta, score
     Jsonl,
     /// One JSON object: query and passages
     Request,
@@ -45,7 +45,7 @@ pub enum InputFormat {
 /// Reads a request.
 ///
 /// # Errors
-/// When the text is not of the form asked for, naming the line.
+/// When the text does not have the requested form; names the line.
 pub fn parse(text: &str, format: InputFormat, place: &Place) -> Result<Request, Failure> {
     let format = match format {
         InputFormat::Auto => detect(text, place)?,
@@ -60,7 +60,7 @@ pub fn parse(text: &str, format: InputFormat, place: &Place) -> Result<Request, 
     Ok(request)
 }
 
-/// The fields by which a request object is told from the first object of JSON lines.
+/// The field that distinguishes a request object from the first object of JSON lines.
 #[derive(Deserialize)]
 struct Probe {
     passages: Option<IgnoredAny>,
@@ -76,7 +76,9 @@ fn detect(text: &str, place: &Place) -> Result<InputFormat, Failure> {
         Some(Err(e)) => match Failure::json(place, &e) {
             Failure::Input { place, reason } => Err(Failure::input(
                 &place,
-                format!("{reason}; it starts with {{ and so has to be JSON, or say --format lines"),
+                format!(
+                    "{reason}; input that starts with {{ must be JSON, except with --format lines"
+                ),
             )),
             other => Err(other),
         },
@@ -124,7 +126,7 @@ fn check_scores(passages: &[Passage], place: &Place) -> Result<(), Failure> {
     }
 }
 
-/// The first stage's scores, as fusion needs them.
+/// The first stage's scores, for fusion.
 ///
 /// # Errors
 /// When a passage has none.
@@ -162,7 +164,8 @@ mod tests {
 
     #[test]
     fn jsonl_keeps_ids_and_meta_to_the_letter() {
-        let text = "\n{\"id\": 12345678901234567890123, \"text\": \"a\", \"meta\": {\"z\":1.0,\"a\":[]}}\n\
+        let text = "\n{\"id\": 12345678901234567890123, \"text\": \"a\", \
+                    \"meta\": {\"z\":1.0,\"a\":[]}}\n\
                     {\"text\":\"b\",\"score\":2.5,\"other\":0}\n";
         let request = read(text, InputFormat::Auto).unwrap();
         let [first, second] = &request.passages[..] else {

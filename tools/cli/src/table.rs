@@ -1,4 +1,4 @@
-//! Columns of text for people.
+//! Text in columns.
 
 use std::io::{self, Write};
 
@@ -6,7 +6,7 @@ use console::{Alignment, measure_text_width, pad_str, style, truncate_str};
 
 use crate::output::flat;
 
-/// Rows under headings; numbers to the right, the last column cut to fit.
+/// Rows under headings; numbers are aligned to the right and lines cut to fit.
 pub struct Table {
     headings: Vec<(&'static str, Alignment)>,
     rows: Vec<Vec<String>>,
@@ -25,13 +25,13 @@ impl Table {
         }
     }
 
-    /// Adds a row, one cell a heading.
+    /// Adds a row with one cell per heading.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows
             .push(cells.into_iter().map(|c| flat(&c)).collect());
     }
 
-    /// Writes it, fitted to `width` columns of a terminal where there is one.
+    /// Writes the table, cut to `width` columns if given.
     ///
     /// # Errors
     /// When `out` cannot be written.
@@ -39,7 +39,7 @@ impl Table {
         let widths = self.widths();
         let headings = self.headings.iter().map(|(heading, _)| *heading);
         let line = self.line(headings, &widths, width);
-        // `style` itself leaves colour out where there is no terminal or NO_COLOR is set.
+        // `style` omits colour without a terminal or with NO_COLOR set.
         writeln!(out, "{}", style(line).bold())?;
         for row in &self.rows {
             let line = self.line(row.iter().map(String::as_str), &widths, width);
@@ -82,7 +82,7 @@ impl Table {
 /// A bar of `width` columns, filled in proportion to `share` (0 to 1) in eighths of a column.
 pub fn bar(share: f32, width: usize) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-    // A share that is not a number counts as none.
+    // NaN counts as 0.
     let eighths = (share.clamp(0.0, 1.0) * (width * 8) as f32).round() as usize;
     let bar = "█".repeat(eighths / 8) + EIGHTHS[eighths % 8];
     pad_str(&bar, width, Alignment::Left, None).into_owned()

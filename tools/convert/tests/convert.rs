@@ -1,9 +1,5 @@
 //! Options of a conversion.
 
-#[path = "../../../tests/common/mod.rs"]
-mod common;
-
-use common::{RandomSource, classifier, int8_model, source, tokenizer};
 use lanerank::format::directory::Dtype;
 use lanerank::kernels::{Isa, Kernels};
 use lanerank::model::ModelConfig;
@@ -11,6 +7,7 @@ use lanerank::{Model, Ranker};
 use lanerank_convert::Error;
 use lanerank_convert::convert::{ConvertOptions, WeightDtype, convert, integers};
 use lanerank_convert::{IntegerRows, TensorSource};
+use lanerank_testing::models::{RandomSource, classifier, int8_model, source, tokenizer};
 
 #[test]
 fn single_weights_can_be_kept() {

@@ -1,5 +1,5 @@
 //! Compares ONNX files of every exporter, optimiser and quantiser with ONNX Runtime. The goldens in
-//! tests/data/onnx are made by make_onnx_goldens.py.
+//! tests/data/onnx are made by tests/goldens/make_onnx_goldens.py.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

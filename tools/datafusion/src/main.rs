@@ -1,11 +1,12 @@
-//! Runs SQL with `rerank_score` over a Parquet file, or a folder of them, which it calls `pairs`.
+//! Runs SQL with `rerank_score` over a Parquet file, or a folder of them, as the table `pairs`.
 //!
 //! ```sh
-//! lanerank-datafusion FILE.parquet "SELECT id, rerank_score(query, passage) AS score FROM pairs" [PARTITIONS]
+//! lanerank-datafusion FILE.parquet \
+//!     "SELECT id, rerank_score(query, passage) AS score FROM pairs" [PARTITIONS]
 //! ```
 //!
-//! `PARTITIONS` are computed at the same time, as many as there are cores where it is not given.
-//! `LANERANK_MODEL` names another model than the one inside.
+//! `PARTITIONS` is the number of partitions computed in parallel (default: the number of cores).
+//! `LANERANK_MODEL` names a model file (default: the embedded model).
 
 use std::env;
 use std::process::ExitCode;
@@ -47,7 +48,7 @@ fn run(file: &str, sql: &str, partitions: Option<usize>) -> Result<(), Error> {
     if let Some(model) = env::var_os("LANERANK_MODEL") {
         ranker = ranker.model(model);
     }
-    // The engine's 8192 rows would be a second of computing between two looks at anything else.
+    // The engine's default of 8192 rows would take a second, during which it cannot react.
     let mut config = SessionConfig::new().with_batch_size(1024);
     if let Some(partitions) = partitions {
         config = config.with_target_partitions(partitions);

@@ -1,4 +1,4 @@
-//! An argument of the function: a string for each row.
+//! An argument of the function: one string per row.
 
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, LargeStringArray, StringArray, StringViewArray,
@@ -7,28 +7,28 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::ColumnarValue;
 
-/// Strings where they lie.
-pub enum Texts<'a> {
-    /// The same for all rows.
+/// Borrowed strings of an argument.
+pub(crate) enum Texts<'a> {
+    /// The same text in all rows.
     Constant(Option<&'a str>),
-    /// Offsets of 32 bits.
+    /// With 32-bit offsets.
     Utf8(&'a StringArray),
-    /// Offsets of 64 bits.
+    /// With 64-bit offsets.
     LargeUtf8(&'a LargeStringArray),
-    /// Short ones inside the views.
+    /// With short strings inside the views.
     Utf8View(&'a StringViewArray),
 }
 
 impl<'a> Texts<'a> {
     /// # Errors
-    /// Where the values are no strings.
-    pub fn new(value: &'a ColumnarValue) -> Result<Self> {
+    /// When the values are not strings.
+    pub(crate) fn new(value: &'a ColumnarValue) -> Result<Self> {
         match value {
             ColumnarValue::Array(array) => Self::of_array(array),
             ColumnarValue::Scalar(ScalarValue::Null) => Ok(Texts::Constant(None)),
             ColumnarValue::Scalar(scalar) => match scalar.try_as_str() {
                 Some(text) => Ok(Texts::Constant(text)),
-                None => exec_err!("rerank_score: {} is no string", scalar.data_type()),
+                None => exec_err!("rerank_score: {} is not a string", scalar.data_type()),
             },
         }
     }
@@ -39,12 +39,12 @@ impl<'a> Texts<'a> {
             DataType::LargeUtf8 => Ok(Texts::LargeUtf8(array.as_string())),
             DataType::Utf8View => Ok(Texts::Utf8View(array.as_string_view())),
             DataType::Null => Ok(Texts::Constant(None)),
-            other => exec_err!("rerank_score: {other} is no string"),
+            other => exec_err!("rerank_score: {other} is not a string"),
         }
     }
 
-    /// The text of a row, if it has one. `row` is less than the number of rows.
-    pub fn get(&self, row: usize) -> Option<&'a str> {
+    /// The text of a row; `None` for null. `row` must be less than the number of rows.
+    pub(crate) fn get(&self, row: usize) -> Option<&'a str> {
         match *self {
             Texts::Constant(text) => text,
             Texts::Utf8(array) => array.is_valid(row).then(|| array.value(row)),

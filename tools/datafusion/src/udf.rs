@@ -1,4 +1,4 @@
-//! What DataFusion calls.
+//! The function as DataFusion calls it.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -18,20 +18,20 @@ use crate::texts::Texts;
 const NAME: &str = "rerank_score";
 
 /// `rerank_score(query, passage)` with a model.
-pub struct RerankScore {
+pub(crate) struct RerankScore {
     ranker: Arc<Ranker>,
     signature: Signature,
 }
 
 impl RerankScore {
-    pub fn new(ranker: Ranker) -> Self {
+    pub(crate) fn new(ranker: Ranker) -> Self {
         RerankScore {
             ranker: Arc::new(ranker),
             signature: Signature::user_defined(Volatility::Immutable),
         }
     }
 
-    /// The score of each row. Rows with the same query, one after the other, are one call.
+    /// The score of each row. Adjacent rows with the same query are one call.
     fn scores(&self, rows: usize, queries: &Texts, passages: &Texts) -> Result<Float32Array> {
         let mut scores = vec![None; rows];
         let mut start = 0;
@@ -40,11 +40,11 @@ impl RerankScore {
             let end = (start + 1..rows).find(|&row| queries.get(row) != query);
             let end = end.unwrap_or(rows);
             if let Some(query) = query {
-                let there = (start..end).filter_map(|row| Some((row, passages.get(row)?)));
-                let (there, texts): (Vec<usize>, Vec<&str>) = there.unzip();
+                let pairs = (start..end).filter_map(|row| Some((row, passages.get(row)?)));
+                let (scored, texts): (Vec<usize>, Vec<&str>) = pairs.unzip();
                 let found = self.ranker.scores(query, &texts);
                 let found = found.map_err(|e| DataFusionError::External(Box::new(e)))?;
-                for (row, score) in there.into_iter().zip(found) {
+                for (row, score) in scored.into_iter().zip(found) {
                     scores[row] = Some(score);
                 }
             }
@@ -89,7 +89,7 @@ impl ScalarUDFImpl for RerankScore {
     }
 }
 
-/// The string type that an argument is read as.
+/// The string type to coerce an argument to.
 fn string(argument: &str, given: &DataType) -> Result<DataType> {
     match given {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Ok(given.clone()),
@@ -105,7 +105,7 @@ impl fmt::Debug for RerankScore {
     }
 }
 
-// DataFusion computes equal expressions once: functions are equal that have the same model.
+// DataFusion computes equal expressions once. Functions with the same model are equal.
 impl PartialEq for RerankScore {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.ranker, &other.ranker)

@@ -20,7 +20,8 @@ fn prints_the_best() {
     let folder = tempfile::tempdir().unwrap();
     write_parquet(folder.path(), &batch(&pairs, Kind::Utf8, Kind::Utf8), 1);
     let file = folder.path().join("0.parquet");
-    let sql = "SELECT id, rerank_score(query, passage) AS score FROM pairs ORDER BY score DESC NULLS LAST LIMIT 1";
+    let sql = "SELECT id, rerank_score(query, passage) AS score FROM pairs \
+               ORDER BY score DESC NULLS LAST LIMIT 1";
     let scores = expected(&ranker(), &pairs);
     let best = scores
         .iter()

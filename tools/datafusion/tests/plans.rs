@@ -1,4 +1,4 @@
-//! Plans with the function as other executors get them: bytes, which hold its name.
+//! Serialized plans with the function, as other executors receive them: bytes with its name.
 
 mod common;
 
@@ -22,7 +22,7 @@ struct Sent {
     _folder: tempfile::TempDir,
 }
 
-/// The plan of SQL as bytes, and its rows.
+/// A query's plan as bytes, and its rows.
 async fn sent() -> Sent {
     let (ranker, pairs) = (ranker(), pairs(500));
     let folder = tempfile::tempdir().unwrap();

@@ -1,11 +1,10 @@
-//! What the function costs: time from the start of its process to its first answer, time of later
-//! answers, memory, dollars. Beside it, where asked, the same of FlashRank under `awslambdaric`
-//! (README.md here has the command).
+//! Costs of the function: time from process start to first answer, time of later answers, memory,
+//! dollars. Optionally the same for FlashRank under `awslambdaric` (command: README.md).
 
 #[path = "../tests/function/emulator.rs"]
 mod emulator;
 #[path = "../tests/function/events.rs"]
-#[allow(dead_code, reason = "the tests need more of it")]
+#[allow(dead_code, reason = "the tests use the rest")]
 mod events;
 
 use std::path::PathBuf;
@@ -17,10 +16,10 @@ use emulator::Function;
 use events::{Request, Trigger};
 use serde_json::{Value, json};
 
-/// Dollars for a gigabyte-second, x86, first tier, us-east-1. From memory, on 2026-11-24: to be checked
-/// against AWS's price list, as the next.
+/// Dollars per gigabyte-second, x86, first tier, us-east-1. From general knowledge as of
+/// 2026-11-24: check this and [`INVOCATION`] against AWS's price list.
 const GIGABYTE_SECOND: f64 = 0.000_016_666_7;
-/// Dollars for an invocation.
+/// Dollars per invocation.
 const INVOCATION: f64 = 0.20 / 1e6;
 /// Megabytes of memory that come with one virtual core.
 const ONE_CORE: f64 = 1769.0;
@@ -30,25 +29,25 @@ struct Arguments {
     /// JSON with the requests `seed` and `rerank100`, each `query` and `passages`
     #[arg(long)]
     workload: PathBuf,
-    /// Model file, in place of the embedded one
+    /// Model file [default: the embedded model]
     #[arg(long)]
     model: Option<String>,
-    /// FlashRank: a Python, the folder that has `flashrank` and `awslambdaric`, the model's name, the
-    /// folder that has the model's
+    /// FlashRank: a Python, the folder with `flashrank` and `awslambdaric`, the model's name, the
+    /// folder with the model
     #[arg(long, num_args = 4, value_names = ["PYTHON", "PACKAGES", "NAME", "CACHE"])]
     flashrank: Option<Vec<String>>,
-    /// How many processes to start
+    /// Number of processes to start
     #[arg(long, default_value_t = 30)]
     starts: usize,
-    /// How many requests to send to the last of them
+    /// Number of requests to send to the last process
     #[arg(long, default_value_t = 200)]
     requests: usize,
-    /// What cargo says to every bench
+    /// Cargo passes this to every bench
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// How a function's process is started.
+/// A function to measure, and its measurements.
 struct Candidate {
     name: &'static str,
     command: Box<dyn Fn() -> Function>,
@@ -67,7 +66,7 @@ fn main() {
     let (seed, hundred) = (event("seed"), event("rerank100"));
     let mut candidates = vec![lanerank(&arguments)];
     candidates.extend(arguments.flashrank.as_deref().map(flashrank));
-    // In turns, so that whatever else the machine does hits all alike.
+    // Alternating, so that other load on the machine affects all alike.
     for _ in 0..arguments.starts {
         for candidate in &mut candidates {
             let begun = Instant::now();
@@ -78,7 +77,8 @@ fn main() {
         }
     }
     println!(
-        "| function | start to first answer, ms (slowest) | peak MB then | later answers, ms: seed | rerank100 | peak MB |"
+        "| function | start to first answer, ms (slowest) | peak MB then \
+         | later answers, ms: seed | rerank100 | peak MB |"
     );
     println!("|---|---|---|---|---|---|");
     let mut costs = Vec::new();
@@ -120,7 +120,7 @@ fn lanerank(arguments: &Arguments) -> Candidate {
 
 fn flashrank(parts: &[String]) -> Candidate {
     let [python, packages, name, cache] = parts else {
-        unreachable!("clap has counted them")
+        unreachable!("clap checks the number")
     };
     let (python, name, cache) = (python.clone(), name.clone(), cache.clone());
     let here = concat!(env!("CARGO_MANIFEST_DIR"), "/benches");
@@ -153,7 +153,7 @@ fn answered(function: &mut Function, event: &Value) {
     assert_eq!(answer["statusCode"], 200, "{answer}");
 }
 
-/// Median milliseconds of an invocation in a process that has begun.
+/// Median milliseconds of an invocation in a running process.
 fn warm(function: &mut Function, event: &Value, requests: usize) -> f64 {
     let mut times = Vec::new();
     for i in 0..requests + 5 {
@@ -175,13 +175,13 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// What a million such requests cost; Lambda charges whole milliseconds.
+/// Prints the cost of a million such requests. Lambda charges whole milliseconds.
 fn cost(name: &str, request: &str, milliseconds: f64) {
     let billed = milliseconds.ceil();
     let seconds = billed / 1e3 * ONE_CORE / 1024.0 * 1e6;
     let dollars = seconds * GIGABYTE_SECOND + 1e6 * INVOCATION;
     println!(
-        "{name}, a million `{request}`: {billed} ms x {ONE_CORE} MB = {seconds:.0} GB-s x ${GIGABYTE_SECOND:.10} \
-         + $0.20 = ${dollars:.3}"
+        "{name}, a million `{request}`: {billed} ms x {ONE_CORE} MB = {seconds:.0} GB-s \
+         x ${GIGABYTE_SECOND:.10} + $0.20 = ${dollars:.3}"
     );
 }

@@ -1,4 +1,5 @@
-"""FlashRank as a Lambda function, as one would write it: the model is loaded once, at the import."""
+"""FlashRank as a plain Lambda function: the model is loaded once, at import."""
+
 import json, os
 from flashrank import Ranker, RerankRequest
 
@@ -10,4 +11,8 @@ def handler(event, _context):
     passages = [{"id": i, "text": t} for i, t in enumerate(body["texts"])]
     hits = RANKER.rerank(RerankRequest(query=body["query"], passages=passages))
     answer = [{"index": h["id"], "score": float(h["score"])} for h in hits]
-    return {"statusCode": 200, "headers": {"content-type": "application/json"}, "body": json.dumps(answer)}
+    return {
+        "statusCode": 200,
+        "headers": {"content-type": "application/json"},
+        "body": json.dumps(answer),
+    }

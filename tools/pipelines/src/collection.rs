@@ -1,27 +1,27 @@
-//! A test collection as a search engine needs it: all documents, not only a run's.
+//! A test collection for a search engine: all documents, not only those of a run.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use lanerank_cli::eval::Qrels;
-use lanerank_cli::eval::collection::{QRELS_NAMES, for_each_document, part, read_queries};
+use lanerank_cli::trec::Qrels;
+use lanerank_cli::trec::collection::{QRELS_NAMES, for_each_document, part, read_queries};
 use lanerank_cli::failure::{Failure, Place};
 
 /// A document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// What judgements know it by.
+    /// The id used by the judgements.
     pub id: String,
-    /// What is indexed, embedded and scored: title and text.
+    /// Title and text: the string that is indexed, embedded and scored.
     pub text: String,
 }
 
-/// Documents, and judged queries on them.
+/// Documents and judged queries.
 #[derive(Debug)]
 pub struct Collection {
-    /// Where it was read from.
+    /// The folder that it was read from.
     pub folder: PathBuf,
-    /// All documents, in the order of the file. A document's number is its place here.
+    /// All documents, in the order of the file. A document's number is its index here.
     pub documents: Vec<Document>,
     /// Judged queries: id and text.
     pub queries: Vec<(String, String)>,
@@ -30,12 +30,12 @@ pub struct Collection {
 }
 
 impl Collection {
-    /// Reads a folder in BEIR's layout: `corpus.jsonl`, `queries.jsonl` and `qrels.tsv`, each perhaps
-    /// gzipped; of the judged queries the first `limit`.
+    /// Reads a folder in BEIR's layout: `corpus.jsonl`, `queries.jsonl` and `qrels.tsv`, each
+    /// optionally gzipped. Keeps the first `limit` judged queries.
     ///
     /// # Errors
-    /// When a file is missing, a line is wrong, there is nothing to search or no query to search it
-    /// for, or two documents have the same id.
+    /// When a file is missing, a line is wrong, there is no document or no judged query, or two
+    /// documents have the same id.
     pub fn open(folder: &Path, limit: Option<usize>) -> Result<Self, Failure> {
         let mut documents = Vec::new();
         let corpus = for_each_document(folder, |text| {
@@ -67,7 +67,7 @@ impl Collection {
         })
     }
 
-    /// The folder's name, for people.
+    /// The folder's name, for display.
     pub fn name(&self) -> String {
         let name = self.folder.file_name().unwrap_or(self.folder.as_os_str());
         name.to_string_lossy().into_owned()

@@ -1,32 +1,32 @@
-//! What every pipeline begins with: a search engine that finds candidates.
+//! The first stage of every pipeline: a search engine that finds candidates.
 
 use lanerank_cli::failure::Failure;
 
-/// A document that was found.
+/// A retrieved document.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Found {
     /// The document's number in the collection.
     pub document: usize,
-    /// How well it fits by the search engine's measure: more is better.
+    /// The search engine's score; higher is better.
     pub score: f32,
 }
 
-/// A search engine with a collection in it.
+/// A search engine with an indexed collection.
 pub trait FirstStage {
-    /// The best `depth` documents, best first; fewer where fewer fit at all. Any text is a query:
-    /// the engine's own query syntax has no meaning in it.
+    /// The best `depth` documents, best first, or fewer if fewer match. Any text is a query; the
+    /// engine's query syntax is not interpreted.
     ///
     /// # Errors
     /// When the engine fails.
     fn retrieve(&self, query: &str, depth: usize) -> Result<Vec<Found>, Failure>;
 }
 
-/// A search engine's own error, as a failure of the command.
+/// Turns a search engine's error into a failure of the command.
 pub(crate) fn engine_error(name: &str, error: impl std::fmt::Display) -> Failure {
     Failure::Failed(format!("{name}: {error}"))
 }
 
-/// Best first; documents with the same score in the order of the collection.
+/// Sorts best first; equal scores in the order of the collection.
 pub(crate) fn sort(found: &mut [Found]) {
     found.sort_by(|a, b| {
         let by_score = b.score.total_cmp(&a.score);

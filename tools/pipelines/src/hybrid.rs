@@ -1,9 +1,9 @@
 //! Hybrid search: several rankings fused by reciprocal rank.
 //!
 //! Gordon V. Cormack, Charles L. A. Clarke, Stefan Büttcher: *Reciprocal Rank Fusion outperforms
-//! Condorcet and individual Rank Learning Methods*, SIGIR 2009. A document's score is the sum of
-//! 1 / (k + rank) over the rankings that have it; only ranks count, so that BM25 and cosines, which
-//! have no scale in common, can be added.
+//! Condorcet and individual Rank Learning Methods*, SIGIR 2009. A document's score is the sum of 1
+//! / (k + rank) over the rankings that contain it. Only ranks count, so BM25 and cosines, which
+//! have no common scale, can be combined.
 
 use std::collections::HashMap;
 
@@ -11,10 +11,10 @@ use lanerank_cli::failure::Failure;
 
 use crate::first_stage::{FirstStage, Found, sort};
 
-/// The paper's constant.
+/// The constant k of the paper.
 pub const K: f64 = 60.0;
 
-/// Several search engines as one.
+/// Several search engines combined.
 pub struct Hybrid<'a>(pub Vec<&'a dyn FirstStage>);
 
 impl FirstStage for Hybrid<'_> {
@@ -27,7 +27,7 @@ impl FirstStage for Hybrid<'_> {
     }
 }
 
-/// Fuses rankings, each best first; ranks begin with 1, equal scores share the better rank.
+/// Fuses rankings, each best first. Ranks start at 1; equal scores share the better rank.
 pub fn reciprocal_rank_fusion(rankings: &[Vec<Found>]) -> Vec<Found> {
     let mut sums: HashMap<usize, f64> = HashMap::new();
     for ranking in rankings {
@@ -67,7 +67,7 @@ mod tests {
             (3, (1.0f64 / 62.0 + 1.0 / 61.0) as f32),
             (1, (1.0f64 / 64.0 + 1.0 / 63.0) as f32),
             (7, (1.0f64 / 61.0) as f32),
-            // Both second, in one ranking each: in the order of the collection.
+            // Each is second in one ranking: a tie, in the order of the collection.
             (5, (1.0f64 / 62.0) as f32),
             (8, (1.0f64 / 62.0) as f32),
         ]);

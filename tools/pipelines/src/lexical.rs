@@ -1,4 +1,4 @@
-//! Lexical search: BM25 by tantivy, English words by their stems.
+//! Lexical search: BM25 by tantivy, on stems of English words.
 
 use std::collections::BTreeSet;
 
@@ -13,10 +13,10 @@ use tantivy::{Index, IndexWriter, Searcher, TantivyError, Term, doc};
 use crate::collection::Document;
 use crate::first_stage::{FirstStage, Found, engine_error, sort};
 
-/// tantivy's analyzer for English: words in lower case, their stems, none of over 40 bytes.
+/// tantivy's analyzer for English: lower-case stems of words of at most 40 bytes.
 const ANALYZER: &str = "en_stem";
 
-/// Memory that tantivy may fill before it writes a segment, in bytes.
+/// Bytes of memory that tantivy may fill before it writes a segment.
 const BUDGET: usize = 64 << 20;
 
 /// An index in memory.
@@ -53,7 +53,7 @@ fn build(documents: &[Document]) -> Result<Lexical, TantivyError> {
     );
     let number = schema.add_u64_field("number", FAST);
     let index = Index::create_in_ram(schema.build());
-    // One thread: then the segments, and with them the order of ties, are the same every time.
+    // One thread, so that the segments, and so the order of ties, are reproducible.
     let mut writer: IndexWriter = index.writer_with_num_threads(1, BUDGET)?;
     for (place, document) in (0u64..).zip(documents) {
         writer.add_document(doc!(text => document.text.as_str(), number => place))?;
@@ -71,7 +71,7 @@ fn build(documents: &[Document]) -> Result<Lexical, TantivyError> {
 }
 
 impl Lexical {
-    /// Any of the query's words, each once.
+    /// A query for any of the words, each once.
     fn query(&self, query: &str) -> BooleanQuery {
         let mut analyzer = self.analyzer.clone();
         let mut tokens = analyzer.token_stream(query);
@@ -85,7 +85,7 @@ impl Lexical {
 
 impl FirstStage for Lexical {
     fn retrieve(&self, query: &str, depth: usize) -> Result<Vec<Found>, Failure> {
-        // tantivy makes room for as many as it is asked for, and that must not be none.
+        // tantivy allocates `depth` results and refuses 0.
         let depth = depth.min(self.searcher.num_docs() as usize);
         if depth == 0 {
             return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! Search pipelines that end in lanerank, on real search engines, measured.
+//! Search pipelines with lanerank as the last stage, on real search engines, with measurements.
 //!
 //! | module | first stage |
 //! |---|---|
@@ -7,8 +7,8 @@
 //! | [`semantic`] | vectors of lanerank's `Encoder` in usearch's HNSW index |
 //! | [`hybrid`] | tantivy and usearch, fused by reciprocal rank |
 //!
-//! Each is a [`FirstStage`](first_stage::FirstStage); [`measure`] reranks what it finds and says what
-//! that is worth. The binary is one call of [`main`]; README.md has its pages.
+//! Each is a [`FirstStage`](first_stage::FirstStage). [`measure`] reranks its results and measures
+//! quality and time. The binary is one call of [`main`]; README.md describes its commands.
 
 pub mod arguments;
 pub mod collection;
@@ -31,7 +31,7 @@ use lexical::Lexical;
 use sqlite::Sqlite;
 use table::TableArgs;
 
-/// Index documents, retrieve, rerank, and say what reranking adds and costs
+/// Index documents, retrieve, rerank, and measure what reranking adds and costs
 #[derive(Debug, Parser)]
 #[command(name = "lanerank-pipelines", version, max_term_width = 100)]
 struct Cli {
@@ -49,7 +49,7 @@ enum Command {
     Semantic(SemanticArgs),
     /// tantivy and usearch fused by reciprocal rank, then rerank
     Hybrid(SemanticArgs),
-    /// All of them on several collections, as a Markdown table
+    /// All pipelines on several collections, as a Markdown table
     Table(TableArgs),
 }
 
@@ -61,8 +61,8 @@ struct SemanticArgs {
     encoder: EncoderArgs,
 }
 
-/// Runs the command line and returns the exit code: 0, 1 for work that failed, 2 for usage or bad
-/// input, which standard error names.
+/// Runs the command line and returns the exit code: 0 for success, 1 for failed work, 2 for wrong
+/// usage or bad input. Errors go to standard error.
 pub fn main() -> u8 {
     lanerank_cli::exit_code(run(&Cli::parse().command))
 }
@@ -78,24 +78,24 @@ fn run(command: &Command) -> Result<(), Failure> {
             let collection = args.collection()?;
             let engine = Sqlite::index(&collection.documents)?;
             args.answer("FTS5", &engine, &collection)?;
-            // `rerank_score` with two arguments is the model inside.
-            match args.query.is_none() && args.ranker.model.model.is_none() {
-                true => report::print_in_sql(&engine, &collection, args.depth),
-                false => Ok(()),
+            // `rerank_score` with two arguments uses the embedded model.
+            if args.query.is_none() && args.ranker.model.model.is_none() {
+                report::print_in_sql(&engine, &collection, args.depth)?;
             }
+            Ok(())
         }
         Command::Semantic(SemanticArgs { search, encoder }) => {
-            let encoder = encoder.open(search.ranker.threads)?;
+            let encoder = encoder.open(search.ranker.limits.threads)?;
             let collection = search.collection()?;
             let engine = encoder.index(&collection.documents)?;
             search.answer("usearch", &engine, &collection)?;
-            match search.query.is_none() {
-                true => report::print_recall(&engine, &collection, search.depth),
-                false => Ok(()),
+            if search.query.is_none() {
+                report::print_recall(&engine, &collection, search.depth)?;
             }
+            Ok(())
         }
         Command::Hybrid(SemanticArgs { search, encoder }) => {
-            let encoder = encoder.open(search.ranker.threads)?;
+            let encoder = encoder.open(search.ranker.limits.threads)?;
             let collection = search.collection()?;
             let semantic = encoder.index(&collection.documents)?;
             let lexical = Lexical::index(&collection.documents)?;

@@ -1,39 +1,39 @@
-//! A pipeline over all queries of a collection: how good each stage's ranking is, and how long it takes.
+//! Measures a pipeline on all queries of a collection: quality and time of each stage.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use lanerank::format::write::write_file;
 use lanerank::{Fusion, Hit, Ranker, RerankOptions};
-use lanerank_cli::eval::metrics::{Gain, measure};
-use lanerank_cli::eval::run::{Candidate, append_trec, sort};
+use lanerank_cli::trec::metrics::{Gain, measure};
+use lanerank_cli::trec::run::{Candidate, append_trec, sort};
 use lanerank_cli::failure::Failure;
 use lanerank_cli::output;
 
 use crate::collection::Collection;
 use crate::first_stage::{FirstStage, Found};
 
-/// The blend of both stages that [`Fusion`] has as its default.
+/// The default blend of both stages, as in [`Fusion`].
 const BLEND: Fusion = Fusion::ZScore { weight: 0.5 };
 
-/// The stages whose rankings are measured, in the order of the arrays here.
+/// The measured stages, in the order of the arrays below.
 pub const STAGES: [&str; 3] = ["retrieved", "reranked", "blended"];
 
-/// What a pipeline is worth on a collection.
+/// A pipeline's measurements on a collection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
     /// Mean nDCG@10 over the queries, by stage.
     pub ndcg: [f64; 3],
     /// Median time of a query's retrieval.
     pub retrieval: Duration,
-    /// Median time in which a query's candidates were reranked.
+    /// Median time of reranking a query's candidates.
     pub rerank: Duration,
 }
 
-/// Reranks what a first stage found: hits by number in `found`, best blend first.
+/// Reranks the results of a first stage: hits with indices into `found`, best blend first.
 ///
 /// # Errors
-/// When the model's arithmetic fails.
+/// When the model computes NaN.
 pub fn rerank(
     ranker: &Ranker,
     collection: &Collection,
@@ -50,7 +50,7 @@ pub fn rerank(
     Ok(ranker.rerank_with(query, &texts, &options)?.hits)
 }
 
-/// Measures a pipeline; `runs` is a folder for the three rankings of every query, in TREC's format.
+/// Measures a pipeline. `runs` is a folder for the rankings of all three stages, in TREC's format.
 ///
 /// # Errors
 /// When the first stage or the model fails, or the folder cannot be written.
@@ -91,7 +91,7 @@ pub fn run(
     })
 }
 
-/// Grows buffers and starts threads, so that the first queries take no longer than the others.
+/// Warms up buffers and threads, so that the first queries take no longer than the others.
 fn warm_up(
     first_stage: &dyn FirstStage,
     ranker: &Ranker,
@@ -109,11 +109,11 @@ fn warm_up(
     Ok(())
 }
 
-/// The rankings of the stages, each in the order in which `trec_eval` would read it.
+/// The rankings of the stages, each in `trec_eval`'s order.
 fn rankings(collection: &Collection, found: &[Found], hits: &[Hit]) -> [Vec<Candidate>; 3] {
     let candidate = |found: &Found, score: f32| Candidate {
         document: collection.documents[found.document].id.clone(),
-        // Adding zero makes -0 and 0 a tie.
+        // Adding 0 turns -0 into 0, so that they tie.
         score: score + 0.0,
     };
     let reranked = |score: fn(&Hit) -> f32| {
@@ -124,7 +124,7 @@ fn rankings(collection: &Collection, found: &[Found], hits: &[Hit]) -> [Vec<Cand
     };
     let mut rankings: [Vec<Candidate>; 3] = [
         found.iter().map(|f| candidate(f, f.score)).collect(),
-        // The logit: scores close to 1 can be equal where logits are not.
+        // By logit, because scores close to 1 can be equal although logits differ.
         reranked(|hit| hit.logit),
         reranked(|hit| hit.fused.unwrap_or(hit.logit)),
     ];
@@ -145,7 +145,7 @@ fn write_runs(folder: &Path, trec: &[String; 3]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The middle one, the lower of two; zero of none.
+/// The median: the lower of two, zero of none.
 pub fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     let middle = times.len().saturating_sub(1) / 2;

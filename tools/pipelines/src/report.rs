@@ -1,4 +1,4 @@
-//! What the commands print.
+//! Output of the commands.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -14,10 +14,10 @@ use crate::measure::{Measured, STAGES, median};
 use crate::semantic::Semantic;
 use crate::sqlite::Sqlite;
 
-/// Characters of a document that are shown.
+/// Number of characters shown of a document.
 const SHOWN: usize = 64;
 
-/// Milliseconds, for people.
+/// Formats a time in milliseconds.
 pub fn ms(time: Duration) -> String {
     format!("{:.2}", time.as_secs_f64() * 1e3)
 }
@@ -49,7 +49,7 @@ pub fn print_measured(
     })
 }
 
-/// Prints how long one SQL statement takes that retrieves and reranks.
+/// Prints the time of one SQL statement that retrieves and reranks.
 ///
 /// # Errors
 /// When SQLite fails or standard output cannot be written.
@@ -64,7 +64,7 @@ pub fn print_in_sql(sqlite: &Sqlite, collection: &Collection, depth: usize) -> R
     output::print(|out| writeln!(out, "both in one SQL statement: {time} ms a query"))
 }
 
-/// Prints how much of what comparing every vector finds the index finds as well.
+/// Prints the index's recall: its share of the documents that exact search finds.
 ///
 /// # Errors
 /// When the engine fails or standard output cannot be written.
@@ -92,7 +92,7 @@ pub fn print_recall(
     })
 }
 
-/// Prints the best of a query's documents, and which place each stage gives them.
+/// Prints a query's best documents, and their rank in each stage.
 ///
 /// # Errors
 /// When standard output cannot be written.

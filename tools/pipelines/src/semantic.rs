@@ -7,7 +7,7 @@ use usearch::{Index, IndexOptions, MetricKind, ScalarKind};
 use crate::first_stage::{FirstStage, Found, engine_error, sort};
 use crate::vectors::Vectors;
 
-/// Candidates that a search of the graph looks at; more are slower and miss less.
+/// Candidates that a search of the graph visits; more is slower and more exact.
 const EXPANSION: usize = 256;
 
 /// An index in memory.
@@ -17,7 +17,7 @@ pub struct Semantic {
 }
 
 impl Semantic {
-    /// Indexes the vectors that the encoder made of the documents.
+    /// Indexes the documents' vectors from the encoder.
     ///
     /// # Errors
     /// When usearch fails.
@@ -39,7 +39,7 @@ impl Semantic {
         Ok(Semantic { encoder, index })
     }
 
-    /// The best documents by comparing with every one, which the graph is there to avoid.
+    /// Exact search: compares the query with every document.
     ///
     /// # Errors
     /// As [`FirstStage::retrieve`].
@@ -70,7 +70,7 @@ fn found(matches: usearch::ffi::Matches) -> Vec<Found> {
 }
 
 impl FirstStage for Semantic {
-    /// By the cosine; nothing for a query of white space, in which there is no meaning to be near to.
+    /// By cosine. A query of white space finds nothing, because it has no meaning to compare.
     fn retrieve(&self, query: &str, depth: usize) -> Result<Vec<Found>, Failure> {
         let depth = depth.min(self.index.size());
         if query.trim().is_empty() || depth == 0 {

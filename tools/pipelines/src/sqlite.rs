@@ -1,4 +1,4 @@
-//! Lexical search in SQLite: BM25 by FTS5, and `rerank_score` beside it in the same statement.
+//! Lexical search in SQLite: BM25 by FTS5, with `rerank_score` in the same statement.
 
 use lanerank_cli::failure::Failure;
 use rusqlite::{Connection, Error, Row, ToSql, params};
@@ -6,20 +6,20 @@ use rusqlite::{Connection, Error, Row, ToSql, params};
 use crate::collection::Document;
 use crate::first_stage::{FirstStage, Found, engine_error, sort};
 
-/// Words in lower case without their accents, and of those Porter's stems.
+/// Porter stems of lower-case words without accents.
 const SCHEMA: &str =
     "CREATE VIRTUAL TABLE documents USING fts5(text, tokenize = 'porter unicode61')";
 
 const RETRIEVE: &str = "
     SELECT rowid, -rank FROM documents WHERE documents MATCH ?1 ORDER BY rank LIMIT ?2";
 
-/// The candidates are a subquery with a LIMIT, so that `rerank_score` runs for those alone.
+/// The candidates are a subquery with a LIMIT, so that `rerank_score` runs for them only.
 const RETRIEVE_AND_RERANK: &str = "
     SELECT rowid, rerank_score(?3, text) AS score
     FROM (SELECT rowid, text FROM documents WHERE documents MATCH ?1 ORDER BY rank LIMIT ?2)
     ORDER BY score DESC";
 
-/// Most words of a query that FTS5 gets to see. It refuses expressions that are too large.
+/// Maximum number of a query's words passed to FTS5, which refuses large expressions.
 const WORDS: usize = 200;
 
 /// A database in memory.
@@ -36,7 +36,8 @@ impl Sqlite {
         build(documents).map_err(sqlite_failure)
     }
 
-    /// Retrieves and reranks in one statement, with the model inside: `rerank_score` as the score.
+    /// Retrieves and reranks in one statement with the embedded model. The score is
+    /// `rerank_score`'s.
     ///
     /// # Errors
     /// When SQLite fails.
@@ -87,8 +88,9 @@ fn limit(depth: usize) -> i64 {
     i64::try_from(depth).unwrap_or(i64::MAX)
 }
 
-/// An FTS5 expression that matches any of the words: each in quotes, so that none of the query is syntax.
-/// Without words it is an empty phrase, which matches nothing; an empty expression would be an error.
+/// An FTS5 expression that matches any of the words. Each word is in quotes, so that nothing in the
+/// query is syntax. Without words it is an empty phrase, which matches nothing; an empty expression
+/// would be an error.
 fn any_word_of(query: &str) -> String {
     let mut words: Vec<&str> = Vec::new();
     for word in query.split(|c: char| !c.is_alphanumeric()) {

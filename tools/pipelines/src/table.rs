@@ -24,11 +24,11 @@ const HEADING: &str = "\
 /// Arguments of `table`.
 #[derive(Debug, Args)]
 pub struct TableArgs {
-    /// Folder with a collection; as many as there are [default: a small collection]
+    /// Folder with a collection; can be repeated [default: a small collection]
     #[arg(long, value_name = "FOLDER", default_value = SMALL, hide_default_value = true)]
     data: Vec<PathBuf>,
 
-    /// Candidates a query
+    /// Candidates per query
     #[arg(long, value_name = "N", default_value_t = 100)]
     depth: usize,
 
@@ -43,20 +43,19 @@ pub struct TableArgs {
     encoder: EncoderArgs,
 }
 
-/// Runs the command. Without an encoder the rows that need one are left out, which standard error
-/// says.
+/// Runs the command. Without an encoder the rows that need one are skipped, with a notice on
+/// standard error.
 ///
 /// # Errors
 /// When a collection, a model or an engine is wrong, or the table cannot be written.
 pub fn run(args: &TableArgs) -> Result<(), Failure> {
     let ranker = args.ranker.ranker()?;
-    let encoder = match args.encoder.is_given() {
-        true => Some(args.encoder.open(args.ranker.threads)?),
-        false => None,
+    let encoder = if args.encoder.is_given() {
+        Some(args.encoder.open(args.ranker.limits.threads)?)
+    } else {
+        output::notice(format!("semantic and hybrid skipped: {NO_ENCODER}"));
+        None
     };
-    if encoder.is_none() {
-        output::notice(format!("semantic and hybrid left out: {NO_ENCODER}"));
-    }
     output::print(|out| writeln!(out, "{HEADING}"))?;
     for folder in &args.data {
         let collection = Collection::open(folder, args.limit)?;
@@ -92,8 +91,8 @@ fn print_row(collection: &Collection, pipeline: &str, measured: &Measured) -> Re
     let (documents, queries) = (collection.documents.len(), collection.queries.len());
     let (retrieval, rerank) = (ms(measured.retrieval), ms(measured.rerank));
     let row = format!(
-        "| {} | {documents}, {queries} | {pipeline} | {retrieved:.4} | {reranked:.4} | {blended:.4} \
-         | {retrieval} | {rerank} |",
+        "| {} | {documents}, {queries} | {pipeline} \
+         | {retrieved:.4} | {reranked:.4} | {blended:.4} | {retrieval} | {rerank} |",
         collection.name()
     );
     output::print(|out| writeln!(out, "{}", output::flat(&row)))

@@ -1,4 +1,4 @@
-//! A collection's vectors, computed once and kept in a file.
+//! A collection's vectors, computed once and cached in a file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ use sha2::{Digest, Sha256};
 
 use crate::collection::Document;
 
-/// Documents that are embedded together, so that all threads have work.
+/// Documents embedded together, so that all threads have work.
 const BATCH: usize = 256;
 
 /// Bytes of the digest at the end of a file.
 const DIGEST: usize = 32;
 
-/// One vector a document, of the same dimension all.
+/// One vector per document, all of one dimension.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Vectors {
     dimension: usize,
@@ -31,20 +31,20 @@ impl Vectors {
     }
 }
 
-/// Where the vectors of collections are kept: a file for each encoder and collection, named by the
-/// digests of both, so that neither a changed model nor a changed text meets stale vectors.
+/// The cache of vectors: one file per encoder and collection, named by the digests of both, so that
+/// a changed model or text never gets stale vectors.
 pub struct Cache<'a> {
-    /// The folder; made where it is not there.
+    /// The folder; created if missing.
     pub folder: &'a Path,
     /// The file that the encoder was read from.
     pub encoder_file: &'a Path,
 }
 
 impl Cache<'_> {
-    /// The vectors of documents: read where they are kept, else computed and kept.
+    /// The vectors of documents: read from the cache, or computed and cached.
     ///
     /// # Errors
-    /// When the encoder's file cannot be read, its arithmetic fails or the folder cannot be written.
+    /// When the encoder's file cannot be read, it computes NaN, or the folder cannot be written.
     pub fn vectors(&self, encoder: &Encoder, documents: &[Document]) -> Result<Vectors, Failure> {
         let path = self.path(documents)?;
         let dimension = encoder.dimension();
@@ -85,7 +85,7 @@ fn embed(encoder: &Encoder, documents: &[Document]) -> Result<Vec<f32>, Failure>
     Ok(values)
 }
 
-/// The numbers, little-endian, and behind them the SHA-256 of their bytes.
+/// The numbers, little-endian, followed by the SHA-256 of their bytes.
 fn file_of(values: &[f32]) -> Vec<u8> {
     let mut bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
     let digest = Sha256::digest(&bytes);
@@ -93,7 +93,7 @@ fn file_of(values: &[f32]) -> Vec<u8> {
     bytes
 }
 
-/// The numbers of a file; `None` where there is none, or it is not whole.
+/// The numbers of a file; `None` if it is missing or damaged.
 fn read(path: &Path, count: usize) -> Result<Option<Vec<f32>>, Failure> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Checks the nDCG@10 that `lanerank-pipelines` prints against pytrec_eval's on the rankings it writes.
+"""Compares the nDCG@10 printed by `lanerank-pipelines` with pytrec_eval's on the written rankings.
 
-    pip install pytrec-eval-terrier && python tests/check_ndcg.py target/release/lanerank-pipelines [FOLDER]
+    pip install pytrec-eval-terrier
+    python tests/check_ndcg.py target/release/lanerank-pipelines [FOLDER]
 
-FOLDER is a collection with plain files; without it, the small one. Stages are lexical, fused and blended scores,
-so that ties, and the order in which trec_eval breaks them, come up.
+FOLDER is a collection with uncompressed files [default: the small collection]. The stages are
+lexical, fused and blended scores, so that ties, and trec_eval's order of them, occur.
 """
+
 import subprocess, sys, tempfile
 from pathlib import Path
 import pytrec_eval
@@ -24,7 +26,9 @@ def main():
     for pipeline in ["lexical", "sqlite"]:
         with tempfile.TemporaryDirectory() as tmp:
             command = [binary, pipeline, "--data", folder, "--write-runs", tmp]
-            report = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+            report = subprocess.run(
+                command, check=True, capture_output=True, text=True
+            ).stdout.splitlines()
             for stage in ["retrieved", "reranked", "blended"]:
                 ours = next(float(line.split()[1]) for line in report if line.startswith(stage))
                 with open(Path(tmp) / f"{stage}.trec") as run:
@@ -32,7 +36,8 @@ def main():
                 theirs = sum(result["ndcg_cut_10"] for result in results.values()) / len(qrels)
                 right = abs(ours - theirs) <= 0.5001e-4
                 failed |= not right
-                print(f"{pipeline} {stage}: {ours:.4f}, pytrec_eval {theirs:.6f}" + ("" if right else " DIFFERS"))
+                note = "" if right else " DIFFERS"
+                print(f"{pipeline} {stage}: {ours:.4f}, pytrec_eval {theirs:.6f}{note}")
     sys.exit(failed)
 
 

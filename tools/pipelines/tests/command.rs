@@ -1,4 +1,4 @@
-//! The binary: what it prints, and what it says of bad input.
+//! The binary: its output, and its messages for bad input.
 
 mod common;
 
@@ -19,14 +19,14 @@ fn run(args: &[&str]) -> Output {
     command.args(args).output().unwrap()
 }
 
-/// What a run that has to succeed prints.
+/// The output of a run that must succeed.
 fn printed(args: &[&str]) -> String {
     let output = run(args);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The one line on standard error of a run that has to be refused.
+/// The line on standard error of a run that must be refused.
 fn refused(args: &[&str]) -> String {
     let output = run(args);
     let text = String::from_utf8(output.stderr).unwrap();
@@ -36,13 +36,14 @@ fn refused(args: &[&str]) -> String {
     text
 }
 
-/// A collection of two documents and one query; `name` has `content` instead.
+/// A collection of two documents and one query, with the file `name` replaced by `content`.
 fn folder_with(name: &str, content: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let files = [
         (
             "corpus.jsonl",
-            "{\"_id\":\"a\",\"text\":\"bread in a bag\"}\n{\"_id\":\"b\",\"title\":\"lamp\",\"text\":\"light\"}\n",
+            "{\"_id\":\"a\",\"text\":\"bread in a bag\"}\n\
+             {\"_id\":\"b\",\"title\":\"lamp\",\"text\":\"light\"}\n",
         ),
         ("queries.jsonl", "{\"_id\":\"q\",\"text\":\"bread\"}\n"),
         ("qrels.tsv", "query-id\tcorpus-id\tscore\nq\ta\t1\n"),
@@ -54,7 +55,7 @@ fn folder_with(name: &str, content: &str) -> TempDir {
     folder
 }
 
-/// The nDCG@10 that a report's line for a stage has.
+/// The nDCG@10 in a report's line for a stage.
 fn ndcg(report: &str, stage: &str) -> f64 {
     let line = report.lines().find(|line| line.starts_with(stage)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
@@ -209,7 +210,7 @@ fn without_an_encoder_the_way_to_one_is_shown() {
     assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 4);
     let notice = String::from_utf8(output.stderr).unwrap();
     assert!(
-        notice.contains("semantic and hybrid left out: no sentence encoder"),
+        notice.contains("semantic and hybrid skipped: no sentence encoder"),
         "{notice}"
     );
 }

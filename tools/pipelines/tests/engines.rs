@@ -1,4 +1,4 @@
-//! The search engines and what is made of their results, on the small collection.
+//! The search engines, and the use of their results, on the small collection.
 
 mod common;
 
@@ -260,7 +260,7 @@ fn vectors_are_computed_once() {
     assert_eq!(vectors(&cache, &documents), computed);
     assert_eq!(fs::metadata(file).unwrap().modified().unwrap(), written);
 
-    // A file that is not whole is made anew.
+    // A damaged file is written again.
     let whole = fs::read(file).unwrap();
     fs::write(file, &whole[..whole.len() / 2]).unwrap();
     assert_eq!(vectors(&cache, &documents), computed);
@@ -290,7 +290,7 @@ fn a_cache_that_cannot_be_written_is_named() {
     );
 }
 
-/// Whether a real encoder's vectors mean something: all-MiniLM-L6-v2's, say.
+/// A real encoder, such as all-MiniLM-L6-v2, finds the right documents.
 #[test]
 fn a_real_encoder_finds_the_right_paragraphs() {
     let Some(file) = std::env::var_os("LANERANK_ENCODER") else {

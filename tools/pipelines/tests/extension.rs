@@ -1,4 +1,4 @@
-//! The SQL function as an extension, loaded by SQLite inside this test and by the `sqlite3` program.
+//! The SQL function as an extension, loaded by SQLite in this test and by the `sqlite3` program.
 
 #![allow(unsafe_code, reason = "loading an extension runs its code")]
 
@@ -18,7 +18,7 @@ const TEXTS: [&str; 3] = [
     "How to bake bread in a cast iron pot",
 ];
 
-/// Builds the extension: it is no dependency of this test, and cannot be one (see Cargo.toml).
+/// Builds the extension, which cannot be a dependency of this test (see Cargo.toml).
 fn extension() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| {
@@ -26,9 +26,10 @@ fn extension() -> &'static Path {
         let test = std::env::current_exe().unwrap();
         let target = test.ancestors().nth(3).unwrap();
         let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/sqlite-extension/Cargo.toml");
-        let (profile, folder) = match cfg!(debug_assertions) {
-            true => ("dev", "debug"),
-            false => ("release", "release"),
+        let (profile, folder) = if cfg!(debug_assertions) {
+            ("dev", "debug")
+        } else {
+            ("release", "release")
         };
         let status = Command::new(env!("CARGO"))
             .args(["build", "--quiet", "--locked", "--profile", profile])
@@ -47,7 +48,7 @@ fn scores() -> Vec<f32> {
 
 fn connection() -> Connection {
     let connection = Connection::open_in_memory().unwrap();
-    // SAFETY: the library is the one that was built above, and nobody else uses this connection.
+    // SAFETY: the library is the one built above, and nothing else uses this connection.
     unsafe {
         connection.load_extension_enable().unwrap();
         connection
@@ -77,7 +78,7 @@ fn inside_a_process_every_connection_has_the_function() {
     }
 }
 
-/// What the shell prints for a script, and what on standard error.
+/// The shell's output and errors for a script.
 fn shell(script: &str) -> (String, String) {
     let mut child = Command::new("sqlite3")
         .stdin(Stdio::piped())

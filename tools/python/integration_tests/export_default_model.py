@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Exports the default model in FlashRank's layout, for `check_default_model.py`.
 
-    pip install -r tests/requirements.txt
+    pip install -r tests/peers/requirements.txt
     python tools/python/integration_tests/export_default_model.py FOLDER
 
-`tests/read_lane.py` reads the weights of src/assets/default.lane. transformers'
+`tests/peers/read_lane.py` reads the weights of src/assets/default.lane. transformers'
 BertForSequenceClassification gets these weights, torch exports it as FOLDER/model.onnx, and
 onnxruntime quantises that like FlashRank's own files (model_quantized.onnx). The tokenizer's files
 hold the vocabulary and the rules of the .lane file.
@@ -20,7 +20,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from transformers import BertConfig, BertForSequenceClassification
 
 ROOT = Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests/peers"))
 from read_lane import Model  # noqa: E402
 
 ACTIVATIONS = ["gelu", "gelu_pytorch_tanh", "relu"]

@@ -17,27 +17,29 @@ use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
-use crate::api::App;
-use crate::{ServeError, Settings, tls};
+use crate::app::App;
+use crate::error::ServeError;
+use crate::settings::ServeSettings;
+use crate::tls;
 
-/// Longest head of a request, in bytes.
+/// Maximum size of a request's head in bytes.
 const MAX_HEAD: usize = 64 << 10;
-/// Where the system has no descriptors left, the next connection is awaited this long.
+/// Pause after a failed accept, such as when no file descriptors are left.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The addresses of a server.
-pub struct Sockets {
+pub(crate) struct Sockets {
     tcp: Option<(TcpListener, Option<TlsAcceptor>)>,
     #[cfg(unix)]
     unix: Option<UnixSocket>,
 }
 
 impl Sockets {
-    /// Takes the addresses.
+    /// Binds the addresses.
     ///
     /// # Errors
-    /// Names the one that could not be had.
-    pub async fn bind(settings: &Settings) -> Result<Sockets, ServeError> {
+    /// Names the address that cannot be bound.
+    pub(crate) async fn bind(settings: &ServeSettings) -> Result<Sockets, ServeError> {
         let tls = settings.tls.as_ref().map(tls::acceptor).transpose()?;
         let tcp = match &settings.listen {
             None => None,
@@ -66,22 +68,22 @@ impl Sockets {
         })
     }
 
-    /// The TCP address, where there is one.
-    pub fn address(&self) -> Option<SocketAddr> {
+    /// The TCP address, if any.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.tcp.as_ref()?.0.local_addr().ok()
     }
 
-    /// Accepts connections, for ever.
-    pub async fn accept(&self, routes: &Router, connections: &Connections) {
+    /// Accepts connections forever.
+    pub(crate) async fn accept(&self, routes: &Router, connections: &Connections) {
         loop {
-            let place = connections.place().await;
+            let permit = connections.permit().await;
             tokio::select! {
                 accepted = self.accept_tcp() => match accepted {
-                    Ok((stream, tls)) => connections.spawn(stream, tls, routes.clone(), place),
+                    Ok((stream, tls)) => connections.spawn(stream, tls, routes.clone(), permit),
                     Err(e) => failed(&e).await,
                 },
                 accepted = self.accept_unix() => match accepted {
-                    Ok(stream) => connections.spawn(stream, None, routes.clone(), place),
+                    Ok(stream) => connections.spawn(stream, None, routes.clone(), permit),
                     Err(e) => failed(&e).await,
                 },
             }
@@ -93,7 +95,7 @@ impl Sockets {
             return std::future::pending().await;
         };
         let (stream, _) = listener.accept().await?;
-        // Answers are written whole; there is nothing to wait for.
+        // Responses are written whole, so delaying packets gains nothing.
         stream.set_nodelay(true)?;
         Ok((stream, tls.clone()))
     }
@@ -164,7 +166,7 @@ impl UnixSocket {
     }
 }
 
-/// Whether this is a socket that a killed server has left: nobody answers.
+/// Whether this is a socket left by a killed server: nobody answers on it.
 #[cfg(unix)]
 fn abandoned(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt;
@@ -176,43 +178,43 @@ fn abandoned(path: &Path) -> bool {
 #[cfg(unix)]
 impl Drop for UnixSocket {
     fn drop(&mut self) {
-        // It may be gone already, and then there is nothing to do.
+        // Already removed is fine.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
 /// The open connections.
-pub struct Connections {
+pub(crate) struct Connections {
     app: Arc<App>,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     graceful: GracefulShutdown,
 }
 
-/// A connection's place; counts it while it lives.
-struct Place {
+/// Counts a connection as open, and holds its permit, until dropped.
+struct OpenConnection {
     app: Arc<App>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Drop for Place {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.app.metrics.connections.dec();
     }
 }
 
 impl Connections {
-    /// None yet.
-    pub fn new(app: &Arc<App>) -> Self {
+    /// No connections yet.
+    pub(crate) fn new(app: &Arc<App>) -> Self {
         Connections {
-            places: Arc::new(Semaphore::new(app.settings.max_connections)),
+            permits: Arc::new(Semaphore::new(app.settings.max_connections)),
             graceful: GracefulShutdown::new(),
             app: Arc::clone(app),
         }
     }
 
-    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
         // The semaphore is never closed.
-        Arc::clone(&self.places).acquire_owned().await.ok()
+        Arc::clone(&self.permits).acquire_owned().await.ok()
     }
 
     fn spawn<S>(
@@ -227,12 +229,12 @@ impl Connections {
         let watcher = self.graceful.watcher();
         let timeout = self.app.settings.read_timeout;
         self.app.metrics.connections.inc();
-        let place = Place {
+        let open = OpenConnection {
             app: Arc::clone(&self.app),
             _permit: permit,
         };
         tokio::spawn(async move {
-            let _place = place;
+            let _open = open;
             match tls {
                 None => serve(stream, routes, watcher, timeout).await,
                 Some(tls) => match tokio::time::timeout(timeout, tls.accept(stream)).await {
@@ -244,8 +246,8 @@ impl Connections {
         });
     }
 
-    /// Waits for the requests under way; connections without one are closed.
-    pub async fn drain(self) {
+    /// Waits for running requests, and closes idle connections.
+    pub(crate) async fn drain(self) {
         self.graceful.shutdown().await;
     }
 }
@@ -260,7 +262,7 @@ where
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
     if let Err(e) = watcher.watch(connection).await {
-        // A client that goes away, or sends what is not HTTP.
+        // The client disconnected, or sent something that is not HTTP.
         tracing::debug!("connection: {e}");
     }
 }

@@ -1,17 +1,19 @@
-//! Log lines on standard error. They hold no query, no text and no token unless asked to.
+//! Log lines on standard error. They hold no token, and no query or text unless `--log-texts` is
+//! set.
 
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
+use crate::error::ServeError;
 use crate::options::LogFormat;
-use crate::{ServeError, Settings};
+use crate::settings::ServeSettings;
 
-/// Starts logging, once a process.
+/// Starts logging. Call it once per process.
 ///
 /// # Errors
-/// When the filter is wrong.
-pub fn start(settings: &Settings) -> Result<(), ServeError> {
+/// When the filter cannot be parsed, or logging has already started.
+pub fn start(settings: &ServeSettings) -> Result<(), ServeError> {
     let filter = EnvFilter::try_new(&settings.log)
         .map_err(|e| ServeError::Config(format!("log: {:?}: {e}", settings.log)))?;
     let builder = tracing_subscriber::fmt()

@@ -1,4 +1,4 @@
-//! The models that a server has, and exchanging them while it serves.
+//! The served models, and replacing them at run time.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock};
@@ -8,29 +8,29 @@ use lanerank::kernels::Kernels;
 use lanerank::model::Head;
 use lanerank::{Encoder, Model, Ranker, Tokenizer};
 
-use crate::settings::ModelSource;
-use crate::{ServeError, Settings};
+use crate::error::ServeError;
+use crate::settings::{ModelSource, ServeSettings};
 
-/// A model, ready to compute. Requests hold on to the one they began with.
-pub struct Loaded {
-    /// What requests call it.
-    pub name: String,
-    /// Scores passages, on the calling thread alone.
-    pub ranker: Ranker,
-    /// Makes vectors, where the model is a sentence encoder.
-    pub encoder: Option<Encoder>,
-    /// As `ranker` reads texts.
-    pub tokenizer: Tokenizer,
+/// A model, ready to compute. A request keeps the one it started with.
+pub(crate) struct Loaded {
+    /// The name that requests use.
+    pub(crate) name: String,
+    /// Scores passages, on the calling thread only.
+    pub(crate) ranker: Ranker,
+    /// Computes vectors; `None` for a cross-encoder.
+    pub(crate) encoder: Option<Encoder>,
+    /// The tokenizer that `ranker` uses.
+    pub(crate) tokenizer: Tokenizer,
 }
 
-/// How models are opened.
+/// Settings for opening a model.
 #[derive(Debug, Clone, Copy)]
-struct Opening {
+struct OpenOptions {
     max_length: Option<usize>,
     special_tokens_as_text: bool,
 }
 
-/// What distinguishes a file from the one that was there before.
+/// Tells a new file from the one opened before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamp {
     modified: Option<SystemTime>,
@@ -41,23 +41,24 @@ struct Stamp {
 struct Entry {
     source: ModelSource,
     current: RwLock<Arc<Loaded>>,
-    /// Of the file that was last opened, or refused.
+    /// The last file that was opened or refused.
     stamp: Mutex<Option<Stamp>>,
 }
 
-/// All models of a server; the first is the one for requests that name none.
-pub struct Models {
+/// All models of a server. The first serves requests that name none.
+pub(crate) struct Models {
     entries: Vec<Entry>,
-    opening: Opening,
+    options: OpenOptions,
+    /// Unknown names get the first model.
     any: bool,
 }
 
-/// What became of a file that was looked at again.
+/// The outcome of opening a changed file.
 #[derive(Debug)]
-pub enum Reload {
-    /// A new model is in use.
+pub(crate) enum Reload {
+    /// The new model is in use.
     Taken,
-    /// The new file is bad; the old model stays.
+    /// The new file is bad; the old model stays in use.
     Refused(ServeError),
 }
 
@@ -65,29 +66,29 @@ impl Models {
     /// Opens and checks all models.
     ///
     /// # Errors
-    /// Names the first that cannot be served.
-    pub fn open(settings: &Settings) -> Result<Models, ServeError> {
-        let opening = Opening {
+    /// Names the first model that cannot be served.
+    pub(crate) fn open(settings: &ServeSettings) -> Result<Models, ServeError> {
+        let options = OpenOptions {
             max_length: settings.max_length,
             special_tokens_as_text: settings.special_tokens_as_text,
         };
         let open = |source: &ModelSource| {
             let stamp = stamp(source);
             Ok(Entry {
-                current: RwLock::new(Arc::new(opening.load(source)?)),
+                current: RwLock::new(Arc::new(options.load(source)?)),
                 stamp: Mutex::new(stamp),
                 source: source.clone(),
             })
         };
         Ok(Models {
             entries: settings.models.iter().map(open).collect::<Result<_, _>>()?,
-            opening,
+            options,
             any: settings.any_model,
         })
     }
 
-    /// The model that a request names, or the first where it names none.
-    pub fn get(&self, name: Option<&str>) -> Option<Arc<Loaded>> {
+    /// The model that a request names, or the first if it names none.
+    pub(crate) fn get(&self, name: Option<&str>) -> Option<Arc<Loaded>> {
         let entry = match name {
             None => self.entries.first(),
             Some(name) => {
@@ -99,27 +100,27 @@ impl Models {
     }
 
     /// The models' names.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|entry| entry.source.name.as_str())
     }
 
-    /// Opens and checks the files that have changed since they were last looked at, or all where
-    /// `all`; each takes the old one's place if it is in order. Requests under way keep the old one.
-    pub fn reload(&self, all: bool) -> Vec<(&str, Reload)> {
-        let mut looked = Vec::new();
+    /// Opens and checks every changed file, or every file if `all`. A good file replaces the old
+    /// model; running requests keep the old one.
+    pub(crate) fn reload(&self, all: bool) -> Vec<(&str, Reload)> {
+        let mut outcomes = Vec::new();
         for entry in &self.entries {
             let Some(path) = &entry.source.path else {
                 continue;
             };
-            // Taken before opening: a file that changes meanwhile is looked at again.
+            // Taken before opening: a file that changes meanwhile is opened again next time.
             let stamp = stamp(&entry.source);
             let mut known = entry.stamp.lock().unwrap_or_else(|e| e.into_inner());
             if !all && *known == stamp {
                 continue;
             }
             *known = stamp;
-            tracing::debug!(model = entry.source.name, path = %path.display(), "opening anew");
-            let outcome = match self.opening.load(&entry.source) {
+            tracing::debug!(model = entry.source.name, path = %path.display(), "reloading");
+            let outcome = match self.options.load(&entry.source) {
                 Ok(loaded) => {
                     let mut current = entry.current.write().unwrap_or_else(|e| e.into_inner());
                     *current = Arc::new(loaded);
@@ -127,9 +128,9 @@ impl Models {
                 }
                 Err(e) => Reload::Refused(e),
             };
-            looked.push((entry.source.name.as_str(), outcome));
+            outcomes.push((entry.source.name.as_str(), outcome));
         }
-        looked
+        outcomes
     }
 }
 
@@ -139,9 +140,9 @@ impl Entry {
     }
 }
 
-impl Opening {
-    /// Reads the file into memory, so that changing it later does no harm, and checks all of it: the
-    /// checksums, the weights, and the self-test's scores on this machine.
+impl OpenOptions {
+    /// Reads the file into memory, so that later changes to it do no harm, and checks all of it:
+    /// checksums, weights, and the self-test's scores on this machine.
     fn load(self, source: &ModelSource) -> Result<Loaded, ServeError> {
         self.try_load(source).map_err(|e| ServeError::Model {
             name: source.name.clone(),

@@ -1,63 +1,68 @@
-//! What a server can be told: by flags, by environment, by a file. Flags come before the environment,
-//! the environment before the file, the file before the defaults of [`Settings`](crate::Settings).
+//! ServeOptions of a server: flags first, then environment variables, then the TOML file. Anything
+//! still unset gets the default of [`ServeSettings`](crate::ServeSettings).
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-use crate::ServeError;
+use crate::error::ServeError;
 
-/// What becomes of a request that is not done by its deadline.
+/// The answer to a request that is not done by its deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnDeadline {
     /// Status 504.
     Error,
-    /// The passages scored so far, and how many are missing.
+    /// The passages scored so far, and the number of missing ones.
     Partial,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
     Text,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// What a server can be told; every field is a flag, an environment variable and a key of the file.
-///
+/// ServeOptions of a server. Every field is a flag, an environment variable and a key of the file.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Options {
+pub struct ServeOptions {
     /// TOML file with any of these settings, such as `queue = 64` or `model = ["small=a.lane"]`
     #[arg(long, value_name = "FILE", env = "LANERANK_CONFIG")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
 
-    /// Model file, or a name that was pulled; with `NAME=` before it, requests reach it by NAME, else
-    /// by the file's name without `.lane`. May be given several times: requests that name none get
-    /// the first [default: the embedded model, as `default`]
+    /// Model file, or the name of a pulled model. Requests select it by NAME, or without `NAME=` by
+    /// the file's name without `.lane`. Can be repeated; requests that name no model get the first
+    /// [default: the embedded model, named `default`]
     #[arg(long, short, value_name = "[NAME=]FILE", env = "LANERANK_MODEL")]
     pub model: Vec<String>,
 
-    /// Give requests that name an unknown model the first one, rather than status 404
-    #[arg(long, env = "LANERANK_ANY_MODEL", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    /// Use the first model for requests that name an unknown one, instead of status 404
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "LANERANK_ANY_MODEL",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
     pub any_model: Option<bool>,
 
-    /// Address and port to listen on; port 0 is any free one [default: 127.0.0.1:8080, or none where
-    /// --unix is given]
+    /// Address and port to listen on; port 0 takes any free port [default: 127.0.0.1:8080, or none
+    /// with --unix]
     #[arg(long, short, value_name = "ADDRESS", env = "LANERANK_LISTEN")]
     pub listen: Option<String>,
 
-    /// Unix socket to listen on, made readable and writable for its owner and group only
+    /// Unix socket to listen on, readable and writable by its owner and group only
     #[arg(long, value_name = "PATH", env = "LANERANK_UNIX")]
     pub unix: Option<PathBuf>,
 
-    /// Certificate chain in PEM: HTTPS on --listen, with --tls-key
+    /// Certificate chain in PEM; with --tls-key it turns on HTTPS for --listen
     #[arg(long, value_name = "FILE", env = "LANERANK_TLS_CERT")]
     pub tls_cert: Option<PathBuf>,
 
@@ -65,7 +70,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE", env = "LANERANK_TLS_KEY")]
     pub tls_key: Option<PathBuf>,
 
-    /// Bearer token that requests must carry; better in the environment or in --token-file, because
+    /// Bearer token that requests must carry. Prefer the environment variable or --token-file:
     /// other users of the machine can read flags
     #[arg(
         long,
@@ -75,100 +80,119 @@ pub struct Options {
     )]
     pub token: Option<String>,
 
-    /// File with bearer tokens, one a line: any of them will do
+    /// File of bearer tokens, one per line; any of them is accepted
     #[arg(long, value_name = "FILE", env = "LANERANK_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
 
-    /// Threads that score, one core each [default: as many as this process may use]
+    /// Scoring threads, one core each [default: the number of cores this process may use]
     #[arg(long, value_name = "COUNT", env = "LANERANK_THREADS")]
     pub threads: Option<usize>,
 
-    /// Threads that read requests and write answers [default: a quarter of --threads, at least 1]
+    /// Threads that read requests and write responses [default: a quarter of --threads, at least 1]
     #[arg(long, value_name = "COUNT", env = "LANERANK_IO_THREADS")]
     pub io_threads: Option<usize>,
 
-    /// Requests that may be waiting or under way; beyond it status 429 [default: 256]
+    /// Maximum number of requests waiting or running; beyond it status 429 [default: 256]
     #[arg(long, value_name = "REQUESTS", env = "LANERANK_QUEUE")]
     pub queue: Option<usize>,
 
-    /// Connections open at once; others wait to be accepted [default: 1024]
+    /// Maximum number of open connections; others wait to be accepted [default: 1024]
     #[arg(long, value_name = "COUNT", env = "LANERANK_MAX_CONNECTIONS")]
     pub max_connections: Option<usize>,
 
-    /// Longest request body in bytes; beyond it status 413 [default: 2097152]
+    /// Maximum size of a request body in bytes; beyond it status 413 [default: 2097152]
     #[arg(long, value_name = "BYTES", env = "LANERANK_MAX_BODY")]
     pub max_body: Option<usize>,
 
-    /// Most documents or texts of a request; beyond it status 413 [default: 1000]
+    /// Maximum number of documents or texts in a request; beyond it status 413 [default: 1000]
     #[arg(long, value_name = "COUNT", env = "LANERANK_MAX_DOCUMENTS")]
     pub max_documents: Option<usize>,
 
-    /// Most tokens that a request may make the model compute, the query counted with each document;
+    /// Maximum number of tokens to compute for a request, counting the query once per document;
     /// beyond it status 413 [default: 262144]
     #[arg(long, value_name = "TOKENS", env = "LANERANK_MAX_TOKENS")]
     pub max_tokens: Option<usize>,
 
-    /// Longest query and passage together, in tokens [default: each model's]
+    /// Maximum tokens of query and passage together [default: each model's own]
     #[arg(long, value_name = "TOKENS", env = "LANERANK_MAX_LENGTH")]
     pub max_length: Option<usize>,
 
-    /// Whether /rerank cuts what is longer where the request does not say; else status 413
+    /// Whether /rerank truncates longer texts when the request does not say; if not, status 413
     /// [default: true]
-    #[arg(long, value_name = "BOOL", env = "LANERANK_AUTO_TRUNCATE", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "LANERANK_AUTO_TRUNCATE",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
     pub auto_truncate: Option<bool>,
 
-    /// Read `[SEP]` and its like in a text as plain text
-    #[arg(long, value_name = "BOOL", env = "LANERANK_SPECIAL_TOKENS_AS_TEXT", num_args = 0..=1, default_missing_value = "true")]
+    /// Read special tokens such as `[SEP]` in texts as plain text
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "LANERANK_SPECIAL_TOKENS_AS_TEXT",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
     pub special_tokens_as_text: Option<bool>,
 
-    /// Time for a request that does not say itself, from its last byte on; 0 is no limit
+    /// Deadline of requests that set none, counted from their last byte; 0 for no limit
     /// [default: 30000]
     #[arg(long, value_name = "MS", env = "LANERANK_DEADLINE")]
     pub deadline: Option<u64>,
 
-    /// What a request gets that is not done by then and does not say itself [default: error]
+    /// Answer to a request that misses its deadline and does not say itself [default: error]
     #[arg(long, value_enum, env = "LANERANK_ON_DEADLINE")]
     pub on_deadline: Option<OnDeadline>,
 
-    /// Time for a request's head, and again for its body, to arrive [default: 10000]
+    /// Time limit for a request's head to arrive, and again for its body [default: 10000]
     #[arg(long, value_name = "MS", env = "LANERANK_READ_TIMEOUT")]
     pub read_timeout: Option<u64>,
 
-    /// Time for requests under way to finish after SIGTERM or SIGINT [default: 30000]
+    /// Time limit for running requests to finish after SIGTERM or SIGINT [default: 30000]
     #[arg(long, value_name = "MS", env = "LANERANK_DRAIN_TIMEOUT")]
     pub drain_timeout: Option<u64>,
 
-    /// How often to look for changed model files; 0 is never, SIGHUP always does [default: 2000]
+    /// Interval between checks for changed model files; 0 for never; SIGHUP always reloads
+    /// [default: 2000]
     #[arg(long, value_name = "MS", env = "LANERANK_RELOAD_INTERVAL")]
     pub reload_interval: Option<u64>,
 
-    /// What to log: error, warn, info, debug, or a filter as tracing-subscriber's EnvFilter reads it
+    /// Log level: error, warn, info, debug, or a filter in tracing-subscriber's EnvFilter syntax
     /// [default: info]
     #[arg(long, value_name = "FILTER", env = "LANERANK_LOG")]
     pub log: Option<String>,
 
-    /// How log lines on standard error look [default: text]
+    /// Format of log lines on standard error [default: text]
     #[arg(long, value_enum, env = "LANERANK_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,
 
-    /// Log queries and texts too
-    #[arg(long, value_name = "BOOL", env = "LANERANK_LOG_TEXTS", num_args = 0..=1, default_missing_value = "true")]
+    /// Also log queries and texts
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "LANERANK_LOG_TEXTS",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
     pub log_texts: Option<bool>,
 }
 
-impl Options {
-    /// These options, and those of the file that they name where they leave something open.
+impl ServeOptions {
+    /// Fills in unset options from the file that `config` names, if any.
     ///
     /// # Errors
-    /// When the file cannot be read, is not TOML, or has a key that does not exist.
-    pub fn with_file(self) -> Result<Options, ServeError> {
+    /// When the file cannot be read, is not TOML, or has an unknown key.
+    pub fn with_file(self) -> Result<ServeOptions, ServeError> {
         match self.config.clone() {
             Some(path) => Ok(self.or(Self::read(&path)?)),
             None => Ok(self),
         }
     }
 
-    fn read(path: &Path) -> Result<Options, ServeError> {
+    fn read(path: &Path) -> Result<ServeOptions, ServeError> {
         let wrong = |e: String| ServeError::Config(format!("{}: {e}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
         toml::from_str(&text).map_err(|e| {
@@ -179,12 +203,13 @@ impl Options {
         })
     }
 
-    fn or(self, file: Options) -> Options {
-        Options {
+    fn or(self, file: ServeOptions) -> ServeOptions {
+        ServeOptions {
             config: self.config,
-            model: match self.model.is_empty() {
-                true => file.model,
-                false => self.model,
+            model: if self.model.is_empty() {
+                file.model
+            } else {
+                self.model
             },
             any_model: self.any_model.or(file.any_model),
             listen: self.listen.or(file.listen),
@@ -225,10 +250,10 @@ mod tests {
         let path = folder.path().join("c.toml");
         let text = "queue = 3\nthreads = 5\nmodel = [\"a=b.lane\"]\non-deadline = \"partial\"\n";
         std::fs::write(&path, text).unwrap();
-        let flags = Options {
+        let flags = ServeOptions {
             config: Some(path),
             queue: Some(7),
-            ..Options::default()
+            ..ServeOptions::default()
         };
         let both = flags.with_file().unwrap();
         assert_eq!((both.queue, both.threads), (Some(7), Some(5)));
@@ -241,9 +266,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("c.toml");
         std::fs::write(&path, "queue = 3\nqueues = 5\n").unwrap();
-        let options = Options {
+        let options = ServeOptions {
             config: Some(path),
-            ..Options::default()
+            ..ServeOptions::default()
         };
         let message = options.with_file().unwrap_err().to_string();
         assert!(message.contains("c.toml: line 2: "), "{message}");

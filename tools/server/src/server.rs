@@ -1,17 +1,18 @@
-//! A server from its first socket to its last request.
+//! Start, signals, reload and shutdown.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tokio::sync::watch;
 
-use crate::api::{App, router};
+use crate::api::router;
+use crate::app::App;
+use crate::error::ServeError;
 use crate::listen::{Connections, Sockets};
 use crate::models::Reload;
-use crate::{ServeError, Settings};
+use crate::settings::ServeSettings;
 
-/// What the operating system tells a server.
+/// The signals that a server reacts to.
 pub struct Signals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
@@ -21,25 +22,25 @@ pub struct Signals {
     hangup: tokio::signal::unix::Signal,
 }
 
-/// What a signal asks for.
-enum Wish {
+/// The action that a signal requests.
+enum Action {
     Stop,
     Reload,
 }
 
-/// How far a server is from its end.
+/// The phases of a server, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// It takes requests.
+    /// Accepts requests.
     Serving,
-    /// It takes none, and finishes those it has.
+    /// Accepts none, and finishes the accepted ones.
     Draining,
-    /// It leaves those it has.
+    /// Abandons the accepted ones.
     Abandoning,
 }
 
 impl Signals {
-    /// Listens to SIGTERM, SIGINT and SIGHUP from now on.
+    /// Catches SIGTERM, SIGINT and SIGHUP from now on.
     ///
     /// # Errors
     /// When the system refuses.
@@ -59,43 +60,43 @@ impl Signals {
         })
     }
 
-    /// Listens to Ctrl-C from now on.
+    /// Catches Ctrl-C from now on.
     ///
     /// # Errors
-    /// None.
+    /// Never.
     #[cfg(not(unix))]
     pub fn new() -> Result<Signals, ServeError> {
         Ok(Signals {})
     }
 
     #[cfg(unix)]
-    async fn next(&mut self) -> Wish {
+    async fn next(&mut self) -> Action {
         tokio::select! {
-            _ = self.terminate.recv() => Wish::Stop,
-            _ = self.interrupt.recv() => Wish::Stop,
-            _ = self.hangup.recv() => Wish::Reload,
+            _ = self.terminate.recv() => Action::Stop,
+            _ = self.interrupt.recv() => Action::Stop,
+            _ = self.hangup.recv() => Action::Reload,
         }
     }
 
     #[cfg(not(unix))]
-    async fn next(&mut self) -> Wish {
+    async fn next(&mut self) -> Action {
         let _ = tokio::signal::ctrl_c().await;
-        Wish::Stop
+        Action::Stop
     }
 }
 
-/// A server that has its models and its sockets, and answers once it runs.
+/// A server with its models open and its sockets bound, ready to run.
 pub struct Server {
     app: Arc<App>,
     sockets: Sockets,
 }
 
 impl Server {
-    /// Opens the models, starts the threads, takes the addresses.
+    /// Opens the models, starts the threads, binds the addresses.
     ///
     /// # Errors
-    /// What could not be had.
-    pub async fn bind(settings: Settings) -> Result<Server, ServeError> {
+    /// When one of these fails.
+    pub async fn bind(settings: ServeSettings) -> Result<Server, ServeError> {
         let app = App::open(settings)?;
         let sockets = Sockets::bind(&app.settings).await?;
         Ok(Server {
@@ -104,21 +105,21 @@ impl Server {
         })
     }
 
-    /// The TCP address, where there is one.
+    /// The TCP address, if any.
     pub fn address(&self) -> Option<SocketAddr> {
         self.sockets.address()
     }
 
-    /// Answers until a signal tells it to stop, then finishes what it has taken. A second such
-    /// signal, or the drain timeout, ends it at once. SIGHUP has all model files read anew.
+    /// Serves until a signal says to stop, then finishes the accepted requests. A second such
+    /// signal, or the drain timeout, ends it at once. SIGHUP reloads all model files.
     pub async fn run(self, mut signals: Signals) {
         let (phase, watched) = watch::channel(Phase::Serving);
         let app = Arc::clone(&self.app);
         let listening = tokio::spawn(async move {
             loop {
                 match signals.next().await {
-                    Wish::Reload => reload(&app, true).await,
-                    Wish::Stop => phase.send_modify(|phase| {
+                    Action::Reload => reload(&app, true).await,
+                    Action::Stop => phase.send_modify(|phase| {
                         *phase = match phase {
                             Phase::Serving => Phase::Draining,
                             _ => Phase::Abandoning,
@@ -131,7 +132,7 @@ impl Server {
         listening.abort();
     }
 
-    /// Answers until told otherwise, or until nobody is left who could.
+    /// Serves until `phase` says to stop, or its sender is dropped.
     pub async fn run_through(self, mut phase: watch::Receiver<Phase>) {
         let Server { app, sockets } = self;
         let connections = Connections::new(&app);
@@ -146,19 +147,21 @@ impl Server {
             () = sockets.accept(&routes, &connections) => {}
             _ = phase.wait_for(|phase| *phase >= Phase::Draining) => {}
         }
-        app.draining.store(true, Ordering::Relaxed);
+        app.drain();
         drop(sockets);
         tracing::info!(
-            requests = app.pool.taken(),
-            "stopping; finishing what was taken"
+            requests = app.pool.in_flight(),
+            "stopping; finishing accepted requests"
         );
         tokio::select! {
             () = connections.drain() => {}
             () = tokio::time::sleep(app.settings.drain_timeout) => {
-                tracing::warn!(requests = app.pool.taken(), "drain timeout: left unanswered");
+                let requests = app.pool.in_flight();
+                tracing::warn!(requests, "drain timeout: requests abandoned");
             }
             Ok(_) = phase.wait_for(|phase| *phase == Phase::Abandoning) => {
-                tracing::warn!(requests = app.pool.taken(), "told twice to stop: left unanswered");
+                let requests = app.pool.in_flight();
+                tracing::warn!(requests, "second signal to stop: requests abandoned");
             }
         }
         watching.abort();
@@ -167,7 +170,7 @@ impl Server {
     }
 }
 
-/// Looks now and then whether model files have changed.
+/// Reloads changed model files at the configured interval.
 async fn watch_models(app: Arc<App>) {
     let Some(interval) = app.settings.reload_interval else {
         return;
@@ -188,7 +191,7 @@ async fn reload(app: &Arc<App>, all: bool) {
                     "taken"
                 }
                 Reload::Refused(e) => {
-                    tracing::error!(model, "new file refused, the old model stays: {e}");
+                    tracing::error!(model, "new file refused, the old model stays in use: {e}");
                     "refused"
                 }
             };
@@ -200,6 +203,6 @@ async fn reload(app: &Arc<App>, all: bool) {
         }
     });
     if let Err(e) = reloading.await {
-        tracing::error!("reloading broke off: {e}");
+        tracing::error!("reload aborted: {e}");
     }
 }

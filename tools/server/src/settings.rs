@@ -1,36 +1,37 @@
-//! What a server runs with: [`Options`] with every default filled in and every value checked.
+//! ServeSettings of a server: [`ServeOptions`] with every default filled in and every value
+//! checked.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::ServeError;
-use crate::options::{LogFormat, OnDeadline, Options};
+use crate::error::ServeError;
+use crate::options::{LogFormat, OnDeadline, ServeOptions};
 
 /// A model to serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelSource {
-    /// What requests call it.
+    /// The name that requests use.
     pub name: String,
-    /// The model file; the embedded model where there is none.
+    /// The model file; `None` for the embedded model.
     pub path: Option<PathBuf>,
 }
 
 /// Certificate chain and key, in PEM files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The chain, leaf first.
+    /// The certificate chain, leaf first.
     pub cert: PathBuf,
-    /// The leaf's key.
+    /// The leaf certificate's key.
     pub key: PathBuf,
 }
 
-/// What a server runs with.
+/// ServeSettings of a server, checked.
 #[derive(Debug, Clone)]
 #[allow(
     missing_docs,
     reason = "each field is documented at the option of the same name"
 )]
-pub struct Settings {
+pub struct ServeSettings {
     pub models: Vec<ModelSource>,
     pub any_model: bool,
     pub listen: Option<String>,
@@ -57,15 +58,15 @@ pub struct Settings {
     pub log_texts: bool,
 }
 
-impl Settings {
-    /// Fills in the defaults; `resolve` finds the file of what `--model` names.
+impl ServeSettings {
+    /// Fills in the defaults. `resolve` turns a value of `--model` into a file.
     ///
     /// # Errors
-    /// [`ServeError::Config`] names the option that is wrong.
+    /// [`ServeError::Config`] names the wrong option.
     pub fn new(
-        options: Options,
+        options: ServeOptions,
         resolve: impl Fn(&str) -> Result<PathBuf, String>,
-    ) -> Result<Settings, ServeError> {
+    ) -> Result<ServeSettings, ServeError> {
         let available = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = at_least_one("threads", options.threads.unwrap_or_else(available))?;
         let io_threads = options.io_threads.unwrap_or((threads / 4).max(1));
@@ -75,7 +76,7 @@ impl Settings {
             (None, None) => Some("127.0.0.1:8080".to_owned()),
             (listen, _) => listen.clone(),
         };
-        Ok(Settings {
+        Ok(ServeSettings {
             models: models(&options.model, resolve)?,
             any_model: options.any_model.unwrap_or(false),
             tls: tls(&options)?,
@@ -108,11 +109,13 @@ impl Settings {
 }
 
 fn at_least_one(name: &str, value: usize) -> Result<usize, ServeError> {
-    match value {
-        0 => Err(ServeError::Config(format!("{name}: 0 can serve nobody"))),
-        // Of the runtime's semaphores.
-        _ => Ok(value.min(1 << 20)),
+    if value == 0 {
+        return Err(ServeError::Config(format!(
+            "{name}: must be at least 1, not 0"
+        )));
     }
+    // Far below the limit of the runtime's semaphores.
+    Ok(value.min(1 << 20))
 }
 
 fn models(
@@ -135,9 +138,7 @@ fn models(
             )));
         }
         if models.iter().any(|model| model.name == name) {
-            return Err(ServeError::Config(format!(
-                "model: two are called {name:?}"
-            )));
+            return Err(ServeError::Config(format!("model: two are named {name:?}")));
         }
         let path = resolve(file).map_err(|e| ServeError::Config(format!("model {name}: {e}")))?;
         models.push(ModelSource {
@@ -153,12 +154,12 @@ fn stem(file: &str) -> String {
     name.strip_suffix(".lane").unwrap_or(name).to_owned()
 }
 
-fn tls(options: &Options) -> Result<Option<TlsFiles>, ServeError> {
+fn tls(options: &ServeOptions) -> Result<Option<TlsFiles>, ServeError> {
     let wrong = |what: &str| Err(ServeError::Config(what.to_owned()));
     match (options.tls_cert.clone(), options.tls_key.clone()) {
         (None, None) => Ok(None),
         (Some(_), Some(_)) if options.listen.is_none() && options.unix.is_some() => {
-            wrong("tls-cert: HTTPS needs --listen; on a Unix socket there is none")
+            wrong("tls-cert: HTTPS needs --listen; a Unix socket has none")
         }
         (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert, key })),
         (Some(_), None) => wrong("tls-cert: needs tls-key"),
@@ -166,7 +167,7 @@ fn tls(options: &Options) -> Result<Option<TlsFiles>, ServeError> {
     }
 }
 
-fn tokens(options: &Options) -> Result<Vec<String>, ServeError> {
+fn tokens(options: &ServeOptions) -> Result<Vec<String>, ServeError> {
     let mut tokens: Vec<String> = options.token.iter().cloned().collect();
     if let Some(path) = &options.token_file {
         let text = std::fs::read_to_string(path)
@@ -174,35 +175,37 @@ fn tokens(options: &Options) -> Result<Vec<String>, ServeError> {
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let before = tokens.len();
         tokens.extend(lines.map(str::to_owned));
-        // An empty file must not open the server to everyone.
+        // An empty file must not let everyone in.
         if tokens.len() == before {
-            let message = format!("token-file: {} holds no token", path.display());
+            let message = format!("token-file: {}: no token in it", path.display());
             return Err(ServeError::Config(message));
         }
     }
-    match tokens.iter().any(|token| token.trim().is_empty()) {
-        true => Err(ServeError::Config("token: it is empty".to_owned())),
-        false => Ok(tokens),
+    if tokens.iter().any(|token| token.trim().is_empty()) {
+        return Err(ServeError::Config("token: empty".to_owned()));
     }
+    Ok(tokens)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn settings(options: Options) -> Result<Settings, String> {
-        let resolve = |file: &str| match file.contains("missing") {
-            true => Err("no such model".to_owned()),
-            false => Ok(PathBuf::from(file)),
+    fn settings(options: ServeOptions) -> Result<ServeSettings, String> {
+        let resolve = |file: &str| {
+            if file.contains("missing") {
+                return Err("no such model".to_owned());
+            }
+            Ok(PathBuf::from(file))
         };
-        Settings::new(options, resolve).map_err(|e| e.to_string())
+        ServeSettings::new(options, resolve).map_err(|e| e.to_string())
     }
 
     #[test]
     fn models_have_names() {
-        let options = |models: &[&str]| Options {
+        let options = |models: &[&str]| ServeOptions {
             model: models.iter().map(|m| (*m).to_owned()).collect(),
-            ..Options::default()
+            ..ServeOptions::default()
         };
         let names = |models: &[&str]| -> Vec<String> {
             let models = settings(options(models)).unwrap().models;
@@ -211,7 +214,7 @@ mod tests {
         assert_eq!(names(&[]), ["default"]);
         assert_eq!(names(&["a/b.lane", "c=a/b.lane"]), ["b", "c"]);
         for (models, words) in [
-            (&["a.lane", "x/a.lane"][..], "two are called \"a\""),
+            (&["a.lane", "x/a.lane"][..], "two are named \"a\""),
             (&["=a.lane"], "not NAME=FILE"),
             (&["a=missing"], "model a: no such model"),
         ] {
@@ -222,19 +225,23 @@ mod tests {
 
     #[test]
     fn half_of_a_choice_is_refused() {
-        let key = Options {
+        let key = ServeOptions {
             tls_key: Some("k.pem".into()),
-            ..Options::default()
+            ..ServeOptions::default()
         };
         assert!(settings(key).unwrap_err().contains("needs tls-cert"));
-        let none = Options {
+        let none = ServeOptions {
             threads: Some(0),
-            ..Options::default()
+            ..ServeOptions::default()
         };
-        assert!(settings(none).unwrap_err().contains("threads: 0"));
-        let blank = Options {
+        assert!(
+            settings(none)
+                .unwrap_err()
+                .contains("threads: must be at least 1")
+        );
+        let blank = ServeOptions {
             token: Some(" ".into()),
-            ..Options::default()
+            ..ServeOptions::default()
         };
         assert!(settings(blank).unwrap_err().contains("token"));
     }
@@ -242,12 +249,12 @@ mod tests {
     #[test]
     fn a_socket_replaces_the_default_address() {
         assert_eq!(
-            settings(Options::default()).unwrap().listen.as_deref(),
+            settings(ServeOptions::default()).unwrap().listen.as_deref(),
             Some("127.0.0.1:8080")
         );
-        let unix = Options {
+        let unix = ServeOptions {
             unix: Some("s".into()),
-            ..Options::default()
+            ..ServeOptions::default()
         };
         assert_eq!(settings(unix).unwrap().listen, None);
     }

@@ -1,4 +1,4 @@
-//! HTTPS.
+//! TLS: reads the certificate chain and the key.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use crate::ServeError;
+use crate::error::ServeError;
 use crate::settings::TlsFiles;
 
-/// Reads certificate and key.
+/// Builds the acceptor from the certificate chain and the key.
 ///
 /// # Errors
-/// When a file cannot be read, holds something else, or the two do not belong together.
-pub fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, ServeError> {
+/// When a file cannot be read, holds something else, or the key does not match the certificate.
+pub(crate) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, ServeError> {
     let wrong = |path: &Path, e: &dyn std::fmt::Display| {
         ServeError::Config(format!("TLS: {}: {e}", path.display()))
     };

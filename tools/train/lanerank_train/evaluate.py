@@ -1,4 +1,4 @@
-"""The trained files on test collections, by `lanerank eval`; nothing is tuned to what this shows."""
+"""Measures the trained files on test collections with `lanerank eval`. Nothing is tuned to them."""
 
 import gzip
 import json
@@ -13,9 +13,10 @@ SETS = ("scifact", "cranfield", "wikiqa", "trec-dl-2019", "se-ai", "vaswani", "c
 MORE = ("climate-fever", "negconstraint")
 
 
-def measure(binary: Path, collections: Path, models: dict[str, Path], encoder: Path | None,
-            cache: Path) -> dict:
-    """nDCG@10 of every set: BM25's, every model's alone and blended, the encoder's by cosine."""
+def measure(
+    binary: Path, collections: Path, models: dict[str, Path], encoder: Path | None, cache: Path
+) -> dict:
+    """nDCG@10 on every set: BM25, every model alone and blended, the encoder by cosine."""
     table = {}
     for name in (*SETS, *MORE):
         folder = collections / name
@@ -28,7 +29,9 @@ def measure(binary: Path, collections: Path, models: dict[str, Path], encoder: P
             row[f"{label} blended"] = blended["after"]["ndcg@10"]
         if encoder:
             run = cosine_run(binary, folder, encoder, cache)
-            row["encoder"] = evaluate(binary, folder, "--run", run, "--first-stage-only")["before"]["ndcg@10"]
+            row["encoder"] = evaluate(binary, folder, "--run", run, "--first-stage-only")["before"][
+                "ndcg@10"
+            ]
         table[name] = row
         print(name, {label: round(value, 4) for label, value in row.items()}, flush=True)
     table["mean"] = {c: float(np.mean([table[s][c] for s in SETS])) for c in table[SETS[0]]}
@@ -42,8 +45,8 @@ def evaluate(binary: Path, folder: Path, *arguments) -> dict:
 
 
 def cosine_run(binary: Path, folder: Path, encoder: Path, cache: Path) -> Path:
-    """BM25's candidates in the order of a sentence encoder's cosine, as a TREC run. Every text is
-    embedded once, not once a query."""
+    """BM25's candidates by a sentence encoder's cosine, as a TREC run. Embeds every text once, not
+    once per query."""
     out = cache / f"{folder.name}.trec"
     if out.exists():
         return out

@@ -1,10 +1,10 @@
-"""Where the weights begin: knowledge that needs no training.
+"""Initial weights: knowledge that needs no training.
 
-Word embeddings come from all-MiniLM-L6-v2, in two halves of 64, one for each attention head:
-  - what a word looks like to the encoder: the principal components of its input embeddings;
-  - what a word means to it: those of the vectors it gives for each word alone.
-The first layer's queries and keys begin as the identity, so that a token attends to its like in the
-other text from the first step: soft lexical matching.
+Word embeddings come from all-MiniLM-L6-v2 in two halves of 64, one per attention head:
+  - form: principal components of the encoder's input embeddings;
+  - meaning: principal components of the encoder's output for each word alone.
+The first layer's queries and keys start as the identity. So a token attends to similar tokens of
+the other text from the first step: soft lexical matching.
 """
 
 from pathlib import Path
@@ -32,8 +32,8 @@ def initialise(model: CrossEncoder, encoder: Path, cache: Path, seed: int, words
 
 
 def principal(rows: torch.Tensor, count: int) -> torch.Tensor:
-    """The first components, centred, of standard deviation 1 in all, turned at random among
-    themselves, so that no dimension is much wider than another."""
+    """The first principal components, scaled to an overall standard deviation of 1 and randomly
+    rotated, so that dimensions have similar widths."""
     rows = rows - rows.mean(0)
     _, _, v = torch.linalg.svd(rows, full_matrices=False)
     scores = rows @ v[:count].T
@@ -42,7 +42,7 @@ def principal(rows: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def alone(encoder: Path, cache: Path) -> torch.Tensor:
-    """The encoder's vector of every piece of the vocabulary between [CLS] and [SEP]."""
+    """The encoder's vector of each piece of the vocabulary between [CLS] and [SEP]."""
     file = cache / "alone.pt"
     if not file.exists():
         from transformers import BertModel
@@ -51,13 +51,15 @@ def alone(encoder: Path, cache: Path) -> torch.Tensor:
         ids = torch.arange(VOCABULARY)[:, None]
         sequences = torch.cat([torch.full_like(ids, 101), ids, torch.full_like(ids, 102)], 1)
         with torch.inference_mode():
-            parts = [bert(input_ids=part).last_hidden_state.mean(1) for part in sequences.split(512)]
+            parts = [
+                bert(input_ids=part).last_hidden_state.mean(1) for part in sequences.split(512)
+            ]
         torch.save(torch.cat(parts), file)
     return torch.load(file)
 
 
 def smooth_positions() -> torch.Tensor:
-    """Slow sinusoids, of a size that leaves the words to be seen."""
+    """Slow sinusoids, small enough not to drown the words."""
     wavelengths = 4.0 * 1.15 ** torch.arange(HIDDEN // 2)
     angles = torch.arange(POSITIONS)[:, None] * (2 * torch.pi / wavelengths)
     mixed = torch.cat([angles.sin(), angles.cos()], 1)

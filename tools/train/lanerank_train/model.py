@@ -1,7 +1,7 @@
-"""BERT's cross-encoder of the TinyBERT shape, with the last layer run for [CLS] only.
+"""A BERT cross-encoder of TinyBERT's shape that runs the last layer for [CLS] only.
 
-The same function as Hugging Face's BertForSequenceClassification (erf GELU, tanh pooler, epsilon 1e-12),
-whose layout `state_for_hugging_face` writes; tests/ compares the two.
+Computes the same function as Hugging Face's BertForSequenceClassification (erf GELU, tanh pooler,
+epsilon 1e-12); tests/ compares the two. `state_for_hugging_face` writes its layout.
 """
 
 import math
@@ -33,12 +33,14 @@ class Layer(nn.Module):
         batch, tokens, _ = x.shape
         weight = torch.cat([self.query.weight, self.key.weight, self.value.weight])
         biases = torch.cat([self.query.bias, self.key.bias, self.value.bias])
-        joined = F.linear(x, weight, biases).view(batch, tokens, 3, HEADS, HEAD).permute(2, 0, 3, 1, 4)
+        joined = (
+            F.linear(x, weight, biases).view(batch, tokens, 3, HEADS, HEAD).permute(2, 0, 3, 1, 4)
+        )
         attended = F.scaled_dot_product_attention(*joined, attn_mask=bias)
         return self.finish(x, attended.transpose(1, 2).reshape(batch, tokens, HIDDEN))
 
     def first_token(self, x, bias):
-        """Only [CLS]'s row, without ever making keys and values: [batch, hidden]."""
+        """The row of [CLS], computed without keys and values: [batch, hidden]."""
         batch = x.shape[0]
         first = x[:, 0]
         query = self.query(first).view(batch, HEADS, HEAD)

@@ -1,4 +1,4 @@
-"""The log of a training run as a picture."""
+"""Draws the log of a training run."""
 
 from pathlib import Path
 
@@ -15,9 +15,13 @@ def plot(logs: dict[str, list[dict]], out: Path) -> None:
         losses.plot(steps, [row["taught"] for row in log], label=f"{name}: teachers")
         losses.plot(steps, [row["chosen"] for row in log], label=f"{name}: labels", linestyle=":")
         measured = [row for row in log if "held_out" in row]
-        ranks.plot([r["step"] for r in measured], [r["held_out"] for r in measured], marker="o", label=name)
+        ranks.plot(
+            [r["step"] for r in measured], [r["held_out"] for r in measured], marker="o", label=name
+        )
     losses.set(xlabel="step", ylabel="loss", title="losses, mean of 100 steps")
-    ranks.set(xlabel="step", ylabel="mean reciprocal rank", title="held-out queries, BM25's first 20")
+    ranks.set(
+        xlabel="step", ylabel="mean reciprocal rank", title="held-out queries, BM25's first 20"
+    )
     losses.legend()
     ranks.legend()
     figure.tight_layout()

@@ -1,12 +1,12 @@
-"""One pool of queries, passages and candidates out of all sources.
+"""Makes one pool of queries, passages and candidates from all sources.
 
-Written to a folder: passages.jsonl and queries.jsonl (a JSON string a line), pool.npz:
-  passage_ids, passage_starts   WordPiece ids of all passages back to back, and where each begins
-  query_ids, query_starts       likewise
-  label     [queries]           the passage that belongs to the query, or -1: a made-up query
-  origin    [queries]           number of the source
-  held_out  [queries]           not for training: for measuring and for calibration
-  candidates, scores  [queries, DEPTH]   BM25's best and their scores, as the search engine before us
+Writes passages.jsonl and queries.jsonl (one JSON string per line) and pool.npz:
+  passage_ids, passage_starts        WordPiece ids of all passages, concatenated, and their offsets
+  query_ids, query_starts            the same of the queries
+  label               [queries]      the query's passage, or -1 for a generated query
+  origin              [queries]      number of the source
+  held_out            [queries]      excluded from training; for measures and calibration
+  candidates, scores  [queries, DEPTH]   BM25's best passages and their scores
 """
 
 import json
@@ -24,7 +24,7 @@ from .sources import read_all
 
 DEPTH = 50
 HELD_OUT_PERCENT = 3
-# Definitions are short and much alike: a part of them is enough, and none to make queries from.
+# Definitions are short and similar: some of them are enough, and none are used for queries.
 MOST_OF_A_SOURCE = {"wordnet": 12_000}
 SHORTEST_TO_ASK_ABOUT = 25
 
@@ -61,22 +61,26 @@ def build(pairs: Path, debian: Path, out: Path, tokenizer: Path) -> None:
     query_ids, query_starts = tokenize(tok, texts, 48)
     np.savez(
         out / "pool.npz",
-        passage_ids=passage_ids, passage_starts=passage_starts,
-        query_ids=query_ids, query_starts=query_starts,
+        passage_ids=passage_ids,
+        passage_starts=passage_starts,
+        query_ids=query_ids,
+        query_starts=query_starts,
         label=np.array([label for _, label, _, _ in queries], np.int32),
         origin=np.array([origin for *_, origin in queries], np.int8),
-        held_out=held_out, candidates=candidates, scores=scores,
+        held_out=held_out,
+        candidates=candidates,
+        scores=scores,
     )
     (out / "sources.json").write_text(json.dumps(counts, indent=1) + "\n")
 
 
 def is_held_out(passage: str) -> bool:
-    """By the passage, so that all its queries are on one side."""
+    """Depends on the passage, so that all its queries are on one side."""
     return zlib.crc32(passage.encode()) % 100 < HELD_OUT_PERCENT
 
 
 def made_up(passages: list[str], origin: int) -> list[tuple[str, int, int, int]]:
-    """Queries without a label, for the teachers to judge: keywords, and pieces of sentences."""
+    """Generated queries without a label, for the teachers: keywords and parts of sentences."""
     made = []
     for number, passage in enumerate(passages):
         words = passage.split()
@@ -89,7 +93,7 @@ def made_up(passages: list[str], origin: int) -> list[tuple[str, int, int, int]]
 
 
 def keywords(passage: str) -> str:
-    """Two to seven of the longer words near one another, in order."""
+    """Two to seven of the longer words close to each other, in order."""
     words = re.findall(r"[\w'-]{4,}", passage)
     if len(words) < 4:
         return ""
@@ -114,8 +118,10 @@ def clause(passage: str) -> str:
 def bm25(passages: list[str], queries: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """BM25's best DEPTH passages of every query, and their scores."""
     stemmer = Stemmer.Stemmer("english")
+
     def cut(texts):
         return bm25s.tokenize(texts, stopwords="en", stemmer=stemmer, show_progress=False)
+
     engine = bm25s.BM25(k1=0.9, b=0.4, backend="numba")
     engine.index(cut(passages), show_progress=False)
     candidates = np.zeros((len(queries), DEPTH), np.int32)

@@ -1,7 +1,7 @@
-"""Where the text comes from, and under which licence.
+"""The sources of text and their licences.
 
-A source that is not in LICENCES is refused: the weights are published, so everything that they are
-made of must allow it. A source is a list of (query, passage) pairs.
+A source is a list of (query, passage) pairs. Sources that are not in LICENCES are refused: the
+weights are published, so every source must allow that.
 """
 
 import gzip
@@ -11,7 +11,7 @@ import re
 import subprocess
 from pathlib import Path
 
-# name -> (licence, where it comes from). Files `NAME.jsonl.gz`, an object {"query", "positive"} a line.
+# name -> (licence, origin). Files are `NAME.jsonl.gz` with a {"query", "positive"} per line.
 LICENCES = {
     "debian_descriptions": ("DFSG-free, each package's own", "Debian 12 main, Translation-en"),
     "medquad": ("CC BY 4.0", "github.com/abachaa/MedQuAD"),
@@ -30,7 +30,7 @@ LICENCES = {
 
 
 def read_all(pairs: Path, debian: Path) -> dict[str, list[tuple[str, str]]]:
-    """Every source: the files in `pairs`, and Debian's packages, downloaded to `debian`."""
+    """All sources: the files in `pairs`, and Debian packages downloaded to `debian`."""
     found = {}
     for name in LICENCES:
         file = pairs / f"{name}.jsonl.gz"
@@ -40,7 +40,7 @@ def read_all(pairs: Path, debian: Path) -> dict[str, list[tuple[str, str]]]:
             found[name] = [(r["query"].strip(), r["positive"].strip()) for r in rows]
     for file in sorted(pairs.glob("*.jsonl.gz")):
         if file.name.removesuffix(".jsonl.gz") not in LICENCES:
-            print(f"left out, its licence is not known to allow publishing: {file.name}")
+            print(f"skipped, its licence is not known to allow publishing: {file.name}")
     found["wordnet"] = wordnet(debian_package("wordnet-base", debian))
     found["postgresql_docs"] = html_sections(debian_package("postgresql-doc-15", debian))
     return found
@@ -58,7 +58,7 @@ def debian_package(name: str, folder: Path) -> Path:
 
 
 def wordnet(root: Path) -> list[tuple[str, str]]:
-    """Nouns and their definitions, those long enough to be a passage."""
+    """Nouns and their definitions, if long enough for a passage."""
     pairs = []
     with open(root / "usr/share/wordnet/data.noun") as lines:
         for line in lines:
@@ -74,7 +74,7 @@ def wordnet(root: Path) -> list[tuple[str, str]]:
 
 
 class _Sections(html.parser.HTMLParser):
-    """Headings and the text up to the next one."""
+    """Splits a page into headings and the text below each."""
 
     SKIP = {"script", "style", "nav", "table"}
 
@@ -101,7 +101,7 @@ class _Sections(html.parser.HTMLParser):
 
 
 def html_sections(root: Path) -> list[tuple[str, str]]:
-    """(heading, first 1,500 characters under it) of every page."""
+    """(heading, first 1,500 characters below it) of all pages."""
     pairs = []
     for page in sorted(root.rglob("*.html")):
         if page.is_symlink() or not page.is_file():

@@ -1,4 +1,4 @@
-"""Training: lists of candidates, and the teachers' and the labels' order of them."""
+"""Training on lists of candidates, ordered by the teachers and the labels."""
 
 import json
 import math
@@ -25,23 +25,25 @@ class Settings:
     steps: int
     seed: int = 0
     rate: float = 1.5e-3
-    words: str = "halves"  # or "input": what word embeddings begin as
+    words: str = "halves"  # initial word embeddings, or "input"
     words_rate: float = 0.3  # of `rate`
     lexical: float = 6.0  # weight of BM25 in the teachers' score
-    labels: float = 0.3  # weight of the labels beside the teachers
-    pointwise: float = 0.05  # weight of the loss that makes a sigmoid of the logit mean something
-    average: float = 0.998  # of the moving average of weights that is measured and kept
-    definitions: float = 0.5  # how often a definition's turn comes, against 1 for the others
+    labels: float = 0.3  # weight of the labels' loss
+    pointwise: float = 0.05  # weight of the loss that gives the logit a scale
+    average: float = 0.998  # decay of the moving average of the weights, which is measured and kept
+    definitions: float = 0.5  # relative frequency of definitions
 
 
 def longest_passage(done: float) -> int:
-    """Short passages first: twice the pairs in the same time."""
+    """Short passages first, for twice the pairs in the same time."""
     return 64 if done < 0.5 else 128 if done < 0.85 else 256
 
 
 def rate(settings: Settings, step: int) -> float:
     warm = min(1.0, (step + 1) / WARM_UP)
-    return settings.rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / settings.steps)))
+    return (
+        settings.rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / settings.steps)))
+    )
 
 
 class Training:
@@ -51,7 +53,9 @@ class Training:
         initialise(self.model, encoder, cache, settings.seed, settings.words)
         self.kept.load_state_dict(self.model.state_dict())
         words = [self.model.word.weight]
-        matrices = [p for n, p in self.model.named_parameters() if p.ndim > 1 and n != "word.weight"]
+        matrices = [
+            p for n, p in self.model.named_parameters() if p.ndim > 1 and n != "word.weight"
+        ]
         vectors = [p for p in self.model.parameters() if p.ndim == 1]
         self.optimizer = torch.optim.AdamW(
             [
@@ -59,14 +63,16 @@ class Training:
                 {"params": matrices, "share": 1.0, "weight_decay": 0.01},
                 {"params": vectors, "share": 1.0, "weight_decay": 0.0},
             ],
-            lr=settings.rate, betas=(0.9, 0.98), fused=True,
+            lr=settings.rate,
+            betas=(0.9, 0.98),
+            fused=True,
         )
         self.step = 0
         self.log = []
         out.mkdir(parents=True, exist_ok=True)
 
     def order(self) -> np.ndarray:
-        """Which queries come when: the same whenever it is asked."""
+        """The order of the queries; the same on every call."""
         rng = np.random.default_rng(self.settings.seed)
         queries = np.flatnonzero(~self.pool.held_out)
         definition = self.pool.origin[queries] == self.pool.definitions
@@ -101,16 +107,20 @@ class Training:
         groups = [choose(pool, q, GROUP, rng) for q in queries]
         pairs = [
             (pool.query(q, LONGEST_QUERY), pool.passage(p, longest))
-            for q, group in zip(queries, groups, strict=True) for p in group
+            for q, group in zip(queries, groups, strict=True)
+            for p in group
         ]
-        goal = np.stack([target(pool, q, g, self.settings.lexical)
-                         for q, g in zip(queries, groups, strict=True)])
+        goal = np.stack([
+            target(pool, q, g, self.settings.lexical) for q, g in zip(queries, groups, strict=True)
+        ])
         shifts = np.where(rng.random(len(pairs)) < 0.3, rng.integers(0, 400, len(pairs)), 0)
         logits = torch.zeros(len(pairs))
         for rows, arguments in chunks(pairs, TOKENS_A_CHUNK, shifts):
             logits = logits.index_copy(0, torch.from_numpy(rows), self.model(*arguments))
         logits = logits.view(len(queries), GROUP)
-        loss, parts = self.loss(logits, torch.from_numpy(goal), torch.from_numpy(pool.label[queries] >= 0))
+        loss, parts = self.loss(
+            logits, torch.from_numpy(goal), torch.from_numpy(pool.label[queries] >= 0)
+        )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -119,8 +129,8 @@ class Training:
         return parts
 
     def loss(self, logits, goal, labelled):
-        """The label is the first of its group. Returns the loss, and (loss of the teachers, loss of
-        the labels, share of labels ranked first) for the log."""
+        """Returns the loss, and for the log (teachers' loss, labels' loss, share of labels ranked
+        first). The label is the first of its group."""
         taught = F.kl_div(logits.log_softmax(-1), goal.softmax(-1), reduction="batchmean")
         first = torch.zeros(int(labelled.sum()), dtype=torch.long)
         chosen = F.cross_entropy(logits[labelled], first)
@@ -139,18 +149,34 @@ class Training:
         torch._foreach_lerp_(kept, new, 1 - keep)
 
     def note(self, sums: np.ndarray, seconds: float) -> None:
-        row = {"step": self.step, "taught": sums[0], "chosen": sums[1], "right": sums[2],
-               "seconds_a_step": seconds}
+        row = {
+            "step": self.step,
+            "taught": sums[0],
+            "chosen": sums[1],
+            "right": sums[2],
+            "seconds_a_step": seconds,
+        }
         if self.step % 500 == 0:
             row["held_out"] = measure(self.kept, self.pool, 400)
         self.log.append(row)
-        print(json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}), flush=True)
+        print(
+            json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}),
+            flush=True,
+        )
 
     def save(self) -> None:
-        """A checkpoint that replaces the last one whole."""
+        """Replaces the last checkpoint atomically."""
         scratch = self.out / "checkpoint.tmp"
-        torch.save({"model": self.model.state_dict(), "kept": self.kept.state_dict(),
-                    "optimizer": self.optimizer.state_dict(), "step": self.step, "log": self.log}, scratch)
+        torch.save(
+            {
+                "model": self.model.state_dict(),
+                "kept": self.kept.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "step": self.step,
+                "log": self.log,
+            },
+            scratch,
+        )
         scratch.rename(self.out / "checkpoint.pt")
 
     def resume(self) -> None:
@@ -165,7 +191,7 @@ class Training:
 
 
 def held_out_lists(pool: Pool, count: int, depth: int = 20):
-    """Held-out queries with a label among the search engine's first `depth`: (query, candidates)."""
+    """(query, candidates) of held-out queries whose label is among the first `depth`."""
     chosen = np.flatnonzero(pool.held_out & (pool.label >= 0))
     chosen = np.random.default_rng(1).permutation(chosen)
     lists = ((q, pool.candidates[q][:depth]) for q in chosen)

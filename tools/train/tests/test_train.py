@@ -1,4 +1,4 @@
-"""The parts of training that can be wrong without anybody seeing it."""
+"""Parts of training whose errors would go unnoticed."""
 
 import subprocess
 import sys
@@ -17,8 +17,10 @@ from lanerank_train.model import CrossEncoder, state_for_hugging_face
 
 def pairs(count: int):
     rng = np.random.default_rng(0)
+
     def ids(longest):
         return rng.integers(1000, 30000, rng.integers(1, longest)).astype(np.uint16)
+
     return [(ids(12), ids(90)) for _ in range(count)]
 
 
@@ -27,8 +29,13 @@ def test_logits_are_those_of_transformers():
     ours = CrossEncoder().eval()
     for parameter in ours.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
-    config = BertConfig(hidden_size=128, num_hidden_layers=2, num_attention_heads=2,
-                        intermediate_size=512, num_labels=1)
+    config = BertConfig(
+        hidden_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=512,
+        num_labels=1,
+    )
     theirs = BertForSequenceClassification(config).eval()
     result = theirs.load_state_dict(state_for_hugging_face(ours), strict=False)
     assert not result.unexpected_keys and not result.missing_keys
@@ -36,8 +43,9 @@ def test_logits_are_those_of_transformers():
         for _, (ids, segments, positions, lengths) in chunks(pairs(20), 600, None):
             mask = torch.arange(ids.shape[1])[None] < lengths[:, None]
             expected = theirs(ids, attention_mask=mask, token_type_ids=segments).logits[:, 0]
-            torch.testing.assert_close(ours(ids, segments, positions, lengths), expected,
-                                       atol=1e-5, rtol=1e-4)
+            torch.testing.assert_close(
+                ours(ids, segments, positions, lengths), expected, atol=1e-5, rtol=1e-4
+            )
 
 
 def test_chunks_hold_every_pair_once_and_stay_within_their_size():
@@ -70,7 +78,9 @@ def test_a_source_without_a_licence_is_left_out(tmp_path, capsys, monkeypatch):
 
 def test_html_sections(tmp_path):
     text = "word " * 30
-    (tmp_path / "a.html").write_text(f"<h2>1.2. Full Text Search</h2><script>x</script><p>{text}</p>")
+    (tmp_path / "a.html").write_text(
+        f"<h2>1.2. Full Text Search</h2><script>x</script><p>{text}</p>"
+    )
     assert sources.html_sections(tmp_path) == [("Full Text Search", text.strip())]
 
 
@@ -87,13 +97,17 @@ def test_calibration_error():
     even = np.ones(800)
     assert expected_calibration_error(scores, truths, even) < 1e-9
     assert expected_calibration_error(scores, 1 - truths, even) == pytest.approx(0.5)
-    # Of the upper half alone, whose scores are all .75, the truths weigh as much as the rest.
+    # In the upper half, with scores of .75, labels weigh as much as the rest.
     weights = balance(torch.from_numpy(truths[400:])).numpy()
     error = expected_calibration_error(scores[400:], truths[400:], weights)
     assert error == pytest.approx(0.25)
 
 
 def test_the_command_line_starts():
-    run = subprocess.run([sys.executable, "-m", "lanerank_train", "--help"], capture_output=True,
-                         text=True, cwd=Path(__file__).parent.parent)
+    run = subprocess.run(
+        [sys.executable, "-m", "lanerank_train", "--help"],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+    )
     assert run.returncode == 0 and "--pairs" in run.stdout

@@ -1,25 +1,26 @@
-//! Products with int8 weights in tiles: blocks of 32 rows by 2 panels, four tiles of sums, so that
-//! each tile that is loaded is used twice, and a load hides behind two products.
+//! Products with int8 weights in tiles: blocks of 32 rows by 2 panels have four tiles of sums, so
+//! each loaded tile is used twice, and a load hides behind two products.
 //!
 //! The sums go through memory to the AVX-512 epilogue. A block's epilogue comes after the products
-//! of the *next* block: the sums have left the store buffer by then, and the vector instructions,
-//! which do not depend on those products, run beside them.
+//! of the *next* block: by then the sums have left the store buffer, and the vector instructions,
+//! which do not depend on those products, overlap with them.
 
 use std::ops::Range;
 
 use super::tiles::{ROWS, Sums, Tiles};
-use crate::generic::BLOCK_BYTES;
+use crate::generic::quantized::{Outputs, Planes};
+use crate::generic::simd::Simd;
+use crate::generic::{BLOCK_BYTES, row_tiles};
 use crate::layout::{PANEL, PackedI8, padded_k};
+use crate::ops::{GemmI8, GemmI8A16};
+use crate::x86_64::avx512_vnni;
 use crate::x86_64::avx512_vnni::lanes::Avx512Vnni;
-use crate::x86_64::quantized::{Eight, Epilogue, Planes, Sixteen};
-use crate::x86_64::simd::Simd;
-use crate::x86_64::{avx512_vnni, row_block};
-use crate::{Activation, RowQuant};
 
 /// Rows of a block.
 const BLOCK_ROWS: usize = 2 * ROWS;
 
-/// With fewer rows than this, reading the weights takes longer than multiplying them in vectors.
+/// With fewer rows than this, vectors are as fast: reading the weights takes longer than
+/// multiplying them.
 const FEWEST_ROWS: usize = 4;
 
 /// Outputs that are computed together: up to 32 rows of 1 or 2 panels.
@@ -31,8 +32,8 @@ struct Block {
     panels: usize,
 }
 
-/// Cuts rows into blocks of `height`, in an order in which a pair of panels stays in the
-/// first-level cache while as many rows as the second level holds go by.
+/// Cuts rows into blocks of `height`. In their order, a pair of panels stays in the first-level
+/// cache for as many rows as the second level holds.
 fn blocks(rows: Range<usize>, height: usize, b: &PackedI8<'_>) -> impl Iterator<Item = Block> {
     let (n, end) = (b.n(), rows.end);
     let cached = (BLOCK_BYTES / padded_k(b.k()).max(1)).next_multiple_of(height);
@@ -73,12 +74,12 @@ fn multiply<const N: usize, const P: usize>(
 fn finish<const N: usize, const P: usize>(
     s: Avx512Vnni,
     a: &impl Planes<N>,
-    epilogue: &Epilogue<'_>,
+    outputs: &Outputs<'_>,
     block: Block,
     sums: &[Sums; N],
     out: &mut [f32],
 ) {
-    row_block!([8, 4, 2, 1], 0..block.rows, i, R, {
+    row_tiles!(Avx512Vnni::TILE_ROWS, 0..block.rows, i, R, {
         let mut loaded = [[[s.splat_i32(0); P]; R]; N];
         for (loaded, sums) in loaded.iter_mut().zip(sums) {
             for (r, loaded) in loaded.iter_mut().enumerate() {
@@ -88,35 +89,35 @@ fn finish<const N: usize, const P: usize>(
                 }
             }
         }
-        epilogue.finish(s, a, &loaded, block.row + i, block.channel, out);
+        outputs.finish(s, a, &loaded, block.row + i, block.channel, out);
     });
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-fn product<const N: usize>(a: &impl Planes<N>, m: usize, epilogue: &Epilogue<'_>, out: &mut [f32]) {
-    let (s, b) = (Avx512Vnni::new(), epilogue.b);
+fn product<const N: usize>(a: &impl Planes<N>, m: usize, outputs: &Outputs<'_>, out: &mut [f32]) {
+    let (s, b) = (Avx512Vnni::new(), outputs.b);
     let mut buffers = [const { [const { Sums::ZERO }; N] }; 2];
     let [current, previous] = &mut buffers;
     let (mut current, mut previous) = (current, previous);
     let mut computed: Option<Block> = None;
     let mut finish = |block: Block, sums: &[Sums; N]| match block.panels {
-        1 => finish::<N, 1>(s, a, epilogue, block, sums, out),
-        _ => finish::<N, 2>(s, a, epilogue, block, sums, out),
+        1 => finish::<N, 1>(s, a, outputs, block, sums, out),
+        _ => finish::<N, 2>(s, a, outputs, block, sums, out),
     };
-    // Whole blocks, then one of what is left, for which the tiles have fewer rows.
+    // Whole blocks, then the rest, for which the tiles have fewer rows.
     let whole = m - m % BLOCK_ROWS;
     for (rows, height) in [(0..whole, BLOCK_ROWS), (whole..m, m % BLOCK_ROWS)] {
         if rows.is_empty() {
             continue;
         }
         // SAFETY: this function is called through its tier's row only, and `Kernels` hands that
-        // row out only where `supported` found tiles and the permission to use them. The tiles of
-        // the turn before are released.
+        // row out only where `run_amx_int8` found tiles and the permission to use them. The tiles
+        // of the previous turn are released.
         let tiles = unsafe { Tiles::configure(height) };
-        for block in blocks(rows, height, b) {
+        for block in blocks(rows, height, &b) {
             match block.panels {
-                1 => multiply::<N, 1>(&tiles, a, b, block, current),
-                _ => multiply::<N, 2>(&tiles, a, b, block, current),
+                1 => multiply::<N, 1>(&tiles, a, &b, block, current),
+                _ => multiply::<N, 2>(&tiles, a, &b, block, current),
             }
             if let Some(block) = computed.replace(block) {
                 finish(block, previous);
@@ -129,36 +130,23 @@ fn product<const N: usize>(a: &impl Planes<N>, m: usize, epilogue: &Epilogue<'_>
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-pub(super) fn gemm_i8(
-    a: &[u8],
-    params: &[RowQuant],
-    m: usize,
-    b: &PackedI8<'_>,
-    bias: &[f32],
-    act: Activation,
-    out: &mut [f32],
-) {
+pub(super) fn gemm_i8(op: GemmI8<'_>) {
+    let m = op.a.params.len();
     if m < FEWEST_ROWS {
-        return (avx512_vnni::KERNELS.gemm_i8)(a, params, m, b, bias, act, out);
+        return (avx512_vnni::KERNELS.gemm_i8)(op);
     }
-    product(&Eight { a, params }, m, &Epilogue { b, bias, act }, out);
+    let (b, epilogue) = (op.b, op.epilogue);
+    // SAFETY: only the tier's row names this function, and `Kernels` hands that row out only where
+    // `run_amx_int8` found the features.
+    unsafe { product(&op.a, m, &Outputs { b, epilogue }, op.out) }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-pub(super) fn gemm_i8_a16(
-    high: &[u8],
-    low: &[u8],
-    scales: &[f32],
-    m: usize,
-    b: &PackedI8<'_>,
-    bias: &[f32],
-    act: Activation,
-    out: &mut [f32],
-) {
+pub(super) fn gemm_i8_a16(op: GemmI8A16<'_>) {
+    let m = op.a.scales.len();
     if m < FEWEST_ROWS {
-        return (avx512_vnni::KERNELS.gemm_i8_a16)(high, low, scales, m, b, bias, act, out);
+        return (avx512_vnni::KERNELS.gemm_i8_a16)(op);
     }
-    let a = Sixteen { high, low, scales };
-    product(&a, m, &Epilogue { b, bias, act }, out);
+    let (b, epilogue) = (op.b, op.epilogue);
+    // SAFETY: as in `gemm_i8`.
+    unsafe { product(&op.a, m, &Outputs { b, epilogue }, op.out) }
 }

@@ -4,11 +4,11 @@ use std::arch::asm;
 
 use super::tiles::{ROW_BYTES, ROWS, Sums, Tiles};
 
-/// Multiply-adds of a round: four products of 16 x 64 by 64 x 16, each to sums of its own, as in the
+/// Multiply-adds of a round: four products of 16 x 64 by 64 x 16. Each has its own sums, as in the
 /// kernel, so that they hide each other's latency.
 pub(crate) const MULTIPLY_ADDS: u64 = 4 * 16 * 64 * 16;
 
-/// Tiles full of threes, multiplied `rounds` times over; returns one of the sums.
+/// Multiplies tiles full of threes `rounds` times; returns one of the sums.
 ///
 /// # Safety
 /// The CPU must have the tier's features and the process the permission to use tiles. `rounds` is
@@ -16,7 +16,7 @@ pub(crate) const MULTIPLY_ADDS: u64 = 4 * 16 * 64 * 16;
 pub(crate) unsafe fn tdpbusd(rounds: u64) -> u32 {
     let threes = [[3_u8; ROW_BYTES]; ROWS];
     let mut sums = Sums::ZERO;
-    // SAFETY: tiles may be used (this function's contract), and nothing else here uses any.
+    // SAFETY: tiles may be used (this function's contract), and nothing else uses any here.
     let tiles = unsafe { Tiles::configure(2 * ROWS) };
     // SAFETY: the registers are configured as 16 rows of 64 bytes: the loads read the 1024 bytes of
     // `threes`, the store writes the first 1024 of `sums`.

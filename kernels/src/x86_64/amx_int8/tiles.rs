@@ -1,8 +1,8 @@
 //! The tile registers: their configuration, and the loop over the depth.
 //!
-//! Within a block, registers 0 to 3 are the sums of row tiles 0 and 1 with panels 0 and 1 (row
-//! tile first), 4 and 5 the row tiles, 6 and 7 the panels. What they hold lives within one piece
-//! of assembly; only their configuration lives between pieces, and nothing else touches that.
+//! Within a block, registers 0 to 3 are the sums of row tiles 0 and 1 with panels 0 and 1 (row tile
+//! first), 4 and 5 the row tiles, 6 and 7 the panels. Their data lives within one `asm!` block.
+//! Only the configuration lives between blocks, and nothing else changes it.
 
 use std::arch::asm;
 
@@ -13,17 +13,16 @@ pub(super) const ROWS: usize = 16;
 /// Bytes of a tile's row.
 pub(super) const ROW_BYTES: usize = 64;
 
-/// Sums of up to 2 row tiles with up to 2 panels: those of row tile `r` and panel `p` in
-/// `[2 * r + p]`.
+/// Sums of up to 2 row tiles with up to 2 panels: `[2 * r + p]` is row tile `r` with panel `p`.
 #[derive(Clone)]
 #[repr(align(64))]
 pub(super) struct Sums(pub [[[i32; PANEL]; ROWS]; 4]);
 
 impl Sums {
-    pub const ZERO: Self = Self([[[0; PANEL]; ROWS]; 4]);
+    pub(super) const ZERO: Self = Self([[[0; PANEL]; ROWS]; 4]);
 }
 
-/// What `ldtilecfg` reads.
+/// The operand of `ldtilecfg`.
 #[repr(C, align(64))]
 struct Config {
     palette: u8,
@@ -35,7 +34,7 @@ struct Config {
 
 /// The tile registers, configured; released when this is dropped.
 pub(super) struct Tiles {
-    /// Of each row tile; the second may have none.
+    /// Rows of each row tile; the second may have none.
     rows: [usize; 2],
 }
 
@@ -45,7 +44,7 @@ impl Tiles {
     /// # Safety
     /// The CPU has AMX-TILE with palette 1 as `features` checks it, and the operating system lets
     /// this process use it. There is no other `Tiles` in this thread.
-    pub unsafe fn configure(rows: usize) -> Self {
+    pub(super) unsafe fn configure(rows: usize) -> Self {
         let rows = [rows.min(ROWS), rows.saturating_sub(ROWS).min(ROWS)];
         let mut config = Config {
             palette: 1,
@@ -64,12 +63,12 @@ impl Tiles {
             (6, ROWS),
             (7, ROWS),
         ] {
-            // A tile that is not used has neither rows nor bytes.
+            // An unused tile has neither rows nor bytes.
             config.rows[tile] = rows as u8;
             config.row_bytes[tile] = if rows == 0 { 0 } else { ROW_BYTES as u16 };
         }
-        // SAFETY: the instruction exists (this function's contract), reads 64 bytes, which
-        // `Config` has, and these ask for shapes that palette 1 has.
+        // SAFETY: the instruction exists (this function's contract). It reads the 64 bytes of
+        // `Config`, whose shapes palette 1 has.
         unsafe {
             asm!(
                 "ldtilecfg [{config}]",
@@ -82,13 +81,13 @@ impl Tiles {
         Self { rows }
     }
 
-    /// Products of the configured rows of activations with the panels: `a` begins with the first
-    /// row, and rows are `stride` bytes, a multiple of 64; a panel is as many times 16 bytes.
+    /// Products of the configured input rows with the panels. `a` begins with the first row. Rows
+    /// are `stride` bytes, a multiple of 64; a panel is 16 times as many.
     ///
     /// # Panics
     /// If a slice is shorter than that.
     #[inline(always)]
-    pub fn multiply<const P: usize>(
+    pub(super) fn multiply<const P: usize>(
         &self,
         a: &[u8],
         stride: usize,
@@ -104,7 +103,7 @@ impl Tiles {
             *sums = Sums::ZERO;
             return;
         }
-        // A second pointer that is not used may well be the first.
+        // An unused second pointer may equal the first.
         let second_rows = if self.rows[1] == 0 { 0 } else { ROWS * stride };
         let operands = Operands {
             rows: [a.as_ptr(), a[second_rows..].as_ptr()],
@@ -128,7 +127,7 @@ impl Tiles {
 
 impl Drop for Tiles {
     fn drop(&mut self) {
-        // SAFETY: whoever made this value configured the registers, so the instruction exists.
+        // SAFETY: `configure`, which made this value, ran an AMX instruction: this one exists, too.
         unsafe {
             asm!(
                 "tilerelease",
@@ -140,7 +139,7 @@ impl Drop for Tiles {
     }
 }
 
-/// Where a block's operands lie.
+/// Addresses of a block's operands.
 struct Operands<'a> {
     rows: [*const u8; 2],
     stride: usize,
@@ -154,8 +153,8 @@ struct Operands<'a> {
 macro_rules! multiply {
     ($name:ident: [$($zero:literal),*], [$($step:literal),*], [$($store:literal),*]) => {
         /// # Safety
-        /// The registers that are used are configured; rows and panels are as long as they and
-        /// `steps` say.
+        /// The registers used are configured. Rows and panels are as long as the registers and
+        /// `steps` ask for.
         #[inline(always)]
         unsafe fn $name(self) {
             // SAFETY: loads stay within rows and panels (this function's contract); the stores

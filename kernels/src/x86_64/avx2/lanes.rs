@@ -5,8 +5,10 @@ use std::ops::{Add, Div, Mul, Sub};
 
 use half::f16;
 
-use crate::x86_64::dot::Pairs;
-use crate::x86_64::simd::{LANES, Simd};
+use crate::generic::dot::Pairs;
+use crate::generic::simd::{LANES, Simd};
+use crate::ops::Operation;
+use crate::x86_64::{unsafe_arith, unsafe_memory};
 
 /// Proof that the CPU has this tier's features.
 #[derive(Clone, Copy)]
@@ -28,16 +30,6 @@ pub(in crate::x86_64) struct F32x16(__m256, __m256);
 #[derive(Clone, Copy)]
 pub(in crate::x86_64) struct I32x16(pub(in crate::x86_64) __m256i, pub(in crate::x86_64) __m256i);
 
-macro_rules! intrinsics {
-    ($call:expr) => {
-        // SAFETY: the features: this is a method of the token or of a vector, and those come only
-        // from functions compiled for the tier's features (`Avx2::new`).
-        // Pointers: they come from references to arrays of exactly what the intrinsic reads or
-        // writes, and the intrinsic asks for no alignment.
-        unsafe { $call }
-    };
-}
-
 macro_rules! operator {
     ($vector:ident: $($trait:ident $method:ident $intrinsic:ident),*) => {
         $(impl $trait for $vector {
@@ -45,14 +37,16 @@ macro_rules! operator {
 
             #[inline(always)]
             fn $method(self, other: Self) -> Self {
-                intrinsics!(Self($intrinsic(self.0, other.0), $intrinsic(self.1, other.1)))
+                unsafe_arith!(Self($intrinsic(self.0, other.0), $intrinsic(self.1, other.1)))
             }
         })*
     };
 }
 
-operator!(F32x16: Add add _mm256_add_ps, Sub sub _mm256_sub_ps, Mul mul _mm256_mul_ps, Div div _mm256_div_ps);
-operator!(I32x16: Add add _mm256_add_epi32, Sub sub _mm256_sub_epi32, Mul mul _mm256_mullo_epi32);
+operator!(F32x16: Add add _mm256_add_ps, Sub sub _mm256_sub_ps);
+operator!(F32x16: Mul mul _mm256_mul_ps, Div div _mm256_div_ps);
+operator!(I32x16: Add add _mm256_add_epi32, Sub sub _mm256_sub_epi32);
+operator!(I32x16: Mul mul _mm256_mullo_epi32);
 
 /// The two halves of 16 values.
 #[inline(always)]
@@ -104,7 +98,7 @@ fn scale_8(x: __m256, n: __m256) -> __m256 {
     _mm256_mul_ps(x, power(_mm256_sub_epi32(n, half)))
 }
 
-/// `factor * 2^n` of `n + ROUND_MAGIC`, whose lowest bits are those of `n`.
+/// `factor * 2^n` from `n + ROUND_MAGIC`, whose lowest bits are those of `n`.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 fn power_8(shifted: __m256, factor: f32) -> __m256 {
@@ -142,20 +136,27 @@ impl Simd for Avx2 {
     type F32 = F32x16;
     type I32 = I32x16;
     type Dot = Pairs;
-    const REGISTERS: usize = 8;
-    // Free beside the products.
+    // 12 registers of sums, 2 of weights, 1 of inputs, of 16.
+    const TILE_ROWS: &'static [usize] = &[6, 4, 2, 1];
+    const TILE_PANELS: usize = 1;
+    // Never: widening costs nothing next to the products.
     const WIDEN_FROM: usize = usize::MAX;
+
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn vectorize<O: Operation>(op: O) -> O::Output {
+        op.compute(Self::new())
+    }
 
     #[inline(always)]
     fn splat(self, x: f32) -> F32x16 {
-        let x = intrinsics!(_mm256_set1_ps(x));
+        let x = unsafe_arith!(_mm256_set1_ps(x));
         F32x16(x, x)
     }
 
     #[inline(always)]
     fn load(self, x: &[f32; LANES]) -> F32x16 {
         let (low, high) = halves(x);
-        intrinsics!(F32x16(
+        unsafe_memory!(F32x16(
             _mm256_loadu_ps(low.as_ptr()),
             _mm256_loadu_ps(high.as_ptr())
         ))
@@ -164,7 +165,7 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn store(self, x: F32x16, to: &mut [f32; LANES]) {
         let (halves, _) = to.as_chunks_mut::<8>();
-        intrinsics!({
+        unsafe_memory!({
             _mm256_storeu_ps(halves[0].as_mut_ptr(), x.0);
             _mm256_storeu_ps(halves[1].as_mut_ptr(), x.1);
         });
@@ -173,7 +174,7 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn widen_f16(self, x: &[f16; LANES]) -> F32x16 {
         let (low, high) = halves(x);
-        intrinsics!(F32x16(
+        unsafe_memory!(F32x16(
             _mm256_cvtph_ps(_mm_loadu_si128(low.as_ptr().cast())),
             _mm256_cvtph_ps(_mm_loadu_si128(high.as_ptr().cast()))
         ))
@@ -182,7 +183,7 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn widen_i8(self, x: &[i8; LANES]) -> F32x16 {
         let (low, high) = halves(x);
-        intrinsics!(F32x16(
+        unsafe_memory!(F32x16(
             _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(low.as_ptr().cast()))),
             _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(high.as_ptr().cast())))
         ))
@@ -190,14 +191,14 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn splat_i32(self, x: i32) -> I32x16 {
-        let x = intrinsics!(_mm256_set1_epi32(x));
+        let x = unsafe_arith!(_mm256_set1_epi32(x));
         I32x16(x, x)
     }
 
     #[inline(always)]
     fn load_i32(self, x: &[i32; LANES]) -> I32x16 {
         let (low, high) = halves(x);
-        intrinsics!(I32x16(
+        unsafe_memory!(I32x16(
             _mm256_loadu_si256(low.as_ptr().cast()),
             _mm256_loadu_si256(high.as_ptr().cast())
         ))
@@ -206,7 +207,7 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn load_bytes(self, x: &[i8; 4 * LANES]) -> I32x16 {
         let (halves, _) = x.as_chunks::<32>();
-        intrinsics!(I32x16(
+        unsafe_memory!(I32x16(
             _mm256_loadu_si256(halves[0].as_ptr().cast()),
             _mm256_loadu_si256(halves[1].as_ptr().cast())
         ))
@@ -215,7 +216,7 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn store_i32(self, x: I32x16, to: &mut [i32; LANES]) {
         let (halves, _) = to.as_chunks_mut::<8>();
-        intrinsics!({
+        unsafe_memory!({
             _mm256_storeu_si256(halves[0].as_mut_ptr().cast(), x.0);
             _mm256_storeu_si256(halves[1].as_mut_ptr().cast(), x.1);
         });
@@ -223,30 +224,30 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn to_f32(self, x: I32x16) -> F32x16 {
-        intrinsics!(F32x16(_mm256_cvtepi32_ps(x.0), _mm256_cvtepi32_ps(x.1)))
+        unsafe_arith!(F32x16(_mm256_cvtepi32_ps(x.0), _mm256_cvtepi32_ps(x.1)))
     }
 
     #[inline(always)]
     fn round_even(self, x: F32x16) -> I32x16 {
-        intrinsics!(I32x16(_mm256_cvtps_epi32(x.0), _mm256_cvtps_epi32(x.1)))
+        unsafe_arith!(I32x16(_mm256_cvtps_epi32(x.0), _mm256_cvtps_epi32(x.1)))
     }
 
     #[inline(always)]
     fn to_bytes(self, x: I32x16) -> [u8; LANES] {
-        intrinsics!(to_bytes(x.0, x.1))
+        unsafe_arith!(to_bytes(x.0, x.1))
     }
 
     #[inline(always)]
     fn to_bytes_of_four(self, [a, b, c, d]: [I32x16; 4]) -> [u8; 4 * LANES] {
         bytemuck::cast([
-            intrinsics!(to_bytes_of_two(a, b)),
-            intrinsics!(to_bytes_of_two(c, d)),
+            unsafe_arith!(to_bytes_of_two(a, b)),
+            unsafe_arith!(to_bytes_of_two(c, d)),
         ])
     }
 
     #[inline(always)]
     fn second_bytes(self, x: I32x16) -> [u8; LANES] {
-        intrinsics!(to_bytes(
+        unsafe_arith!(to_bytes(
             _mm256_srli_epi32::<8>(x.0),
             _mm256_srli_epi32::<8>(x.1)
         ))
@@ -254,7 +255,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn low_bytes(self, x: I32x16) -> [u8; LANES] {
-        intrinsics!({
+        unsafe_arith!({
             let mask = _mm256_set1_epi32(255);
             to_bytes(_mm256_and_si256(x.0, mask), _mm256_and_si256(x.1, mask))
         })
@@ -263,14 +264,14 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn narrow(self, x: I32x16) -> [i16; LANES] {
         // Lanes 0-3 8-11 | 4-7 12-15, as packing works within halves.
-        bytemuck::cast(intrinsics!(_mm256_permute4x64_epi64::<0b11_01_10_00>(
+        bytemuck::cast(unsafe_arith!(_mm256_permute4x64_epi64::<0b11_01_10_00>(
             _mm256_packs_epi32(x.0, x.1)
         )))
     }
 
     #[inline(always)]
     fn pair(self, low: I32x16, high: I32x16) -> I32x16 {
-        intrinsics!(I32x16(
+        unsafe_arith!(I32x16(
             _mm256_blend_epi16::<0b1010_1010>(low.0, _mm256_slli_epi32::<16>(high.0)),
             _mm256_blend_epi16::<0b1010_1010>(low.1, _mm256_slli_epi32::<16>(high.1))
         ))
@@ -278,7 +279,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn even_bytes(self, x: I32x16) -> I32x16 {
-        self.odd_bytes(intrinsics!(I32x16(
+        self.odd_bytes(unsafe_arith!(I32x16(
             _mm256_slli_epi16::<8>(x.0),
             _mm256_slli_epi16::<8>(x.1)
         )))
@@ -286,7 +287,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn odd_bytes(self, x: I32x16) -> I32x16 {
-        intrinsics!(I32x16(
+        unsafe_arith!(I32x16(
             _mm256_srai_epi16::<8>(x.0),
             _mm256_srai_epi16::<8>(x.1)
         ))
@@ -294,7 +295,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn add_dot(self, sum: I32x16, a: I32x16, b: I32x16) -> I32x16 {
-        intrinsics!(I32x16(
+        unsafe_arith!(I32x16(
             _mm256_add_epi32(sum.0, _mm256_madd_epi16(a.0, b.0)),
             _mm256_add_epi32(sum.1, _mm256_madd_epi16(a.1, b.1))
         ))
@@ -302,7 +303,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn fma(self, a: F32x16, b: F32x16, c: F32x16) -> F32x16 {
-        intrinsics!(F32x16(
+        unsafe_arith!(F32x16(
             _mm256_fmadd_ps(a.0, b.0, c.0),
             _mm256_fmadd_ps(a.1, b.1, c.1)
         ))
@@ -310,22 +311,22 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn min(self, a: F32x16, b: F32x16) -> F32x16 {
-        intrinsics!(F32x16(_mm256_min_ps(a.0, b.0), _mm256_min_ps(a.1, b.1)))
+        unsafe_arith!(F32x16(_mm256_min_ps(a.0, b.0), _mm256_min_ps(a.1, b.1)))
     }
 
     #[inline(always)]
     fn max(self, a: F32x16, b: F32x16) -> F32x16 {
-        intrinsics!(F32x16(_mm256_max_ps(a.0, b.0), _mm256_max_ps(a.1, b.1)))
+        unsafe_arith!(F32x16(_mm256_max_ps(a.0, b.0), _mm256_max_ps(a.1, b.1)))
     }
 
     #[inline(always)]
     fn sqrt(self, x: F32x16) -> F32x16 {
-        intrinsics!(F32x16(_mm256_sqrt_ps(x.0), _mm256_sqrt_ps(x.1)))
+        unsafe_arith!(F32x16(_mm256_sqrt_ps(x.0), _mm256_sqrt_ps(x.1)))
     }
 
     #[inline(always)]
     fn abs(self, x: F32x16) -> F32x16 {
-        intrinsics!({
+        unsafe_arith!({
             let sign = _mm256_set1_ps(-0.0);
             F32x16(_mm256_andnot_ps(sign, x.0), _mm256_andnot_ps(sign, x.1))
         })
@@ -333,7 +334,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn copysign(self, magnitude: F32x16, x: F32x16) -> F32x16 {
-        intrinsics!({
+        unsafe_arith!({
             let sign = _mm256_set1_ps(-0.0);
             F32x16(
                 _mm256_or_ps(magnitude.0, _mm256_and_ps(x.0, sign)),
@@ -344,7 +345,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn if_less(self, a: F32x16, b: F32x16, yes: F32x16, no: F32x16) -> F32x16 {
-        intrinsics!(F32x16(
+        unsafe_arith!(F32x16(
             _mm256_blendv_ps(no.0, yes.0, _mm256_cmp_ps::<_CMP_LT_OQ>(a.0, b.0)),
             _mm256_blendv_ps(no.1, yes.1, _mm256_cmp_ps::<_CMP_LT_OQ>(a.1, b.1))
         ))
@@ -352,21 +353,21 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn any_nan(self, a: F32x16, b: F32x16) -> bool {
-        let nan = intrinsics!(_mm256_or_ps(
+        let nan = unsafe_arith!(_mm256_or_ps(
             _mm256_cmp_ps::<_CMP_UNORD_Q>(a.0, b.0),
             _mm256_cmp_ps::<_CMP_UNORD_Q>(a.1, b.1)
         ));
-        intrinsics!(_mm256_movemask_ps(nan)) != 0
+        unsafe_arith!(_mm256_movemask_ps(nan)) != 0
     }
 
     #[inline(always)]
     fn scale(self, x: F32x16, n: F32x16) -> F32x16 {
-        intrinsics!(F32x16(scale_8(x.0, n.0), scale_8(x.1, n.1)))
+        unsafe_arith!(F32x16(scale_8(x.0, n.0), scale_8(x.1, n.1)))
     }
 
     #[inline(always)]
     fn power_of_two(self, shifted: F32x16, factor: f32) -> F32x16 {
-        intrinsics!(F32x16(
+        unsafe_arith!(F32x16(
             power_8(shifted.0, factor),
             power_8(shifted.1, factor)
         ))
@@ -374,7 +375,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn sum(self, x: F32x16) -> f32 {
-        intrinsics!({
+        unsafe_arith!({
             let x = _mm256_add_ps(x.0, x.1);
             let x = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
             let x = _mm_add_ps(x, _mm_movehl_ps(x, x));
@@ -384,7 +385,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn sum_i32(self, x: I32x16) -> i32 {
-        intrinsics!({
+        unsafe_arith!({
             let x = _mm256_add_epi32(x.0, x.1);
             let x = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x));
             let x = _mm_add_epi32(x, _mm_shuffle_epi32::<0b01_00_11_10>(x));
@@ -394,7 +395,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn largest(self, x: F32x16) -> f32 {
-        intrinsics!({
+        unsafe_arith!({
             let x = _mm256_max_ps(x.0, x.1);
             let x = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
             let x = _mm_max_ps(x, _mm_movehl_ps(x, x));
@@ -405,7 +406,7 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn transpose(self, rows: [F32x16; LANES]) -> [F32x16; LANES] {
         let (top, bottom) = halves(&rows);
-        intrinsics!({
+        unsafe_arith!({
             let (a, b) = (top.map(|x| x.0), top.map(|x| x.1));
             let (c, d) = (bottom.map(|x| x.0), bottom.map(|x| x.1));
             let (a, b) = (transpose_8(a), transpose_8(b));

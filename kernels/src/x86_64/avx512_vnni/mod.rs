@@ -3,18 +3,17 @@
 mod gemm_i8;
 pub(super) mod lanes;
 
-use half::f16;
-
 use super::features::Features;
-use super::{attention, attention_i8, entry, gemm_f32, row, rowwise};
-use crate::layout::{PackedF16, PackedF32, PackedI8};
-use crate::table::Kernels;
-use crate::{Activation, Isa, RowQuant};
+use crate::{Isa, Kernels};
 use lanes::Avx512Vnni;
 
-pub(crate) static KERNELS: Kernels = row!(
-    Isa::Avx512Vnni,
-    || Features::detect().run_avx512_vnni(),
-    "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni",
-    Avx512Vnni::new()
-);
+// SAFETY: `run_avx512_vnni` asks for the features of `Avx512Vnni`.
+const GENERIC: Kernels = unsafe {
+    Kernels::generic::<Avx512Vnni>(Isa::Avx512Vnni, || Features::detect().run_avx512_vnni())
+};
+
+pub(crate) static KERNELS: Kernels = Kernels {
+    gemm_i8: gemm_i8::gemm_i8,
+    gemm_i8_a16: gemm_i8::gemm_i8_a16,
+    ..GENERIC
+};

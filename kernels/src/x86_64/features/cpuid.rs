@@ -1,25 +1,25 @@
-//! The questions to the CPU, and its answers as they come.
+//! Raw answers of the CPU to `cpuid` and `xgetbv`.
 
 use std::arch::x86_64::{__cpuid_count, _xgetbv, CpuidResult};
 
-/// What `cpuid` and `xgetbv` say; 0 where the CPU does not know the question.
+/// Results of `cpuid` and `xgetbv`; 0 for a leaf that the CPU lacks.
 #[derive(Clone, Copy)]
 pub(super) struct Answers {
-    pub leaf_1: CpuidResult,
-    pub leaf_7: CpuidResult,
-    pub leaf_7_1: CpuidResult,
-    /// Tiles: how many palettes.
-    pub leaf_1d: CpuidResult,
+    pub(super) leaf_1: CpuidResult,
+    pub(super) leaf_7: CpuidResult,
+    pub(super) leaf_7_1: CpuidResult,
+    /// Tiles: the number of palettes.
+    pub(super) leaf_1d: CpuidResult,
     /// Tiles: the geometry of palette 1.
-    pub leaf_1d_1: CpuidResult,
+    pub(super) leaf_1d_1: CpuidResult,
     /// The tiles' multiplier.
-    pub leaf_1e: CpuidResult,
-    /// Which registers the operating system saves.
-    pub xcr0: u64,
+    pub(super) leaf_1e: CpuidResult,
+    /// Bit mask of the registers that the operating system saves.
+    pub(super) xcr0: u64,
 }
 
 impl Answers {
-    pub const NONE: Self = {
+    pub(super) const NONE: Self = {
         const ZERO: CpuidResult = CpuidResult {
             eax: 0,
             ebx: 0,
@@ -37,25 +37,30 @@ impl Answers {
         }
     };
 
-    pub fn of_this_cpu() -> Self {
+    pub(super) fn of_this_cpu() -> Self {
         let highest = cpuid(0, 0).eax;
-        // Of a leaf beyond the highest, Intel's CPUs give the data of the highest.
-        let leaf = |leaf, subleaf| match leaf <= highest {
-            true => cpuid(leaf, subleaf),
-            false => Self::NONE.leaf_1,
+        // For a leaf beyond the highest, Intel's CPUs return the data of the highest.
+        let leaf = |leaf, subleaf| {
+            if leaf <= highest {
+                cpuid(leaf, subleaf)
+            } else {
+                Self::NONE.leaf_1
+            }
         };
         let (leaf_1, leaf_7, leaf_1d) = (leaf(1, 0), leaf(7, 0), leaf(0x1D, 0));
         Self {
             leaf_1,
             leaf_7,
-            leaf_7_1: match leaf_7.eax >= 1 {
-                true => leaf(7, 1),
-                false => Self::NONE.leaf_7_1,
+            leaf_7_1: if leaf_7.eax >= 1 {
+                leaf(7, 1)
+            } else {
+                Self::NONE.leaf_7_1
             },
             leaf_1d,
-            leaf_1d_1: match leaf_1d.eax >= 1 {
-                true => leaf(0x1D, 1),
-                false => Self::NONE.leaf_1d_1,
+            leaf_1d_1: if leaf_1d.eax >= 1 {
+                leaf(0x1D, 1)
+            } else {
+                Self::NONE.leaf_1d_1
             },
             leaf_1e: leaf(0x1E, 0),
             xcr0: xcr0(leaf_1.ecx),
@@ -69,7 +74,7 @@ fn cpuid(leaf: u32, subleaf: u32) -> CpuidResult {
     unsafe { __cpuid_count(leaf, subleaf) }
 }
 
-/// Which registers the operating system saves, if it says so (OSXSAVE in leaf 1's `ecx`).
+/// Bit mask of the registers that the operating system saves; 0 without OSXSAVE in leaf 1's `ecx`.
 fn xcr0(leaf_1_ecx: u32) -> u64 {
     #[target_feature(enable = "xsave")]
     fn read() -> u64 {
@@ -79,6 +84,7 @@ fn xcr0(leaf_1_ecx: u32) -> u64 {
     if leaf_1_ecx >> 27 & 1 == 0 {
         return 0;
     }
-    // SAFETY: OSXSAVE: the CPU has XSAVE's instructions, and the operating system enabled them.
+    // SAFETY: OSXSAVE says that the CPU has XSAVE's instructions and the operating system enabled
+    // them.
     unsafe { read() }
 }

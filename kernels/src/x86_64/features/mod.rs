@@ -1,5 +1,5 @@
-//! What the CPU and the operating system offer: raw answers (`cpuid.rs`), read here, so that the
-//! reading can be tested on the answers of machines that are not at hand.
+//! The features of the CPU and the operating system. `cpuid.rs` has the raw answers, which are read
+//! here, so that the reading can be tested on the answers of other machines.
 
 mod cpuid;
 mod permission;
@@ -11,8 +11,7 @@ use std::sync::OnceLock;
 use cpuid::Answers;
 pub(super) use permission::tile_permission;
 
-/// Instruction sets that can be used: the CPU has them and the operating system saves their
-/// registers. One whose registers it does not save counts as absent.
+/// Usable instruction sets: the CPU has them, and the operating system saves their registers.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Features {
     avx2: bool,
@@ -24,7 +23,7 @@ pub(super) struct Features {
     avx512vl: bool,
     avx512dq: bool,
     avx512vnni: bool,
-    /// Tiles of the geometry that the kernels use, and products of bytes in them.
+    /// Tiles of the geometry that the kernels use, and products of bytes in tiles.
     amx_int8: bool,
 }
 
@@ -34,8 +33,8 @@ fn bit(register: u32, n: u32) -> bool {
 }
 
 impl Features {
-    /// This machine's. The CPU is asked once.
-    pub fn detect() -> Self {
+    /// This machine's features. The CPU is asked once.
+    pub(super) fn detect() -> Self {
         static FEATURES: OnceLock<Features> = OnceLock::new();
         *FEATURES.get_or_init(|| Self::new(&Answers::of_this_cpu()))
     }
@@ -43,8 +42,8 @@ impl Features {
     /// Reads a CPU's answers (Intel's manual, volume 2, CPUID).
     fn new(cpu: &Answers) -> Self {
         let saves = |registers: u64| cpu.xcr0 & registers == registers;
-        // XMM and YMM; with them masks, the upper halves of ZMM, and ZMM16 to 31; tiles' shapes
-        // and data.
+        // AVX: XMM and YMM. AVX-512: also masks, the upper halves of ZMM, and ZMM16 to 31. Tiles:
+        // their shapes and data.
         let avx = saves(0b110) && bit(cpu.leaf_1.ecx, 28);
         let avx512 = avx && saves(0b1110_0110) && bit(cpu.leaf_7.ebx, 16);
         let tiles = saves(0b11 << 17) && bit(cpu.leaf_7.edx, 24) && has_tile_geometry(cpu);
@@ -63,33 +62,32 @@ impl Features {
     }
 
     /// Whether the functions compiled for `avx2,fma,f16c` can run.
-    pub fn run_avx2(self) -> bool {
+    pub(super) fn run_avx2(self) -> bool {
         self.avx2 && self.fma && self.f16c
     }
 
     /// Whether the functions compiled for `avx2,fma,f16c,avxvnni` can run.
-    pub fn run_avx_vnni(self) -> bool {
+    pub(super) fn run_avx_vnni(self) -> bool {
         self.run_avx2() && self.avx_vnni
     }
 
     /// Whether the functions compiled for
-    /// `avx512f,avx512bw,avx512vl,avx512dq,avx512vnni` can run; to the compiler those imply
-    /// what the AVX2 tier needs.
-    pub fn run_avx512_vnni(self) -> bool {
+    /// `avx512f,avx512bw,avx512vl,avx512dq,avx512vnni` can run. To the compiler, those imply the
+    /// AVX2 tier's features.
+    pub(super) fn run_avx512_vnni(self) -> bool {
         let avx512 = self.avx512f && self.avx512bw && self.avx512vl && self.avx512dq;
         self.run_avx2() && avx512 && self.avx512vnni
     }
 
-    /// Whether what [`run_avx512_vnni`](Self::run_avx512_vnni) says can run beside tiles of
-    /// bytes, for which the operating system is asked last, and only if all else is there: its
-    /// yes makes every signal's stack frame larger.
-    pub fn run_amx_int8(self, permission: impl FnOnce() -> bool) -> bool {
+    /// Whether the functions of [`run_avx512_vnni`](Self::run_avx512_vnni) and tiles of bytes can
+    /// run. The operating system is asked for permission last, and only if everything else is
+    /// there, because the permission makes every signal's stack frame larger.
+    pub(super) fn run_amx_int8(self, permission: impl FnOnce() -> bool) -> bool {
         self.run_avx512_vnni() && self.amx_int8 && permission()
     }
 }
 
-/// Whether palette 1 has at least 8 tiles of 16 rows of 64 bytes, and their multiplier takes them
-/// whole.
+/// Whether palette 1 has 8 tiles of 16 rows of 64 bytes, and the multiplier takes whole tiles.
 fn has_tile_geometry(cpu: &Answers) -> bool {
     let (tile, multiplier) = (cpu.leaf_1d_1, cpu.leaf_1e);
     let palettes = cpu.leaf_1d.eax;

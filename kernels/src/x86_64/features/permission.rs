@@ -1,5 +1,5 @@
-//! Tile data is large, so Linux keeps it only for processes that asked (since 5.16, Documentation/
-//! arch/x86/xstate.rst). Other systems' ways are not known here: no tiles on them.
+//! Permission to use tiles. Tile data is large, so Linux saves it only for processes that asked
+//! (since 5.16, Documentation/arch/x86/xstate.rst). Other systems are not supported.
 
 use std::sync::OnceLock;
 
@@ -9,7 +9,7 @@ pub(in crate::x86_64) fn tile_permission() -> bool {
     *PERMISSION.get_or_init(request)
 }
 
-/// Refused by older kernels (`EINVAL`), by sandboxes (whatever they return), and where a thread's
+/// Asks Linux. It refuses if it is older (`EINVAL`), in sandboxes (any error), and if a thread's
 /// alternate signal stack is too small for the larger frames (`ENOSPC`).
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 fn request() -> bool {
@@ -18,7 +18,7 @@ fn request() -> bool {
     const XTILEDATA: usize = 18;
 
     let result: isize;
-    // SAFETY: `arch_prctl` with this request reads and writes no memory of the process. The
+    // SAFETY: `arch_prctl` with this request neither reads nor writes the process's memory. The
     // registers that a system call changes are declared.
     unsafe {
         std::arch::asm!(

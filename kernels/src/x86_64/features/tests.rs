@@ -1,4 +1,4 @@
-//! Made-up machines, as their manuals describe their answers.
+//! Made-up machines, with the answers that their manuals describe.
 
 use std::arch::x86_64::CpuidResult;
 

@@ -1,4 +1,4 @@
-//! A place for a source, and what is done with it.
+//! A folder for a source, and its conversion.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,16 +15,16 @@ const SIDE_FILES: [&str; 4] = [
     "tokenizer_config.json",
 ];
 
-/// A folder with all of a model but its weights.
+/// A folder with all files of a model except its weights.
 pub struct Place(TempDir);
 
 impl Place {
-    /// Makes one, in memory where the system has such a place.
+    /// Makes one, in memory if the system has such a folder.
     pub fn new() -> Place {
         Place::of("sources/model")
     }
 
-    /// One for an ONNX file: its goldens have another shape.
+    /// One for an ONNX file, whose goldens have another shape.
     pub fn of_onnx() -> Place {
         Place::of("onnx/one-label")
     }
@@ -51,7 +51,7 @@ impl Place {
         self.0.path().join(name)
     }
 
-    /// Writes the file of weights and converts what it is part of, as `kind`.
+    /// Writes the file of weights and converts the folder as `kind`.
     pub fn convert(&self, name: &str, content: &[u8], kind: Kind) {
         let path = self.path(name);
         fs::write(&path, content).unwrap();
@@ -65,7 +65,7 @@ impl Place {
             opened = import::open(&path, &Options { pooling, ..options });
         }
         let Ok(mut source) = opened else { return };
-        // What a file says of its size is true by now, and it is small: so is the model.
+        // The sizes that the file states have been checked, and it is small: so is the model.
         let options = ConvertOptions::default();
         let _ = convert(
             &source.config,

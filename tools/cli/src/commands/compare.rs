@@ -1,4 +1,4 @@
-//! `lanerank compare`: what one model file does differently from another.
+//! `lanerank compare`: the differences between two model files.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -7,43 +7,37 @@ use clap::Args;
 use lanerank::{Model, Ranker, Tokenizer, Verify};
 use serde::Serialize;
 
-use super::collection::CollectionArgs;
+use super::arguments::collection::CollectionArgs;
+use super::arguments::model::{LimitArgs, map};
 use super::eval::measure;
-use super::model::map;
 use super::models;
-use crate::bench::statistics::Summary;
-use crate::eval::run::{Candidate, sort};
-use crate::eval::significance::kendall_tau;
-use crate::eval::{Collection, Metrics};
 use crate::failure::{Failure, Place};
 use crate::output;
 use crate::table::Table;
+use crate::trec::run::{Candidate, sort};
+use crate::trec::significance::kendall_tau;
+use crate::trec::{Collection, Metrics};
 
-/// Pairs of query and passage whose activations are compared.
+/// Number of pairs whose activations are compared.
 const PAIRS: usize = 32;
 
-/// Compare two models on a test collection: order, logits, nDCG, activations layer by layer, size and
-/// speed. A is the reference, for instance the f32 file, B what is judged
+/// Compare two models on a test collection: order, logits, nDCG, activations of each layer, size
+/// and speed. A is the reference (the f32 file, for instance), B the model under test
 #[derive(Debug, Args)]
 pub struct CompareArgs {
-    /// The reference: a model file or a name, as --model elsewhere
+    /// The reference: a model file or a name, as for --model
     #[arg(value_name = "A.lane")]
     a: PathBuf,
 
-    /// What is compared with it
+    /// The model to compare with it
     #[arg(value_name = "B.lane")]
     b: PathBuf,
 
     #[command(flatten)]
     collection: CollectionArgs,
 
-    /// Longest query and passage together, in tokens [default: each model's]
-    #[arg(long, value_name = "TOKENS")]
-    max_length: Option<usize>,
-
-    /// Threads a request may use [default: as many as this process may]
-    #[arg(long, value_name = "COUNT")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    limits: LimitArgs,
 
     /// Write a JSON object
     #[arg(long)]
@@ -58,15 +52,15 @@ struct Report {
     depth: usize,
     a: ModelReport,
     b: ModelReport,
-    /// Mean over the queries of Kendall's tau-b between the two models' logits.
+    /// Mean over queries of Kendall's tau-b between the two models' logits.
     mean_tau: Option<f64>,
     min_tau: Option<f64>,
     max_logit_difference: f32,
     mean_logit_difference: f64,
-    /// Of each measure's difference, by Fisher's randomisation test.
+    /// By Fisher's randomisation test on the difference of each measure.
     p_value: Metrics,
-    /// Signal-to-noise of each layer's output, in decibels: B's against A's. None where the two
-    /// models' shapes or tokenizers differ.
+    /// Signal-to-noise ratio of B's layer outputs against A's, in decibels. `None` if the models'
+    /// shapes or tokenizers differ.
     layers_snr_db: Option<Vec<Option<f64>>>,
 }
 
@@ -79,7 +73,7 @@ struct ModelReport {
     passages_per_second: f64,
 }
 
-/// One of the two models and what it did so far.
+/// One of the two models and its results so far.
 struct Side {
     path: PathBuf,
     ranker: Ranker,
@@ -90,22 +84,16 @@ struct Side {
 impl Side {
     fn open(args: &CompareArgs, model: &Path) -> Result<Side, Failure> {
         let path = models::resolve(model)?;
-        let mut builder = Ranker::builder().opened(map(&path, Verify::All)?);
-        if let Some(tokens) = args.max_length {
-            builder = builder.max_length(tokens);
-        }
-        if let Some(count) = args.threads {
-            builder = builder.threads(count);
-        }
+        let builder = Ranker::builder().opened(map(&path, Verify::All)?);
         Ok(Side {
             path,
-            ranker: builder.build()?,
+            ranker: args.limits.apply(builder).build()?,
             metrics: Vec::new(),
             times: Vec::new(),
         })
     }
 
-    /// The logits of a query's candidates, in their order.
+    /// Logits of a query's candidates, in their order.
     fn logits(&mut self, query: &str, texts: &[&str]) -> Result<Vec<f32>, Failure> {
         let start = Instant::now();
         let hits = self.ranker.rerank(query, texts)?;
@@ -125,13 +113,13 @@ impl Side {
             file: self.path.display().to_string(),
             bytes: file.len(),
             metrics: Metrics::mean(&self.metrics),
-            median_ms_per_query: Summary::of(&self.times).map(|summary| summary.median),
+            median_ms_per_query: median_ms(&self.times),
             passages_per_second: passages as f64 / seconds.max(f64::MIN_POSITIVE),
         })
     }
 }
 
-/// How far the logits are apart.
+/// Differences between the logits.
 #[derive(Default)]
 struct Differences {
     taus: Vec<f64>,
@@ -167,7 +155,7 @@ pub fn run(args: &CompareArgs) -> Result<(), Failure> {
             .map(|c| collection.text(&c.document))
             .collect();
         let mut logits = [Vec::new(), Vec::new()];
-        // Taking turns, so that neither always finds the texts in the cache.
+        // Take turns, so that neither model always finds the texts in the cache.
         for i in [turn % 2, 1 - turn % 2] {
             logits[i] = sides[i].logits(query, &texts)?;
             let list = ranking(candidates, &logits[i]);
@@ -179,10 +167,19 @@ pub fn run(args: &CompareArgs) -> Result<(), Failure> {
     }
     bar.finish_and_clear();
     let report = report(args, &collection, &sides, &differences)?;
-    match args.json {
-        true => output::print(|out| output::write_json(out, &report)),
-        false => print_text(&report),
+    if args.json {
+        output::print(|out| output::write_json(out, &report))
+    } else {
+        print_text(&report)
     }
+}
+
+/// The median in milliseconds; `None` if there are no times.
+fn median_ms(times: &[Duration]) -> Option<f64> {
+    let mut ms: Vec<f64> = times.iter().map(|t| t.as_secs_f64() * 1e3).collect();
+    ms.sort_by(f64::total_cmp);
+    let last = ms.len().checked_sub(1)?;
+    Some((ms[last / 2] + ms[last.div_ceil(2)]) / 2.0)
 }
 
 fn ranking(candidates: &[Candidate], logits: &[f32]) -> Vec<Candidate> {
@@ -219,7 +216,7 @@ fn report(
     })
 }
 
-/// Signal-to-noise of each layer in decibels, over the first candidates of the first queries.
+/// Signal-to-noise ratio of each layer in decibels, over the first candidates of the first queries.
 fn layers_snr(a: &Ranker, b: &Ranker, collection: &Collection) -> Option<Vec<Option<f64>>> {
     if !are_comparable(a.model(), b.model()) {
         return None;
@@ -242,12 +239,12 @@ fn layers_snr(a: &Ranker, b: &Ranker, collection: &Collection) -> Option<Vec<Opt
             }
         }
     }
-    // No noise has no decibels.
+    // Without noise there is no ratio.
     let snr = |(signal, noise): (f64, f64)| (noise > 0.0).then(|| 10.0 * (signal / noise).log10());
     Some(sums.into_iter().map(snr).collect())
 }
 
-/// Whether the layers of two models put out the same things: other shapes or token ids do not.
+/// Whether layer outputs are comparable: equal shapes and token ids.
 fn are_comparable(a: &Model, b: &Model) -> bool {
     let (x, y) = (a.config(), b.config());
     x.hidden_size == y.hidden_size

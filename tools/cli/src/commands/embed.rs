@@ -1,4 +1,4 @@
-//! `lanerank embed`: texts in, vectors out, line by line.
+//! `lanerank embed`: vectors of texts, line by line.
 
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
@@ -6,18 +6,18 @@ use std::path::PathBuf;
 use clap::Args;
 use lanerank::Encoder;
 
-use super::model::{NO_DEFAULT_HELP, RankerArgs};
+use super::arguments::model::{NO_DEFAULT_HELP, RankerArgs};
 use crate::failure::Failure;
 use crate::input::Input;
 
-/// Lines that are computed together, so that all threads have work.
+/// Lines per batch: enough work for all threads.
 const LINES: usize = 256;
 
-/// Turn texts into vectors with a sentence encoder: a JSON string a line in, a JSON array a line out
+/// Turn texts into vectors with a sentence encoder: JSON strings in, JSON arrays out, one per line
 #[derive(Debug, Args)]
 #[command(mut_arg("model", |arg| arg.help(NO_DEFAULT_HELP)))]
 pub struct EmbedArgs {
-    /// The texts; standard input without it
+    /// The texts [default: standard input]
     file: Option<PathBuf>,
 
     #[command(flatten)]
@@ -33,7 +33,7 @@ pub fn run(args: &EmbedArgs) -> Result<(), Failure> {
         return Err(Failure::Usage(
             "no sentence encoder: give --model FILE or set LANERANK_MODEL (the embedded model is a \
              cross-encoder, whose vectors mean nothing on their own); `lanerank convert FOLDER -o \
-             FILE` makes one, of all-MiniLM-L6-v2 for instance"
+             FILE` makes one, for instance from all-MiniLM-L6-v2"
                 .into(),
         ));
     }

@@ -1,4 +1,4 @@
-//! `lanerank rerank --estimate`: what a request will cost.
+//! `lanerank rerank --estimate`: the predicted cost of a request.
 
 use std::io::{self, Write};
 
@@ -20,16 +20,17 @@ struct Shown {
     sampled: usize,
 }
 
-/// Estimates and prints.
+/// Prints an estimate.
 ///
 /// # Errors
 /// When the sample cannot be scored, or the answer cannot be written.
-pub fn run(ranker: &Ranker, query: &str, texts: &[&str], json: bool) -> Result<(), Failure> {
+pub(crate) fn run(ranker: &Ranker, query: &str, texts: &[&str], json: bool) -> Result<(), Failure> {
     let estimate = ranker.estimate(query, texts, &RerankOptions::default())?;
     let kernels = ranker.kernels().isa().name();
-    match json {
-        true => output::print(|out| output::write_json(out, &shown(&estimate, kernels))),
-        false => output::print(|out| write(out, &estimate, kernels)),
+    if json {
+        output::print(|out| output::write_json(out, &shown(&estimate, kernels)))
+    } else {
+        output::print(|out| write(out, &estimate, kernels))
     }
 }
 
@@ -55,13 +56,13 @@ fn write(out: &mut dyn Write, estimate: &Estimate, kernels: &str) -> io::Result<
     } = estimate;
     writeln!(
         out,
-        "passages       {passages}, {truncated} of them to be cut"
+        "passages       {passages}, {truncated} of them too long"
     )?;
     writeln!(out, "tokens         {tokens}")?;
     writeln!(out, "multiply-adds  {:.3e}", estimate.multiply_adds as f64)?;
     writeln!(
         out,
-        "milliseconds   {:.2} on {} ({kernels}), going by {} of the passages",
+        "milliseconds   {:.2} on {} ({kernels}), from {} of the passages",
         estimate.time.as_secs_f64() * 1e3,
         match estimate.threads {
             1 => "1 thread".into(),

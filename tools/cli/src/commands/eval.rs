@@ -1,4 +1,4 @@
-//! `lanerank eval`: how much better a run gets by reranking.
+//! `lanerank eval`: the quality of a run before and after reranking.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -8,17 +8,17 @@ use lanerank::format::write::write_file;
 use lanerank::{Fusion, Ranker, RerankOptions};
 use serde::Serialize;
 
-use super::collection::CollectionArgs;
-use super::fusion::FusionArgs;
-use super::model::RankerArgs;
-use crate::eval::run::{Candidate, append_trec, sort};
-use crate::eval::{Collection, Gain, Metrics, metrics};
+use super::arguments::collection::CollectionArgs;
+use super::arguments::fusion::FusionArgs;
+use super::arguments::model::RankerArgs;
 use crate::failure::Failure;
 use crate::output;
 use crate::table::Table;
+use crate::trec::run::{Candidate, append_trec, sort};
+use crate::trec::{Collection, Gain, Metrics, metrics};
 
 /// Rerank a test collection's candidates and measure nDCG@10, MRR@10, MAP and Recall@100 before and
-/// after, averaged over all judged queries as `trec_eval -c` does; p is that of Fisher's paired
+/// after, averaged over all judged queries like `trec_eval -c`. p is from Fisher's paired
 /// randomisation test
 #[derive(Debug, Args)]
 pub struct EvalArgs {
@@ -28,7 +28,7 @@ pub struct EvalArgs {
     #[command(flatten)]
     ranker: RankerArgs,
 
-    /// Measure the first stage alone; no model is needed
+    /// Measure only the first stage; needs no model
     #[arg(long, conflicts_with_all = ["fuse", "write_run"])]
     first_stage_only: bool,
 
@@ -57,7 +57,7 @@ struct Report {
     averaged_over: &'static str,
     before: Metrics,
     after: Option<Metrics>,
-    /// Of each measure's change, by Fisher's randomisation test.
+    /// By Fisher's randomisation test on the change of each measure.
     p_value: Option<Metrics>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     per_query: Vec<QueryReport>,
@@ -76,9 +76,10 @@ struct QueryReport {
 /// When the collection or the model is wrong, or the answer cannot be written.
 pub fn run(args: &EvalArgs) -> Result<(), Failure> {
     let fusion = args.fusion.fusion()?;
-    let ranker = match args.first_stage_only {
-        true => None,
-        false => Some(args.ranker.ranker()?),
+    let ranker = if args.first_stage_only {
+        None
+    } else {
+        Some(args.ranker.ranker()?)
     };
     let collection = args.collection.open()?;
     let (depth, gain) = (args.collection.depth, args.collection.gain());
@@ -107,13 +108,14 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
         write_file(path, run.as_bytes()).map_err(|e| Failure::Failed(e.to_string()))?;
     }
     let report = summarise(args, gain, reports);
-    match args.json {
-        true => output::print(|out| output::write_json(out, &report)),
-        false => print_text(&report),
+    if args.json {
+        output::print(|out| output::write_json(out, &report))
+    } else {
+        print_text(&report)
     }
 }
 
-/// A query's candidates by the model's score or the blend, ties as `trec_eval` breaks them.
+/// A query's candidates by logit or blend; breaks ties like `trec_eval`.
 fn rerank(
     ranker: &Ranker,
     query: &str,
@@ -138,7 +140,7 @@ fn rerank(
         .iter()
         .map(|hit| Candidate {
             document: candidates[hit.index].document.clone(),
-            // The logit: scores close to 1 can be equal where logits are not.
+            // Not the score: scores close to 1 can be equal where logits differ.
             score: hit.fused.unwrap_or(hit.logit) + 0.0,
         })
         .collect();
@@ -146,6 +148,7 @@ fn rerank(
     Ok(reranked)
 }
 
+/// Measures a ranking; all zeros for a query without judgements.
 pub(super) fn measure(
     collection: &Collection,
     query: &str,

@@ -1,4 +1,4 @@
-//! `lanerank rerank --explain`: which words a score comes from.
+//! `lanerank rerank --explain`: the words behind a score.
 
 use std::io::{self, Write};
 
@@ -8,20 +8,20 @@ use serde::Serialize;
 
 use crate::output::flat;
 
-/// Words named below a passage.
+/// Number of words listed below a passage.
 const NAMED: usize = 8;
 
-/// A piece of a passage; all together are the passage.
+/// A piece of a passage; the pieces together are the passage.
 #[derive(Debug, Serialize)]
-pub struct Piece<'a> {
+pub(crate) struct Piece<'a> {
     /// Its text.
     text: &'a str,
-    /// What it adds to the logit; none for what lies between words, and for words that were cut.
+    /// Its contribution to the logit; `None` between words and for truncated words.
     effect: Option<f32>,
 }
 
-/// Cuts a passage where its explanation has spans.
-pub fn pieces<'a>(text: &'a str, explanation: &Explanation) -> Vec<Piece<'a>> {
+/// Splits a passage at the spans of its explanation.
+pub(crate) fn pieces<'a>(text: &'a str, explanation: &Explanation) -> Vec<Piece<'a>> {
     let piece = |span: &lanerank::Span| Piece {
         text: &text[span.range.clone()],
         effect: span.effect,
@@ -29,11 +29,11 @@ pub fn pieces<'a>(text: &'a str, explanation: &Explanation) -> Vec<Piece<'a>> {
     explanation.spans.iter().map(piece).collect()
 }
 
-/// Writes each passage with its words coloured, where colours are shown, and the words that weigh most.
+/// Writes each passage with coloured words, if colours are on, and its most important words.
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn write<'a>(
+pub(crate) fn write<'a>(
     out: &mut dyn Write,
     explained: impl Iterator<Item = (usize, &'a [Piece<'a>])>,
 ) -> io::Result<()> {
@@ -52,7 +52,8 @@ pub fn write<'a>(
     Ok(())
 }
 
-/// Green what raises the score and red what lowers it, the strongest words bold, the weak ones plain.
+/// Colours words that raise the score green and words that lower it red; strong ones bold, weak
+/// ones plain.
 fn write_coloured(out: &mut dyn Write, piece: &Piece, largest: f32) -> io::Result<()> {
     let text = style(flat(piece.text));
     let share = piece.effect.unwrap_or(0.0) / largest.max(f32::MIN_POSITIVE);
@@ -61,9 +62,10 @@ fn write_coloured(out: &mut dyn Write, piece: &Piece, largest: f32) -> io::Resul
         share if share <= -0.1 => text.red(),
         _ => text,
     };
-    match share.abs() >= 0.5 {
-        true => write!(out, "{}", text.bold()),
-        false => write!(out, "{text}"),
+    if share.abs() >= 0.5 {
+        write!(out, "{}", text.bold())
+    } else {
+        write!(out, "{text}")
     }
 }
 

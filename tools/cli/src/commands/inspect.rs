@@ -1,16 +1,16 @@
-//! `lanerank inspect`: what is in a model file.
+//! `lanerank inspect`: the contents of a model file.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use lanerank::format::directory::{Dtype, Layout, Section};
 use lanerank::kernels::Kernels;
-use lanerank::model::{Activation, CheckReport, Head, Matrix, ModelConfig, Pooling, Verify};
-use lanerank::{Error, Model};
+use lanerank::model::{Activation, Architecture, Head, Matrix, ModelConfig, Pooling};
+use lanerank::{CheckReport, Error, Model, Verify};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::model::{EMBEDDED, embedded, map};
+use super::arguments::model::{EMBEDDED, embedded, map};
 use crate::failure::Failure;
 use crate::output;
 use crate::table::Table;
@@ -21,13 +21,13 @@ const FILE_HELP: &str = if cfg!(feature = "embedded-model") {
     "The model file"
 };
 
-/// Show what is in a model file
+/// Show the contents of a model file
 #[derive(Debug, Args)]
 pub struct InspectArgs {
     #[arg(env = "LANERANK_MODEL", hide_env_values = true, help = FILE_HELP)]
     file: Option<PathBuf>,
 
-    /// Verify checksums and weights, and compute the self-test anew
+    /// Verify checksums and weights, and recompute the self-test
     #[arg(long)]
     check: bool,
 
@@ -50,20 +50,19 @@ struct SectionFacts<'a> {
 /// Runs the command.
 ///
 /// # Errors
-/// When the file is not a model; exit code 1 when it is one, but fails its check.
+/// When the file is not a model. Exit code 1 when it is a model but fails its check.
 pub fn run(args: &InspectArgs) -> Result<(), Failure> {
     let (model, name) = match &args.file {
         Some(path) => (map(path, Verify::Structure)?, path.display().to_string()),
         None => (embedded()?, EMBEDDED.to_owned()),
     };
-    let report = match args.check {
-        true => {
-            let kernels = Kernels::from_env().map_err(Error::from)?;
-            let failed = |e| Failure::Failed(format!("{name}: check failed: {e}"));
-            let report = model.check(kernels).map_err(failed)?;
-            Some((kernels, report))
-        }
-        false => None,
+    let report = if args.check {
+        let kernels = Kernels::from_env().map_err(Error::from)?;
+        let failed = |e| Failure::Failed(format!("{name}: check failed: {e}"));
+        let report = model.check(kernels).map_err(failed)?;
+        Some((kernels, report))
+    } else {
+        None
     };
     let facts = Map::from_iter([
         ("file_bytes".to_owned(), json!(model.file_len())),
@@ -74,20 +73,19 @@ pub fn run(args: &InspectArgs) -> Result<(), Failure> {
     ]);
     let sections: Vec<_> = model.sections().iter().map(section).collect();
     let check = report.map(|(kernels, report)| check(kernels, &report));
-    match args.json {
-        true => {
-            let mut all = facts;
-            all.insert("sections".into(), json!(sections));
-            all.insert("check".into(), check.unwrap_or(Value::Null));
-            output::print(|out| output::write_json(out, &all))
-        }
-        false => print_text(&facts, &sections, check),
+    if args.json {
+        let mut all = facts;
+        all.insert("sections".into(), json!(sections));
+        all.insert("check".into(), check.unwrap_or(Value::Null));
+        output::print(|out| output::write_json(out, &all))
+    } else {
+        print_text(&facts, &sections, check)
     }
 }
 
 fn config(config: &ModelConfig) -> Value {
     let mut facts = json!({
-        "architecture": "bert",
+        "architecture": config.architecture.name(),
         "hidden_size": config.hidden_size,
         "num_hidden_layers": config.num_hidden_layers,
         "num_attention_heads": config.num_attention_heads,
@@ -104,6 +102,9 @@ fn config(config: &ModelConfig) -> Value {
         "layer_norm_eps": shortest(config.layer_norm_eps),
         "max_length": config.max_length,
     });
+    if let Architecture::Electra { embedding_size } = config.architecture {
+        facts["embedding_size"] = json!(embedding_size);
+    }
     match config.head {
         Head::Classifier { num_labels } => {
             facts["head"] = json!("classifier");
@@ -121,12 +122,12 @@ fn config(config: &ModelConfig) -> Value {
     facts
 }
 
-/// The f64 that prints as the f32 does.
+/// The f64 that prints like the f32.
 fn shortest(value: f32) -> f64 {
     value.to_string().parse().unwrap_or(f64::NAN)
 }
 
-/// To how many bits int8 matrices' inputs are rounded; empty where there is no such matrix.
+/// Bits of the activations of each int8 matrix; empty without such matrices.
 fn activations(model: &Model) -> Value {
     let int8 = |s: &Section| s.dtype == Dtype::I8 && s.layout == Layout::Panels;
     let matrices = Matrix::ALL
@@ -241,8 +242,8 @@ fn print_text(
         match check {
             Some(check) => writeln!(
                 out,
-                "\ncheck: all checksums match, all weights are finite, the self-test comes out \
-                 within {} on {}",
+                "\ncheck: all checksums match, all weights are finite, the self-test is within {} \
+                 on {}",
                 check["max_difference"],
                 shown(&check["kernels"])
             ),
@@ -251,7 +252,7 @@ fn print_text(
     })
 }
 
-/// A value as people write it: a string without its quotes.
+/// A value for display: a string without its quotes.
 fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

@@ -1,5 +1,6 @@
-//! The commands, one module each: its arguments and what it does with them.
+//! The commands, one module each: its arguments and what it does.
 
+#[cfg(feature = "bench")]
 pub mod bench;
 pub mod compare;
 pub mod convert;
@@ -12,10 +13,8 @@ pub mod rerank;
 pub mod serve;
 pub mod tokenize;
 
-mod collection;
+mod arguments;
 mod estimate;
 mod explain;
-mod fusion;
-mod model;
 
-pub use model::{RankerArgs, map};
+pub use arguments::model::{RankerArgs, map};

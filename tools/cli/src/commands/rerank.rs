@@ -1,4 +1,4 @@
-//! `lanerank rerank`: passages in, the best first out.
+//! `lanerank rerank`: passages, best first.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -8,10 +8,10 @@ use lanerank::{Hit, RerankOptions};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::arguments::fusion::FusionArgs;
+use super::arguments::model::RankerArgs;
 use super::estimate;
 use super::explain::{self, Piece};
-use super::fusion::FusionArgs;
-use super::model::RankerArgs;
 use crate::failure::{Failure, Place};
 use crate::input::{Input, MAX_WHOLE};
 use crate::output;
@@ -24,11 +24,11 @@ const BAR: usize = 10;
 /// Rank passages for a query
 #[derive(Debug, Args)]
 pub struct RerankArgs {
-    /// The query; may be left out where the input is a request object
+    /// The query; optional if the input is a request object
     #[arg(long, short)]
     query: Option<String>,
 
-    /// Passages: one a line, JSON lines or a request object; standard input without it
+    /// Passages: one per line, JSON lines or a request object [default: standard input]
     file: Option<PathBuf>,
 
     #[command(flatten)]
@@ -45,20 +45,20 @@ pub struct RerankArgs {
     #[command(flatten)]
     fusion: FusionArgs,
 
-    /// Begin no further passage after this time; what is left comes last, without a score
+    /// Start no further passage after this time; the rest come last, without a score
     #[arg(long, value_name = "MS")]
     deadline: Option<u64>,
 
-    /// Say how many tokens of query and passage were cut
+    /// Show how many tokens of query and passage were truncated
     #[arg(long)]
     explain_truncation: bool,
 
-    /// Show which words of each passage shown its score comes from: by how much the logit is larger than without the
-    /// word. Takes as long as scoring a passage once a word
+    /// Show how much each word adds to the score of its passage: the logit minus the logit without
+    /// the word. Scores every shown passage once per word
     #[arg(long)]
     explain: bool,
 
-    /// Do not rank: count tokens and predict the time, from a few of the passages
+    /// Do not rank; count tokens and predict the time from a few of the passages
     #[arg(long, conflicts_with_all = ["explain", "explain_truncation", "deadline", "top"])]
     estimate: bool,
 
@@ -74,7 +74,7 @@ struct Ranked<'a> {
     id: Option<&'a RawValue>,
     text: &'a str,
     meta: Option<&'a RawValue>,
-    /// None where the deadline came first, as in the other figures.
+    /// `None` if the deadline came first, like the other figures.
     score: Option<f32>,
     logit: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,7 +123,7 @@ impl<'a> Ranked<'a> {
         }
     }
 
-    /// The id as people write it: a string without its quotes.
+    /// The id for display: a string without its quotes.
     fn shown_id(&self) -> String {
         let Some(id) = self.id else {
             return String::new();
@@ -207,7 +207,7 @@ fn query<'a>(
     })
 }
 
-/// The moment so many milliseconds from now; a time beyond the clock's range never comes.
+/// The moment `ms` from now; `None` if it is beyond the clock's range.
 fn deadline(ms: Option<u64>) -> Option<Instant> {
     Instant::now().checked_add(Duration::from_millis(ms?))
 }
@@ -216,7 +216,7 @@ fn print_table(ranked: &[Ranked], explain: bool, max_length: usize) -> Result<()
     let cut = ranked.iter().filter(|r| r.truncated).count();
     if cut > 0 && !explain {
         output::notice(format!(
-            "{cut} of the passages shown did not fit {max_length} tokens and were cut; \
+            "{cut} of the passages shown were truncated to {max_length} tokens; \
              --explain-truncation says by how much"
         ));
     }

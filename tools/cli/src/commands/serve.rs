@@ -1,9 +1,9 @@
-//! `lanerank serve`: the same over HTTP.
+//! `lanerank serve`: scores over HTTP.
 
 use std::path::Path;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use lanerank_server::{Options, ServeError, Settings};
+use lanerank_server::{ServeError, ServeOptions, ServeSettings};
 
 use super::models;
 use crate::failure::Failure;
@@ -13,30 +13,31 @@ const ABOUT: &str =
 const MORE: &str = "\
 Answer HTTP requests: the rerank routes of TEI, Cohere and Jina, and OpenAI's embeddings
 
-Every flag can also be set by the environment variable shown with it, and by the key of the same name \
-in the TOML file that --config names. Flags come first, then the environment, then the file.";
+Every flag can also be set by the environment variable shown with it, and by the key of the same \
+name in the TOML file that --config names. Flags take precedence over the environment, and the \
+environment over the file.";
 
-/// The server's options. They are many, so they are only made where somebody wants to serve: the other
-/// commands start without them.
+/// The server's options. There are many, so they are built only for this command; the others start
+/// faster without them.
 #[derive(Debug)]
-pub struct ServeArgs(Options);
+pub struct ServeArgs(ServeOptions);
 
 impl Args for ServeArgs {
     fn augment_args(command: Command) -> Command {
         fn describe(command: Command) -> Command {
             command.about(ABOUT).long_about(MORE)
         }
-        describe(command).defer(|command| describe(Options::augment_args(command)))
+        describe(command).defer(|command| describe(ServeOptions::augment_args(command)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
-        Options::augment_args_for_update(command)
+        ServeOptions::augment_args_for_update(command)
     }
 }
 
 impl FromArgMatches for ServeArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        Options::from_arg_matches(matches).map(ServeArgs)
+        ServeOptions::from_arg_matches(matches).map(ServeArgs)
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -51,7 +52,7 @@ impl FromArgMatches for ServeArgs {
 pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     let options = args.0.clone().with_file()?;
     let resolve = |name: &str| models::resolve(Path::new(name)).map_err(|e| e.to_string());
-    Ok(lanerank_server::run(Settings::new(options, resolve)?)?)
+    Ok(lanerank_server::run(ServeSettings::new(options, resolve)?)?)
 }
 
 impl From<ServeError> for Failure {

@@ -9,7 +9,7 @@ use lanerank::Tokenizer;
 use lanerank_convert::import;
 use serde::{Deserialize, Serialize};
 
-use super::model::ModelArgs;
+use super::arguments::model::ModelArgs;
 use crate::failure::Failure;
 use crate::input::Input;
 

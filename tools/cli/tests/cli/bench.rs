@@ -1,4 +1,4 @@
-//! What `bench` reports, not how fast anything is.
+//! The reports of `bench`, not its speed.
 
 use std::fs;
 
@@ -50,7 +50,7 @@ fn callers_each_get_their_answers() {
         assert_eq!(row["samples"], 125 * callers);
         assert!(row["p50_ms"].as_f64() <= row["p99_ms"].as_f64());
         assert!(row["requests_per_s"].as_f64() > Some(0.0));
-        // A thousandth of 125 is nothing.
+        // 125 samples are too few for this quantile.
         assert_eq!(row["p999_ms"].is_null(), callers == 1);
     }
     let text = lanerank(&[&args[..], &["--runs", "2"]].concat());
@@ -60,7 +60,7 @@ fn callers_each_get_their_answers() {
     }
 }
 
-/// Elements of a kind.
+/// Number of elements of a kind.
 fn count(svg: &str, element: &str) -> usize {
     svg.matches(&format!("<{element} ")).count()
 }
@@ -85,7 +85,7 @@ fn kernels_stand_beside_the_peaks() {
         );
         assert_eq!(row["kernels"], peaks["kernels"]);
         let number = |name: &str| row[name].as_f64().unwrap();
-        // Two products of 3 x 128 x 128, an operation each for multiplying and adding.
+        // Two products of 3 x 128 x 128, with two operations per multiply-add.
         let operations = 1e3 * number("gops") * number("us");
         assert!((operations / f64::from(2 * 2 * 3 * 128 * 128) - 1.0).abs() < 1e-6);
         if let Some(peak) = peaks["int8_gops"].as_f64() {
@@ -102,7 +102,7 @@ fn kernels_stand_beside_the_peaks() {
             let heading = format!("{}, one thread", tier["kernels"].as_str().unwrap());
             assert!(svg.contains(&heading), "{heading}");
         }
-        // A point and its entry in the legend, of each tier.
+        // A point and a legend entry per tier.
         assert_eq!(count(&svg, "circle"), 2 * kernels.len());
     }
     let table = lanerank(&["bench", "--kernels", "--filter", "_i8_a16/3x128x128"]);
@@ -123,7 +123,7 @@ fn an_unknown_tier_is_refused() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("avx9"));
 }
 
-/// Runs on the slowest tier that is fast: one curve.
+/// Runs on the portable tier: one curve.
 fn on_portable(args: &[&str]) -> Value {
     let output = command()
         .args(args)
@@ -143,7 +143,7 @@ fn curves_have_a_point_for_every_length() {
     let report = on_portable(&[&args[..], &["tokens", "--plot", &picture]].concat());
     let points = report["points"].as_array().unwrap();
     let at: Vec<_> = points.iter().map(|p| p["x"].as_u64().unwrap()).collect();
-    // The model takes 40.
+    // The model's maximum is 40.
     assert_eq!(at, [16, 32]);
     assert!(
         points
@@ -179,7 +179,7 @@ fn saved_work_is_measured_both_ways() {
         (&report["request"], &report["passages"]),
         (&json!("two"), &json!(2))
     );
-    // [CLS] bread [SEP] and the passage's words and [SEP].
+    // [CLS] bread [SEP], the passage's words, [SEP].
     assert_eq!(
         (&report["tokens"], &report["longest"]),
         (&json!(6 + 9), &json!(9))

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::support::*;
 
-/// A collection whose texts the tiny model tells apart: 4 queries, 12 documents.
+/// 4 queries and 12 documents that the tiny model scores differently.
 fn collection(tiny: &Tiny) -> String {
     let words = ["bread", "fresh", "lamp", "the", "is", "stone", "river"];
     let text_of = |i: usize| {
@@ -87,7 +87,7 @@ fn int8_differs_a_little() {
         let bytes = std::fs::metadata(file).unwrap().len();
         assert_eq!(report[side]["bytes"], bytes);
         assert!(number(&report[side]["median_ms_per_query"]) > 0.0);
-        // What `eval` says of the same file.
+        // `eval` on the same file.
         let data = collection(&tiny);
         let args = ["eval", "--dataset", &data, "--json", "--model", file];
         assert_eq!(report[side]["metrics"], lanerank(&args).json()["after"]);

@@ -243,7 +243,7 @@ fn lengths_beyond_the_positions_are_refused() {
         .refused("--pooling: is for encoders");
 }
 
-/// A trained model from outside the repository, where it is at hand.
+/// A trained model from outside the repository, if it is present.
 #[test]
 fn a_trained_model() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

@@ -1,4 +1,4 @@
-//! Commands without `--model`: the embedded model, or in a build without it the way to one.
+//! Commands without `--model`: the embedded model, or a message that says how to get one.
 
 use super::support::*;
 
@@ -42,7 +42,7 @@ mod with_it {
     const TEXTS: &str = "the lighthouse was built in 1847\nthe fridge dries bread out\n";
     const QUERY: &str = "how to keep bread fresh";
 
-    /// The command and the table below it, as they stand in the README.
+    /// The README's command and the table below it.
     #[test]
     fn readmes_first_command_prints_what_stands_there() {
         let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
@@ -58,7 +58,7 @@ mod with_it {
             words.starts_with("  cargo run --release -- rerank --query '"),
             "{command}"
         );
-        // What stands in quotes: printf's format, the passages, the query.
+        // The quoted parts: printf's format, the passages, the query.
         let quoted: Vec<&str> = command.split('\'').skip(1).step_by(2).collect();
         let [_, passages @ .., query] = &quoted[..] else {
             panic!("{command}")
@@ -142,8 +142,8 @@ mod with_it {
         }
     }
 
-    /// The ranker is up, the passages are awaited: no file is open, and nothing but the program
-    /// and the system's libraries is mapped.
+    /// While the ranker waits for passages, no file is open, and only the program and the system's
+    /// libraries are mapped.
     #[cfg(all(target_os = "linux", feature = "rayon"))]
     #[test]
     fn starting_up_opens_no_file() {
@@ -162,12 +162,12 @@ mod with_it {
             let entries = fs::read_dir(process.join(name)).unwrap();
             entries.map(|entry| entry.unwrap().path()).collect()
         };
-        // What whoever runs the tests left open is inherited: it tells nothing about the program.
+        // Files inherited from the test runner do not count.
         let ours = fs::read_dir("/proc/self/fd").unwrap();
         let inherited: Vec<_> = ours
             .filter_map(|entry| fs::read_link(entry.unwrap().path()).ok())
             .collect();
-        // Asleep, and still the same time later: it waits for its standard input.
+        // Asleep, and still asleep later: it waits for its standard input.
         let switches = || {
             let status = fs::read_to_string(process.join("status")).unwrap();
             let asleep = status.lines().any(|line| line.starts_with("State:\tS"));

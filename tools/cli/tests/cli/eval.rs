@@ -13,7 +13,7 @@ fn close(a: &Value, b: &Value) -> bool {
     (a.as_f64().unwrap() - b.as_f64().unwrap()).abs() < 1e-9
 }
 
-/// The figures of `tests/data/metrics/make.py`, which asks trec_eval.
+/// trec_eval's measures, made by `tests/data/metrics/make.py`.
 #[test]
 fn measures_equal_trec_evals() {
     let expected = std::fs::read(Path::new(&golden()).join("expected.json")).unwrap();
@@ -73,13 +73,13 @@ fn a_written_run_measures_as_the_report_says() {
     );
     for (measure, p) in report["p_value"].as_object().unwrap() {
         let p = p.as_f64().unwrap();
-        // Three queries have eight choices of signs.
+        // Three queries give eight choices of signs.
         assert!(
             (0.25..=1.0).contains(&p) && (p * 8.0).fract() == 0.0,
             "{measure}: {p}"
         );
     }
-    // With no weight for the model the order is the first stage's.
+    // With weight 0 for the model, the order is the first stage's.
     let fused = ["--model", &model, "--fuse", "minmax", "--weight", "0"];
     let fused = lanerank(&[&args[..], &fused].concat()).json();
     assert!(close(

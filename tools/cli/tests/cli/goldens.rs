@@ -1,5 +1,5 @@
-//! Tiny models of many kinds, converted and scored, against torch's results
-//! (`tests/make_model_goldens.py` made both).
+//! Tiny models of many kinds, converted and scored, compared with torch's results
+//! (`tests/goldens/make_model_goldens.py` makes both).
 
 use std::path::{Path, PathBuf};
 
@@ -9,14 +9,14 @@ use tempfile::TempDir;
 
 use crate::support::{lanerank, lanerank_with};
 
-/// Largest difference of a float file's logit, or of a vector's cosine from 1, by dtype.
+/// Largest difference of a float file's logits, or of a vector's cosine from 1, by dtype.
 const DTYPES: [(&str, f64, f64); 3] = [
     ("f32", 1e-4, 1e-6),
     ("f16", 3e-2, 1e-4),
     ("int8", f64::NAN, 5e-3),
 ];
-/// Largest difference of an int8 file's logit, as a share of the range that the logits span: only
-/// says that nothing is broken. How exact int8 is shows on real shapes, in `tests/check_logits.py`.
+/// Largest difference of an int8 file's logits, as a share of their range. Only a sanity check:
+/// `tests/peers/check_logits.py` measures int8 on real shapes.
 const INT8_SHARE: f64 = 0.1;
 
 #[derive(Deserialize)]
@@ -51,7 +51,7 @@ fn expected<C: for<'de> Deserialize<'de>>(variant: &str) -> Expected<C> {
     serde_json::from_str(&text).unwrap()
 }
 
-/// Converts a variant; returns the folder that holds the file, and the file.
+/// Converts a variant; returns the temporary folder and the file in it.
 fn convert(variant: &str, dtype: &str) -> (TempDir, String) {
     let place = TempDir::new().unwrap();
     let file = place.path().join("m.lane").to_str().unwrap().to_owned();
@@ -157,11 +157,11 @@ fn check_texts(variant: &str) {
 struct Explained {
     query: String,
     passage: String,
-    /// Where a word begins, in code points, and what it adds to the logit.
+    /// Start of a word in code points, and its effect on the logit.
     words: Vec<(usize, f64)>,
 }
 
-/// The words of `rerank --json --explain`, as the goldens have them.
+/// The words of `rerank --json --explain`, in the form of the goldens.
 fn explain(file: &str, query: &str, passage: &str) -> Vec<(usize, f64)> {
     let request = json!({"query": query, "passages": [{"text": passage}]});
     let args = ["rerank", "--model", file, "--json", "--explain"];
@@ -178,7 +178,7 @@ fn explain(file: &str, query: &str, passage: &str) -> Vec<(usize, f64)> {
     words
 }
 
-/// `tests/make_explain_goldens.py` made them.
+/// Made by `tests/goldens/make_explain_goldens.py`.
 #[test]
 fn words_add_to_the_logit_what_torch_says() {
     for variant in ["old-names", "two-labels", "odd-heads", "multilingual"] {

@@ -1,4 +1,4 @@
-//! The binary as its users see it: arguments, standard input, output and exit codes.
+//! The binary's interface: arguments, standard input, output and exit codes.
 
 mod bench;
 mod compare;
@@ -6,10 +6,6 @@ mod convert;
 mod embedded;
 mod eval;
 mod goldens;
-// The library's own tests use the rest of it.
-#[allow(dead_code)]
-#[path = "../../../convert/tests/hub/server.rs"]
-mod hub_server;
 mod inspect;
 mod models;
 mod rerank;

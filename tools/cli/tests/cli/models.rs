@@ -1,13 +1,13 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use lanerank_testing::hub::{Fault, Server};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::hub_server::{Fault, Server};
 use super::support::*;
 
-/// A hub with the tiny model as `org/tiny`, and folders for its models.
+/// A hub with the tiny model as `org/tiny`, and folders for pulled models.
 struct Setup {
     server: Server,
     home: TempDir,

@@ -2,7 +2,8 @@ use serde_json::json;
 
 use super::support::*;
 
-const JSONL: &str = "{\"id\": 12345678901234567890123, \"text\": \"the lamp\", \"meta\": {\"z\":1.0,\"a\":[null]}, \"score\": 2}\n\
+const JSONL: &str = "{\"id\": 12345678901234567890123, \"text\": \"the lamp\", \
+                     \"meta\": {\"z\":1.0,\"a\":[null]}, \"score\": 2}\n\
     {\"id\":[\"x\"],\"text\":\"bread is fresh\",\"score\":1.5}\n{\"text\":\"\",\"score\":0}\n";
 
 fn rerank(model: &str, args: &[&str], input: &str) -> Outcome {
@@ -52,7 +53,8 @@ fn the_three_forms_of_input_agree() {
         &["-q", "bread"],
         "{\"text\":\"the lamp\"}\n{\"text\":\"fresh bread\"}",
     );
-    let request = "{\"query\":\"bread\",\n\"passages\":[{\"id\":1,\"text\":\"the lamp\"},{\"text\":\"fresh bread\"}]}";
+    let request = "{\"query\":\"bread\",\n\
+                   \"passages\":[{\"id\":1,\"text\":\"the lamp\"},{\"text\":\"fresh bread\"}]}";
     assert_eq!(lines.len(), 2);
     assert_eq!(lines, jsonl);
     assert_eq!(lines, scores(&[], request));
@@ -97,7 +99,7 @@ fn truncation_is_said() {
         &long,
     )
     .json();
-    // 40 positions less three special tokens and one of the query.
+    // 40 positions minus three special tokens and one token of the query.
     assert_eq!(hits[0]["truncated"], true);
     assert_eq!(
         hits[0]["truncation"],
@@ -195,7 +197,7 @@ fn explanations_name_the_words() {
     let input = "the lamp is lit\nfresh bread, water\n";
     let outcome = rerank(&model, &["-q", "bread", "--explain"], input);
     let lines: Vec<&str> = outcome.ok().lines().collect();
-    // Two passages under their headings, and a line for each after an empty one.
+    // Headings, two passages, an empty line, and one line per passage.
     assert_eq!(lines.len(), 7, "{lines:?}");
     for (line, words) in [(lines[4], 4), (lines[6], 4)] {
         let named = line.split("  ").filter(|word| word.contains(['+', '-']));
@@ -235,7 +237,7 @@ fn estimates_count_what_the_model_reads() {
     assert!(
         shown
             .ok()
-            .starts_with("passages       60, 0 of them to be cut\n")
+            .starts_with("passages       60, 0 of them too long\n")
     );
     let none = rerank(&model, &["-q", "bread", "--estimate"], "");
     assert!(none.ok().starts_with("passages       0,"));

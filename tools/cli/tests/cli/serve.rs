@@ -1,4 +1,4 @@
-//! `lanerank serve` as a process: settings, signals, and coming back after a sudden end.
+//! `lanerank serve` as a process: settings, signals, and restart after a kill.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 
 use super::support::*;
 
-/// Started, killed when it is dropped.
+/// A started process; killed on drop.
 struct Serving {
     child: Child,
     address: String,
@@ -62,7 +62,7 @@ impl Serving {
         assert!(kill.unwrap().success());
     }
 
-    /// Waits for the end, and gives the code and what was logged.
+    /// Waits for the end; returns the exit code and the log.
     fn end(mut self) -> (Option<i32>, String) {
         let mut log = String::new();
         self.log.read_to_string(&mut log).unwrap();
@@ -88,8 +88,8 @@ const HEALTH: &str = "GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r
 fn rerank(texts: &[&str]) -> String {
     let body = serde_json::json!({"query": "bread", "texts": texts}).to_string();
     format!(
-        "POST /rerank HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
-         content-length: {}\r\n\r\n{body}",
+        "POST /rerank HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
 }
@@ -168,7 +168,7 @@ fn signals_stop_and_reload() {
         assert!(before.starts_with("HTTP/1.1 200"));
         server.signal("-HUP");
         assert!(server.ask(HEALTH).starts_with("HTTP/1.1 200"));
-        // A request that has been begun when the signal comes is taken, and so finished.
+        // A request that began before the signal is completed.
         let request = rerank(&["the lamp", "secretword"]);
         let (begin, rest) = request.split_at(request.len() - 5);
         let mut stream = server.send(begin);
@@ -218,7 +218,7 @@ fn texts_are_logged_where_asked_for() {
     );
 }
 
-/// The same port and the same socket at once, with the killed server's connections still open.
+/// Restarts on the same port and socket at once, with the killed server's connections still open.
 #[cfg(unix)]
 #[test]
 fn killed_it_serves_again_at_once() {

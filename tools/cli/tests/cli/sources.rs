@@ -1,5 +1,5 @@
-//! One tiny model in every layout that is read (`tests/make_source_goldens.py`): each becomes the same
-//! file, and that file scores as torch does.
+//! One tiny model in every layout that `convert` reads (`tests/goldens/make_source_goldens.py`). Each
+//! becomes the same file, and that file scores like torch.
 
 use std::fs;
 use std::io::{Cursor, Write};
@@ -16,7 +16,7 @@ fn goldens() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/sources")
 }
 
-/// A place for a source, and for what it becomes.
+/// A folder for a source and its model file.
 struct Place(TempDir);
 
 impl Place {
@@ -35,7 +35,7 @@ impl Place {
         text(&path)
     }
 
-    /// A model folder with these weights under this name.
+    /// A model folder with these weights under this file name.
     fn folder(&self, weights: &str, golden: &str) -> String {
         for name in SIDE_FILES {
             self.write(name, fs::read(goldens().join("model").join(name)).unwrap());
@@ -69,7 +69,7 @@ fn model() -> String {
     text(&goldens().join("model"))
 }
 
-/// The file that the model folder becomes.
+/// The model file of the model folder.
 fn expected_file() -> Vec<u8> {
     let place = Place::new();
     place.convert(&model(), &[]).ok();
@@ -126,7 +126,7 @@ fn every_layout_becomes_the_same_file() {
     ] {
         let place = Place::new();
         let folder = place.folder(weights, golden);
-        // The folder, the file in it, and the kind said aloud.
+        // The folder, the file in it, and an explicit kind.
         for (source, more) in [
             (folder.clone(), &[][..]),
             (text(&place.path(weights)), &[]),
@@ -195,7 +195,7 @@ fn texts() -> Vec<Value> {
     expected()["texts"].as_array().unwrap().clone()
 }
 
-/// A zip of the model folder with what macOS adds, under this folder.
+/// A zip of the model folder under this folder name, with the files that macOS adds.
 fn zipped(folder: &str, weights: &str, more: &[(&str, &[u8])]) -> Vec<u8> {
     let model = goldens().join("model");
     let content = fs::read(model.join("model.safetensors")).unwrap();
@@ -256,7 +256,7 @@ fn zips_are_read_where_they_are() {
         .refused("is not a zip archive");
 }
 
-/// FlashRank's zips have ONNX files under names of their own, all but the first in dynamic int8.
+/// FlashRank's zips name their ONNX files differently; all except the first are dynamic int8.
 #[test]
 fn flashranks_zips_and_folders() {
     let model = goldens().join("../onnx/one-label");
@@ -412,7 +412,7 @@ fn special_tokens_have_to_agree() {
     );
     place.convert(&folder, &[]).ok();
     let lane = text(&place.path("out.lane"));
-    // A special token is found inside a word.
+    // Special tokens match inside words.
     let tokens = lanerank_with(&["tokenize", "-m", &lane], "\"ariverb\"").json();
     assert_eq!(tokens["ids"].as_array().unwrap().len(), 5);
 }

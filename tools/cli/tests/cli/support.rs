@@ -1,4 +1,4 @@
-//! Running the binary, and a tiny model to run it on.
+//! Runs the binary, and makes a tiny model for it.
 
 use std::fs;
 use std::io::Write;
@@ -8,15 +8,15 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-pub struct Outcome {
+pub(crate) struct Outcome {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
 }
 
 impl Outcome {
-    /// Asserts exit code 2 and the one line that says why.
-    pub fn refused(&self, words: &str) {
+    /// Asserts exit code 2 and a one-line reason.
+    pub(crate) fn refused(&self, words: &str) {
         assert_eq!(self.code, 2, "{}", self.stderr);
         assert_eq!(self.stderr.lines().count(), 1, "{}", self.stderr);
         assert!(self.stderr.starts_with("lanerank: "), "{}", self.stderr);
@@ -25,18 +25,18 @@ impl Outcome {
     }
 
     /// Asserts success and reads the output as JSON.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(self.ok()).unwrap()
     }
 
     /// Asserts success.
-    pub fn ok(&self) -> &str {
+    pub(crate) fn ok(&self) -> &str {
         assert_eq!(self.code, 0, "{}", self.stderr);
         &self.stdout
     }
 }
 
-pub fn command() -> Command {
+pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lanerank"));
     command
         .env_remove("LANERANK_MODEL")
@@ -44,11 +44,11 @@ pub fn command() -> Command {
     command
 }
 
-pub fn lanerank(args: &[&str]) -> Outcome {
+pub(crate) fn lanerank(args: &[&str]) -> Outcome {
     lanerank_with(args, "")
 }
 
-pub fn lanerank_with(args: &[&str], input: &str) -> Outcome {
+pub(crate) fn lanerank_with(args: &[&str], input: &str) -> Outcome {
     let mut child = command()
         .args(args)
         .stdin(Stdio::piped())
@@ -56,7 +56,7 @@ pub fn lanerank_with(args: &[&str], input: &str) -> Outcome {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // A command that refuses its arguments does not read.
+    // A command that refuses its arguments does not read its input.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     Outcome {
@@ -66,21 +66,21 @@ pub fn lanerank_with(args: &[&str], input: &str) -> Outcome {
     }
 }
 
-/// A folder with a BERT of two layers, 32 wide, and its parts to change.
-pub struct Tiny {
+/// A folder with a BERT of two layers of 32, and its parts to change.
+pub(crate) struct Tiny {
     pub folder: TempDir,
 }
 
 const SPECIAL: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 
-pub fn pieces() -> Vec<String> {
+pub(crate) fn pieces() -> Vec<String> {
     let letters = ('a'..='z').flat_map(|c| [c.to_string(), format!("##{c}")]);
     let words = ["bread", "fresh", "lamp", "the", "is", "."].map(str::to_owned);
     let special = SPECIAL.map(str::to_owned).into_iter();
     special.chain(letters).chain(words).collect()
 }
 
-pub fn config() -> Value {
+pub(crate) fn config() -> Value {
     json!({
         "model_type": "bert", "architectures": ["BertForSequenceClassification"],
         "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
@@ -90,7 +90,7 @@ pub fn config() -> Value {
     })
 }
 
-pub fn tokenizer_json() -> Value {
+pub(crate) fn tokenizer_json() -> Value {
     let special = |(id, content): (usize, &&str)| {
         json!({"id": id, "content": content, "special": true, "normalized": false,
             "lstrip": false, "rstrip": false, "single_word": false})
@@ -114,7 +114,7 @@ pub fn tokenizer_json() -> Value {
 }
 
 /// Names and shapes of the tensors of [`config`]'s model.
-pub fn tensors() -> Vec<(String, Vec<usize>)> {
+pub(crate) fn tensors() -> Vec<(String, Vec<usize>)> {
     let mut all = Vec::new();
     let mut add = |name: &str, shape: &[usize]| all.push((name.to_owned(), shape.to_vec()));
     add(
@@ -153,8 +153,8 @@ pub fn tensors() -> Vec<(String, Vec<usize>)> {
     all
 }
 
-/// A safetensors file with these tensors, their values from a small generator.
-pub fn safetensors(tensors: &[(String, Vec<usize>)]) -> Vec<u8> {
+/// A safetensors file with these tensors and seeded values.
+pub(crate) fn safetensors(tensors: &[(String, Vec<usize>)]) -> Vec<u8> {
     let mut header = serde_json::Map::new();
     let (mut data, mut state) = (Vec::new(), 1u32);
     for (name, shape) in tensors {
@@ -175,7 +175,7 @@ pub fn safetensors(tensors: &[(String, Vec<usize>)]) -> Vec<u8> {
 }
 
 impl Tiny {
-    pub fn new() -> Tiny {
+    pub(crate) fn new() -> Tiny {
         let tiny = Tiny {
             folder: tempfile::tempdir().unwrap(),
         };
@@ -186,11 +186,11 @@ impl Tiny {
         tiny
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, content).unwrap();
@@ -198,13 +198,13 @@ impl Tiny {
     }
 
     /// Changes one value of config.json.
-    pub fn config(&self, name: &str, value: Value) {
+    pub(crate) fn config(&self, name: &str, value: Value) {
         let mut config = config();
         config[name] = value;
         self.write("config.json", config.to_string());
     }
 
-    pub fn convert(&self, more: &[&str]) -> Outcome {
+    pub(crate) fn convert(&self, more: &[&str]) -> Outcome {
         let output = text(&self.path("out.lane"));
         let source = text(self.folder.path());
         let args = ["convert", &source, "-o", &output];
@@ -212,12 +212,12 @@ impl Tiny {
     }
 
     /// Converts and returns the model's path.
-    pub fn model(&self) -> String {
+    pub(crate) fn model(&self) -> String {
         self.convert(&["--force"]).ok();
         text(&self.path("out.lane"))
     }
 }
 
-pub fn text(path: &Path) -> String {
+pub(crate) fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
 }

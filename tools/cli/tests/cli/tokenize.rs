@@ -55,7 +55,7 @@ fn bad_input_is_named_by_line() {
         let outcome = lanerank_with(&["tokenize", "--vocab", &vocab], &input);
         assert_eq!(outcome.code, 2, "{line}");
         assert!(outcome.stderr.contains(words), "{}", outcome.stderr);
-        // What came before is there.
+        // The lines before the error are there.
         assert!(
             outcome.stdout.starts_with("{\"ids\":[2,5,3]"),
             "{}",

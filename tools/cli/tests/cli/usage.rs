@@ -53,7 +53,7 @@ fn messages_cannot_drive_the_terminal() {
     lanerank(&["inspect", "/no/\u{1b}[31m\nsuch"]).refused("\\u{1b}[31m\\nsuch");
 }
 
-/// A reader that goes away is no failure, and nothing panics.
+/// A reader that closes the pipe is no failure, and nothing panics.
 #[test]
 fn closed_pipes() {
     let tiny = Tiny::new();

@@ -4,12 +4,12 @@
 //! [`Tokenizer`]. It returns the file's bytes, the same ones for the same input on every machine.
 
 mod activations;
-mod bert;
 mod integers;
 mod matrix;
 pub(crate) mod self_test;
 mod smoothing;
 mod tensors;
+mod weights;
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,8 +21,9 @@ use lanerank::format::storage::{AlignedBytes, Blob};
 use lanerank::format::write::{Draft, Plan};
 use lanerank::format::{config, metadata};
 use lanerank::kernels::Kernels;
-use lanerank::model::{Activations, Model, ModelConfig, Verify};
+use lanerank::model::{Activations, ModelConfig};
 use lanerank::tokenizer::Tokenizer;
+use lanerank::{Model, Verify};
 
 use crate::error::Error;
 use crate::source::TensorSource;
@@ -233,19 +234,19 @@ fn build(
     config
         .validate()
         .map_err(|(name, reason)| Error::Argument(format!("{name}: {reason}")))?;
-    let weights = bert::weights(config, options);
+    let weights = weights::all(config, options);
     for keep in &options.keep {
-        if !weights.iter().any(|w| keep.fits(&w.name)) {
+        if !weights.iter().any(|w| keep.fits(w.name())) {
             let reason = format!("{}: no weight has this name", keep.pattern);
             return Err(Error::Argument(reason));
         }
     }
     let activations = activations(config, &weights, options)?;
-    bert::check_shapes(&weights, source)?;
+    weights::check_shapes(&weights, source)?;
     let mut options = options.clone();
     for weight in &weights {
         if let Some(takeover) = weight.takeover(source)? {
-            let key = format!("{INTEGERS}{}", weight.name);
+            let key = format!("{INTEGERS}{}", weight.name());
             options.metadata.push((key, takeover));
         }
     }
@@ -261,11 +262,11 @@ fn build(
 /// The precision of activations. It has a meaning only for int8 matrices.
 fn activations(
     config: &ModelConfig,
-    weights: &[bert::Weight],
+    weights: &[weights::Weight],
     options: &ConvertOptions,
 ) -> Result<Activations, Error> {
     let chosen = options.activations.resolve(config)?;
-    if weights.iter().any(bert::Weight::is_int8_matrix) {
+    if weights.iter().any(weights::Weight::is_int8_matrix) {
         return Ok(chosen);
     }
     if options.activations.is_auto() {
@@ -281,7 +282,7 @@ fn plan(
     config: &ModelConfig,
     activations: Activations,
     tokenizer: &Tokenizer,
-    weights: &[bert::Weight],
+    weights: &[weights::Weight],
     options: &ConvertOptions,
 ) -> Result<Draft, Error> {
     let metadata = metadata::to_bytes(&options.metadata)?;

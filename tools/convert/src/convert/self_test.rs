@@ -1,11 +1,10 @@
 //! The self-test that the converter stores in a model file.
 
-use lanerank::Model;
 use lanerank::format::self_test::{self, SelfTestRow};
 use lanerank::format::storage::{AlignedBytes, Blob};
 use lanerank::format::write::Draft;
 use lanerank::kernels::{Isa, Kernels};
-use lanerank::model::Verify;
+use lanerank::{Model, Verify};
 
 use crate::error::Error;
 

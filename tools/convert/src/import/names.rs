@@ -1,9 +1,18 @@
-//! Names of BERT's tensors in their several spellings.
+//! Spellings of tensor names.
 
-/// The name without the `bert.` prefix and with a layer norm's `weight` and `bias`, which the first
-/// releases called `gamma` and `beta`.
-pub fn canonical(name: &str) -> String {
-    let name = name.strip_prefix("bert.").unwrap_or(name);
+use std::collections::HashSet;
+
+use lanerank::model::architectures::schema;
+use lanerank::model::{Head, ModelConfig};
+
+/// Prefixes of the tensors below the head, by architecture.
+const PREFIXES: [&str; 2] = ["bert.", "electra."];
+
+/// The name without an architecture's prefix, and with `weight` and `bias` of a layer norm, which the
+/// first releases called `gamma` and `beta`.
+pub(crate) fn canonical(name: &str) -> String {
+    let without = |prefix: &&str| name.strip_prefix(prefix);
+    let name = PREFIXES.iter().find_map(without).unwrap_or(name);
     for (old, new) in [("gamma", "weight"), ("beta", "bias")] {
         if let Some(stem) = name.strip_suffix(old)
             && stem.ends_with("LayerNorm.")
@@ -14,53 +23,31 @@ pub fn canonical(name: &str) -> String {
     name.to_owned()
 }
 
-/// Buffers that hold no weights.
-pub fn is_buffer(name: &str) -> bool {
+/// Whether a tensor is a buffer without weights.
+pub(crate) fn is_buffer(name: &str) -> bool {
     matches!(
         name,
         "embeddings.position_ids" | "embeddings.token_type_ids"
     )
 }
 
-/// Whether a tensor (by its canonical name) is part of a BERT with this many layers, its pooler and
-/// its classifier.
-pub fn is_bert(name: &str, layers: usize) -> bool {
-    const OUTSIDE: [&str; 5] = [
-        "embeddings.word_embeddings.weight",
-        "embeddings.position_embeddings.weight",
-        "embeddings.token_type_embeddings.weight",
-        "embeddings.LayerNorm.weight",
-        "embeddings.LayerNorm.bias",
-    ];
-    const IN_LAYER: [&str; 8] = [
-        "attention.self.query",
-        "attention.self.key",
-        "attention.self.value",
-        "attention.output.dense",
-        "attention.output.LayerNorm",
-        "intermediate.dense",
-        "output.dense",
-        "output.LayerNorm",
-    ];
-    if OUTSIDE.contains(&name) {
-        return true;
-    }
-    let Some((stem, "weight" | "bias")) = name.rsplit_once('.') else {
-        return false;
+/// Names of the tensors that models of this shape have, with or without a classifier: an encoder's
+/// file may have an unused one.
+pub(crate) fn of_model(config: &ModelConfig) -> HashSet<String> {
+    let classifier = ModelConfig {
+        head: Head::Classifier { num_labels: 1 },
+        ..config.clone()
     };
-    match stem
-        .strip_prefix("encoder.layer.")
-        .and_then(|rest| rest.split_once('.'))
-    {
-        Some((number, part)) => {
-            number.parse().is_ok_and(|n: usize| n < layers) && IN_LAYER.contains(&part)
-        }
-        None => matches!(stem, "pooler.dense" | "classifier"),
-    }
+    schema(&classifier)
+        .tensors()
+        .map(|(name, _)| name)
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use lanerank::model::{Activation, Architecture, Pooling};
+
     use super::*;
 
     #[test]
@@ -77,14 +64,39 @@ mod tests {
 
     #[test]
     fn what_belongs_to_a_bert() {
-        assert!(is_bert("embeddings.LayerNorm.bias", 1));
-        assert!(is_bert("encoder.layer.1.attention.self.key.weight", 2));
-        assert!(!is_bert("encoder.layer.2.attention.self.key.weight", 2));
-        assert!(!is_bert(
+        let config = ModelConfig {
+            architecture: Architecture::Bert,
+            hidden_size: 4,
+            num_hidden_layers: 2,
+            num_attention_heads: 2,
+            intermediate_size: 8,
+            vocab_size: 9,
+            max_position_embeddings: 16,
+            type_vocab_size: 2,
+            hidden_act: Activation::Gelu,
+            layer_norm_eps: 1e-12,
+            head: Head::Encoder {
+                pooling: Pooling::Cls,
+                normalize: false,
+            },
+            max_length: 16,
+        };
+        let known = of_model(&config);
+        for name in [
+            "embeddings.LayerNorm.bias",
+            "encoder.layer.1.attention.self.key.weight",
+            "pooler.dense.weight",
+            "classifier.bias",
+        ] {
+            assert!(known.contains(name), "{name}");
+        }
+        for name in [
+            "encoder.layer.2.attention.self.key.weight",
             "encoder.layer.1.crossattention.self.key.weight",
-            2
-        ));
-        assert!(is_bert("pooler.dense.weight", 1) && is_bert("classifier.bias", 1));
-        assert!(!is_bert("cls.predictions.bias", 1) && !is_bert("", 1));
+            "cls.predictions.bias",
+            "",
+        ] {
+            assert!(!known.contains(name), "{name}");
+        }
     }
 }

@@ -18,7 +18,7 @@ const FAMILIES: [(&str, &str, &str); 48] = [
     ("modernbert", "ModernBERT", ENGLISH),
     ("modern-bert", "ModernBERT", ENGLISH),
     ("distilbert", "DistilBERT", ENGLISH),
-    ("electra", "ELECTRA (its head is another)", ENGLISH),
+    ("electra", "ELECTRA in a GGUF file", ENGLISH),
     ("albert", "ALBERT", ENGLISH),
     ("mpnet", "MPNet (relative positions)", ENGLISH),
     ("jina", "JinaBERT (ALiBi)", ENGLISH),
@@ -86,6 +86,13 @@ pub(super) fn model_type(name: &str) -> String {
         }
         None => format!("model_type {name:?} is not supported; {ENGLISH}"),
     }
+}
+
+/// Why an ELECTRA of another class than `ElectraForSequenceClassification` is refused.
+pub(super) fn electra(class: &str) -> String {
+    format!(
+        "ELECTRA as {class:?} is not supported; lanerank reads ElectraForSequenceClassification"
+    )
 }
 
 /// Why an architecture other than `BertForSequenceClassification` and `BertModel` is refused.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use lanerank_convert::hub::{HubError, ModelId};
 
-use super::server::{COMMIT, Fault, Server, git_id};
 use super::{Setup, assert_whole, model_files};
+use lanerank_testing::hub::{COMMIT, Fault, Server, git_id};
 
 #[test]
 fn a_pull_fills_the_hub_s_layout() {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use lanerank_convert::hub::HubError;
 
-use super::server::{Fault, git_id};
 use super::{Setup, assert_whole, model_files};
+use lanerank_testing::hub::{Fault, git_id};
 
 const STORE: &str = "store/model.safetensors";
 

@@ -3,16 +3,14 @@
 mod cache;
 mod faults;
 mod pretrained;
-mod server;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lanerank_convert::hub::{Hub, HubError, ModelId, Settings, Snapshot};
+use lanerank_testing::hub::{self, Server};
 use tempfile::TempDir;
-
-use server::Server;
 
 pub(crate) const REPOSITORY: &str = "org/tiny";
 
@@ -82,7 +80,7 @@ impl Setup {
 
     /// Path of the weights' blob.
     pub(crate) fn blob(&self) -> PathBuf {
-        self.cached("blobs").join(server::sha256(&self.weights()))
+        self.cached("blobs").join(hub::sha256(&self.weights()))
     }
 
     /// Path of the partial download of the weights.

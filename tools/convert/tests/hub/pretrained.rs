@@ -10,7 +10,7 @@ use lanerank_convert::convert::WeightDtype;
 use lanerank_convert::hub::{Hub, Snapshot};
 
 use super::Setup;
-use super::server::{Fault, Server};
+use lanerank_testing::hub::{Fault, Server};
 
 fn lane(hub: &Hub, snapshot: &Snapshot, dtype: WeightDtype) -> (PathBuf, usize) {
     let mut steps = 0;

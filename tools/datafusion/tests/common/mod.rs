@@ -18,7 +18,7 @@ use lanerank::Ranker;
 /// A row: query and passage.
 pub type Pair = (Option<String>, Option<String>);
 
-/// Rows in groups of 7 with the same query; some texts are missing, empty, or in other scripts.
+/// Rows in groups of 7 with the same query; some texts are null, empty, or in other scripts.
 pub fn pairs(count: usize) -> Vec<Pair> {
     let words = [
         "bread", "keeps", "fresh", "paper", "naïve", "東京", "🍞", "lamp", "dusk", "river",
@@ -35,7 +35,7 @@ pub fn pairs(count: usize) -> Vec<Pair> {
     (0..count).map(row).collect()
 }
 
-/// What [`Ranker::scores`] makes of each row by itself.
+/// The score of [`Ranker::scores`] for each row alone.
 pub fn expected(ranker: &Ranker, pairs: &[Pair]) -> Vec<Option<f32>> {
     let score = |(query, passage): &Pair| {
         let (query, passage) = (query.as_deref()?, passage.as_deref()?);
@@ -48,7 +48,7 @@ pub fn expected(ranker: &Ranker, pairs: &[Pair]) -> Vec<Option<f32>> {
     pairs.iter().map(score).collect()
 }
 
-/// A ranker without threads of its own.
+/// A single-threaded ranker.
 pub fn ranker() -> Ranker {
     Ranker::builder()
         .threads(1)
@@ -87,7 +87,7 @@ pub fn batch(pairs: &[Pair], query: Kind, passage: Kind) -> RecordBatch {
         .expect("columns of one length")
 }
 
-/// The rows in so many Parquet files.
+/// The rows, split into `files` Parquet files.
 pub fn write_parquet(folder: &Path, rows: &RecordBatch, files: usize) {
     let size = rows.num_rows().div_ceil(files);
     for i in 0..files {

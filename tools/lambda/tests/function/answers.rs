@@ -1,4 +1,4 @@
-//! Right answers, whoever asks.
+//! Correct answers, for every trigger.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::emulator::{Function, Report};
 use crate::events::{Answer, Request, Trigger, http_api, rest_api};
-use crate::models;
+use lanerank_testing::models;
 
 pub fn start(settings: &[(&str, &str)]) -> Function {
     Function::start(&mut Command::new(env!("CARGO_BIN_EXE_bootstrap")), settings)
@@ -27,7 +27,7 @@ const TEXTS: [&str; 4] = [
 /// Index and score of each hit, best first.
 fn hits(answer: &Value, score: &str) -> Vec<(usize, u32)> {
     let hit = |hit: &Value| {
-        // What is printed is the shortest text that reads as this number.
+        // JSON has the shortest text that parses to this number.
         let score = hit[score].to_string().parse::<f32>().unwrap();
         (hit["index"].as_u64().unwrap() as usize, score.to_bits())
     };
@@ -70,7 +70,7 @@ fn every_trigger_gets_the_librarys_bits() {
 fn a_stage_is_no_part_of_the_path() {
     let request = Request::post("/v1/rerank", &json!({"query": QUERY, "documents": TEXTS}));
     let mut function = start(&[]);
-    // `v1` begins the route as well.
+    // The route also starts with `v1`.
     for stage in ["prod", "v1", "$default"] {
         let event = http_api(stage, "rerank.example.com", &request, false);
         Answer::of(Trigger::HttpApi, &function.answer(&event)).ok();
@@ -137,7 +137,7 @@ fn answers_come_before_lambda_ends_the_function() {
         }
     };
     let request = Request::post("/rerank", &body);
-    // So that the time begins in a process that runs.
+    // Starts the process before the time is measured.
     assert_eq!(
         hits(&answer(&request, 60_000).ok(), "score").len(),
         texts.len()
@@ -147,12 +147,12 @@ fn answers_come_before_lambda_ends_the_function() {
         (late.status, late.json()["error_type"].as_str()),
         (504, Some("Timeout"))
     );
-    // Asking for more does not help.
+    // A longer deadline has no effect.
     assert_eq!(
         answer(&request.clone().with("X-Deadline-Ms", "60000"), 200).status,
         504
     );
-    // Asking for less is heard, and so is what a request wants then.
+    // A shorter deadline has, and so has `X-On-Deadline`.
     let partial = request
         .clone()
         .with("X-Deadline-Ms", "100")
@@ -170,7 +170,7 @@ fn answers_come_before_lambda_ends_the_function() {
     );
 }
 
-/// As cargo-lambda's emulator sends it.
+/// A request as cargo-lambda's emulator sends it.
 #[test]
 fn a_deadline_that_was_never_one() {
     let request = Request::post("/rerank", &json!({"query": QUERY, "texts": TEXTS}));

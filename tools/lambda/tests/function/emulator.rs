@@ -17,16 +17,16 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 /// How long a test waits for a process.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a function tells Lambda.
+/// A function's report to Lambda.
 #[derive(Debug, PartialEq)]
 pub enum Report {
-    /// What an invocation gave.
+    /// The result of an invocation.
     Response { id: String, body: Value },
-    /// Why an invocation gave nothing.
+    /// Why an invocation failed.
     Failure { id: String, body: Value },
-    /// Why there will be no invocations.
+    /// Why the function cannot start.
     NoStart { body: Value },
-    /// Something that the protocol has not.
+    /// A request outside the protocol.
     Violation(String),
 }
 
@@ -38,7 +38,7 @@ struct Invocation {
 
 struct Api {
     waiting: tokio::sync::Mutex<UnboundedReceiver<Invocation>>,
-    /// The invocation that the function has.
+    /// The invocation that the function is handling.
     current: Mutex<Option<String>>,
     reports: mpsc::Sender<Report>,
 }
@@ -53,7 +53,7 @@ impl Api {
         (status, r#"{"status":"OK"}"#).into_response()
     }
 
-    /// Ends the invocation that the function has.
+    /// Ends the current invocation.
     fn end(&self, id: String, body: &str, report: fn(String, Value) -> Report) -> Response {
         let ended = self.current.lock().unwrap().take();
         match (ended, serde_json::from_str(body)) {
@@ -114,7 +114,7 @@ async fn unknown(State(api): State<Arc<Api>>, request: axum::extract::Request) -
     api.report(Report::Violation(format!("{method} {uri}")))
 }
 
-/// A function's process and the runtime API that it talks to.
+/// A function's process, and its runtime API.
 pub struct Function {
     process: Child,
     events: UnboundedSender<Invocation>,
@@ -124,8 +124,8 @@ pub struct Function {
 }
 
 impl Function {
-    /// Starts the process as Lambda does: with an environment of Lambda's own and what the function's
-    /// settings have.
+    /// Starts the process as Lambda does: with Lambda's own environment and the function's
+    /// settings.
     pub fn start(command: &mut Command, settings: &[(&str, &str)]) -> Function {
         let runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = { runtime }.worker_threads(1).enable_all().build().unwrap();
@@ -166,17 +166,17 @@ impl Function {
         }
     }
 
-    /// Has the function handle an event, within a minute.
+    /// Sends an event with a deadline of a minute.
     pub fn invoke(&mut self, event: &Value) -> Report {
         self.invoke_within(event, Duration::from_secs(60))
     }
 
-    /// Has the function handle an event, and tells it that it has so much time.
+    /// Sends an event with this time until the deadline.
     pub fn invoke_within(&mut self, event: &Value, time: Duration) -> Report {
         self.invoke_until(event, SystemTime::now() + time)
     }
 
-    /// Has the function handle an event, and tells it when its time ends.
+    /// Sends an event with this deadline.
     pub fn invoke_until(&mut self, event: &Value, deadline: SystemTime) -> Report {
         self.invocations += 1;
         let invocation = Invocation {
@@ -194,7 +194,7 @@ impl Function {
         report
     }
 
-    /// What the function tells next.
+    /// The function's next report.
     pub fn report(&mut self) -> Report {
         match self.reports.recv_timeout(PATIENCE) {
             Ok(report) => report,
@@ -210,12 +210,12 @@ impl Function {
         }
     }
 
-    /// Waits for the process to end by itself.
+    /// Waits for the process to exit.
     pub fn ended(&mut self) -> ExitStatus {
         self.process.wait().unwrap()
     }
 
-    /// Most memory that the process has had in use, in bytes.
+    /// Peak memory of the process in bytes.
     pub fn peak_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));
         let status = status.unwrap();
@@ -227,7 +227,7 @@ impl Function {
 
 impl Drop for Function {
     fn drop(&mut self) {
-        // As Lambda ends a function that it has no more use for; it may have ended by itself.
+        // As Lambda ends an idle function. It may have exited already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -244,7 +244,7 @@ async fn serve(api: Api) -> SocketAddr {
         .route(&format!("{base}/invocation/{{id}}/error"), post(failure))
         .route(&format!("{base}/init/error"), post(no_start))
         .fallback(unknown)
-        // Lambda's limit of an answer, and more than any event's.
+        // Lambda's limit for an answer; larger than any event's.
         .layer(axum::extract::DefaultBodyLimit::max(6 << 20))
         .with_state(Arc::new(api));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,10 +1,10 @@
-//! The events that Lambda's HTTP triggers send, and the answers that they take.
+//! The events that Lambda's HTTP triggers send, and the answers that they accept.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-/// What a client sends.
+/// A client's request.
 #[derive(Clone)]
 pub struct Request<'a> {
     pub method: &'a str,
@@ -37,7 +37,7 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Header names are in lower case from HTTP APIs, function URLs and load balancers.
+    /// HTTP APIs, function URLs and load balancers send header names in lower case.
     fn headers(&self, lower: bool) -> Map<String, Value> {
         let host = [
             ("Host", "rerank.example.com"),
@@ -71,18 +71,18 @@ impl<'a> Request<'a> {
     }
 }
 
-/// What can call a function over HTTP.
+/// The triggers that call a function over HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trigger {
     /// API Gateway's REST APIs: payload format 1.0.
     RestApi,
     /// API Gateway's HTTP APIs: payload format 2.0.
     HttpApi,
-    /// A function URL: payload format 2.0 as well.
+    /// A function URL: payload format 2.0.
     FunctionUrl,
     /// An application load balancer.
     LoadBalancer,
-    /// The same with `lambda.multi_value_headers.enabled`.
+    /// An application load balancer with `lambda.multi_value_headers.enabled`.
     LoadBalancerMulti,
 }
 
@@ -95,7 +95,7 @@ impl Trigger {
         Trigger::LoadBalancerMulti,
     ];
 
-    /// The event for a request, its body in base64 or as it is.
+    /// The event for a request, with its body in base64 or plain.
     pub fn event(self, request: &Request, base64: bool) -> Value {
         match self {
             Trigger::RestApi => rest_api("prod", request, base64),
@@ -138,9 +138,11 @@ pub fn rest_api(stage: &str, request: &Request, base64: bool) -> Value {
             "requestTimeEpoch": 1_795_518_000_000_u64,
             "requestId": "8eb7f2a0-0d4f-4c5b-8a3c-7d1d3d1c9a11",
             "identity": {
-                "cognitoIdentityPoolId": null, "accountId": null, "cognitoIdentityId": null, "caller": null,
+                "cognitoIdentityPoolId": null, "accountId": null, "cognitoIdentityId": null,
+                "caller": null,
                 "sourceIp": "192.0.2.1", "principalOrgId": null, "accessKey": null,
-                "cognitoAuthenticationType": null, "cognitoAuthenticationProvider": null, "userArn": null,
+                "cognitoAuthenticationType": null, "cognitoAuthenticationProvider": null,
+                "userArn": null,
                 "userAgent": "curl/8.5.0", "user": null
             },
             "domainName": "70ixmpl4fl.execute-api.eu-north-1.amazonaws.com",
@@ -151,7 +153,7 @@ pub fn rest_api(stage: &str, request: &Request, base64: bool) -> Value {
     })
 }
 
-/// Payload format 2.0; `rawPath` begins with the stage, but for `$default`.
+/// Payload format 2.0; `rawPath` starts with the stage, except for `$default`.
 pub fn http_api(stage: &str, domain: &str, request: &Request, base64: bool) -> Value {
     let path = match stage {
         "$default" => request.path.to_owned(),
@@ -180,7 +182,7 @@ pub fn http_api(stage: &str, domain: &str, request: &Request, base64: bool) -> V
         },
         "isBase64Encoded": base64
     });
-    // Here a request without a body has no such field.
+    // In this format a request without a body has no `body` field.
     if !request.body.is_empty() {
         event["body"] = request.body(base64);
     }
@@ -190,26 +192,23 @@ pub fn http_api(stage: &str, domain: &str, request: &Request, base64: bool) -> V
 fn load_balancer(multi: bool, request: &Request, base64: bool) -> Value {
     let mut event = json!({
         "requestContext": {"elb": {"targetGroupArn":
-            "arn:aws:elasticloadbalancing:eu-north-1:123456789012:targetgroup/rerank/49e9d65c45c6791a"}},
+            "arn:aws:elasticloadbalancing:eu-north-1:123456789012:targetgroup/rerank/49e9d65c"}},
         "httpMethod": request.method,
         "path": request.path,
-        "body": match request.body.is_empty() { true => json!(""), false => request.body(base64) },
+        "body": if request.body.is_empty() { json!("") } else { request.body(base64) },
         "isBase64Encoded": base64
     });
-    match multi {
-        true => {
-            event["multiValueHeaders"] = request.multi_value_headers(true);
-            event["multiValueQueryStringParameters"] = json!({});
-        }
-        false => {
-            event["headers"] = request.headers(true).into();
-            event["queryStringParameters"] = json!({});
-        }
+    if multi {
+        event["multiValueHeaders"] = request.multi_value_headers(true);
+        event["multiValueQueryStringParameters"] = json!({});
+    } else {
+        event["headers"] = request.headers(true).into();
+        event["queryStringParameters"] = json!({});
     }
     event
 }
 
-/// What the client gets.
+/// The client's answer.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u64,
@@ -218,7 +217,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Reads what the function gave as this trigger does.
+    /// Reads the function's result as this trigger does.
     pub fn of(trigger: Trigger, response: &Value) -> Answer {
         let multi = [Trigger::RestApi, Trigger::LoadBalancerMulti].contains(&trigger);
         let field = if multi {
@@ -230,14 +229,15 @@ impl Answer {
         Answer {
             status: response["statusCode"].as_u64().unwrap(),
             headers: response[field].as_object().unwrap().clone(),
-            body: match response["isBase64Encoded"].as_bool().unwrap() {
-                true => STANDARD.decode(text).unwrap(),
-                false => text.as_bytes().to_vec(),
+            body: if response["isBase64Encoded"].as_bool().unwrap() {
+                STANDARD.decode(text).unwrap()
+            } else {
+                text.as_bytes().to_vec()
             },
         }
     }
 
-    /// A header, the first where there are several.
+    /// A header; the first if there are several.
     pub fn header(&self, name: &str) -> Option<&str> {
         match self.headers.get(name)? {
             Value::Array(values) => values.first()?.as_str(),

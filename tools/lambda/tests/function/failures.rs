@@ -1,12 +1,12 @@
-//! What is wrong with requests, events and settings, and how it is said.
+//! Errors in requests, events and settings, and their messages.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::http;
-use lanerank_server::api::{App, router};
-use lanerank_server::{Options, Settings};
+use lanerank_server::api::router;
+use lanerank_server::{App, ServeOptions, ServeSettings};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -14,12 +14,12 @@ use crate::answers::start;
 use crate::emulator::Report;
 use crate::events::{Answer, Request, Trigger};
 
-/// Status and body of what the server answers.
+/// The server itself, for its status and body.
 struct Server(axum::Router, tokio::runtime::Runtime);
 
 impl Server {
     fn new() -> Server {
-        let settings = Settings::new(Options::default(), |file| Ok(PathBuf::from(file)));
+        let settings = ServeSettings::new(ServeOptions::default(), |file| Ok(PathBuf::from(file)));
         let app = App::open(settings.unwrap()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread();
         Server(
@@ -129,7 +129,7 @@ fn a_body_that_is_no_text() {
     }
 }
 
-/// Whatever comes, the function says that it failed and takes the next event.
+/// The function reports every failed event and takes the next one.
 #[test]
 fn events_that_are_no_requests() {
     let mut function = start(&[]);

@@ -1,9 +1,7 @@
-//! The function's process, as Lambda sees it: a runtime API on loopback hands it the events that API
-//! Gateway, load balancers and function URLs send.
+//! The function's process, tested as Lambda runs it: a runtime API on loopback sends it the events
+//! of API Gateway, load balancers and function URLs.
 
 mod answers;
 mod emulator;
 mod events;
 mod failures;
-#[path = "../../../../tests/common/mod.rs"]
-mod models;

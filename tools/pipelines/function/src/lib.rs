@@ -1,20 +1,19 @@
 //! The SQL function `rerank_score(query, text [, model_path])` for SQLite.
 //!
-//! The score is the one [`Ranker::scores`] gives, bit for bit, as a REAL.
+//! The score is that of [`Ranker::scores`], bit for bit, as a REAL.
 //!
 //! | argument | result |
 //! |---|---|
-//! | TEXT | taken as it is |
-//! | INTEGER | taken as its digits |
+//! | TEXT | used as it is |
+//! | INTEGER | used as its digits |
 //! | NULL | NULL |
 //! | REAL, BLOB | an error that says to CAST |
 //! | TEXT that is not UTF-8 | an error |
 //!
 //! A model is opened once per process, whatever the number of connections and rows, and stays open:
 //! the embedded one at the first call with two arguments, a file's at the first call that names it.
-//! With a path the function may not be used in views, triggers and other parts of a schema
-//! (`SQLITE_DIRECTONLY`), because a database that somebody else made must not choose what files are
-//! opened.
+//! With a path the function is refused in views, triggers and other parts of a schema
+//! (`SQLITE_DIRECTONLY`), because an untrusted database must not choose which files are opened.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -31,13 +30,13 @@ pub const NAME: &str = "rerank_score";
 /// Names of the arguments, for messages.
 const ARGUMENTS: [&str; 3] = ["query", "text", "model_path"];
 
-/// Every ranker of this process by the model's path, the embedded model's under `None`.
+/// Every ranker of this process by its model's path; `None` for the embedded model.
 static RANKERS: LazyLock<Mutex<HashMap<Option<String>, Ranker>>> = LazyLock::new(Mutex::default);
 
 /// Adds the function to a connection.
 ///
 /// # Errors
-/// When SQLite refuses, for instance while a statement that uses the function is running.
+/// When SQLite refuses, such as while a statement that uses the function is running.
 pub fn register(connection: &Connection) -> Result<()> {
     let pure = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     let reads_files = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DIRECTONLY;
@@ -78,14 +77,14 @@ fn text<'a>(value: ValueRef<'a>, name: &str) -> Result<Option<Cow<'a, str>>> {
     }
 }
 
-/// The ranker of a model file, or of the embedded model; opened where this is the first call.
+/// The ranker of a model file, or of the embedded model. The first call opens it.
 fn ranker(model: Option<&str>) -> std::result::Result<Ranker, lanerank::Error> {
     let mut rankers = RANKERS.lock().unwrap_or_else(PoisonError::into_inner);
     let key = model.map(str::to_owned);
     if let Some(ranker) = rankers.get(&key) {
         return Ok(ranker.clone());
     }
-    // A row is one passage, for which the calling thread is enough.
+    // A row is one passage, so the calling thread is enough.
     let mut builder = Ranker::builder().threads(1);
     if let Some(path) = model {
         builder = builder.model(path);
@@ -114,7 +113,7 @@ mod tests {
         connection
     }
 
-    /// What an expression gives, or the message of the error.
+    /// The value of an expression, or the error's message.
     fn evaluate(connection: &Connection, expression: &str) -> std::result::Result<Value, String> {
         let sql = format!("SELECT {expression}");
         let value = connection.query_row(&sql, [], |row| row.get(0));
@@ -167,7 +166,7 @@ mod tests {
             let error = evaluate(&connection, &format!("rerank_score({arguments})")).unwrap_err();
             assert!(error.contains(words), "{arguments}: {error}");
         }
-        // NULL decides only where everything else is in order.
+        // An error takes precedence over NULL.
         assert!(evaluate(&connection, "rerank_score(NULL, 1.5)").is_err());
     }
 

@@ -1,10 +1,10 @@
-//! An encoder that every machine has.
+//! An encoder for tests, available on every machine.
 
 use std::path::PathBuf;
 use std::sync::Once;
 
-/// A sentence encoder with a handful of words and random weights: its vectors mean nothing, but what
-/// is done with them is the same.
+/// A sentence encoder with a few words and random weights. Its vectors mean nothing, but are used
+/// like any others.
 pub fn tiny_encoder_file() -> PathBuf {
     static MADE: Once = Once::new();
     let out = concat!(env!("CARGO_TARGET_TMPDIR"), "/tiny-encoder.lane");

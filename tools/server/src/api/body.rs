@@ -1,4 +1,4 @@
-//! Reading a request's body.
+//! Reads a request's JSON body within the limits of size and time.
 
 use axum::body::Body;
 use axum::http::HeaderMap;
@@ -7,28 +7,25 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-use super::App;
-use super::error::{ApiError, Kind};
+use super::error::{ApiError, ErrorKind};
+use crate::app::App;
 
 /// Reads a JSON body within the limits of size and time.
-///
-/// # Errors
-/// What is wrong with it.
-pub async fn read<T: DeserializeOwned>(
+pub(super) async fn read<T: DeserializeOwned>(
     app: &App,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<T, ApiError> {
     if !is_json(headers) {
-        let message = "the body has to be JSON, with `Content-Type: application/json`";
-        return Err(ApiError::new(Kind::MediaType, message));
+        let message = "the body must be JSON, with `Content-Type: application/json`";
+        return Err(ApiError::new(ErrorKind::MediaType, message));
     }
     let most = app.settings.max_body;
     let too_large = || {
         let message = format!("the body is longer than {most} bytes");
-        ApiError::new(Kind::TooLarge, message)
+        ApiError::new(ErrorKind::TooLarge, message)
     };
-    // Refused before it is sent, where the client says how long it is.
+    // If the client declares the length, refuse before it sends the body.
     let declared = headers
         .get(CONTENT_LENGTH)
         .and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
@@ -41,15 +38,17 @@ pub async fn read<T: DeserializeOwned>(
     );
     let collected = arrival
         .await
-        .map_err(|_| ApiError::new(Kind::Slow, "the body did not arrive in time"))?;
-    let bytes = collected.map_err(|e| match e.is::<LengthLimitError>() {
-        true => too_large(),
-        false => ApiError::new(Kind::Syntax, "the body broke off"),
+        .map_err(|_| ApiError::new(ErrorKind::Slow, "the body did not arrive in time"))?;
+    let bytes = collected.map_err(|e| {
+        if e.is::<LengthLimitError>() {
+            return too_large();
+        }
+        ApiError::new(ErrorKind::Syntax, "the body ended too early")
     })?;
     serde_json::from_slice(&bytes.to_bytes()).map_err(|e| {
         let kind = match e.classify() {
-            Category::Data => Kind::Validation,
-            _ => Kind::Syntax,
+            Category::Data => ErrorKind::Validation,
+            _ => ErrorKind::Syntax,
         };
         ApiError::new(kind, e.to_string())
     })

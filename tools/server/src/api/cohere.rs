@@ -1,5 +1,5 @@
-//! `/v1/rerank` and `/v2/rerank`: Cohere's and Jina's, whose requests and answers do not contradict
-//! each other. The answer has the fields of both.
+//! `/v1/rerank` and `/v2/rerank`: the shapes of Cohere and Jina, which are compatible. The answer
+//! has the fields of both.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,18 +9,17 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use lanerank::TruncationSide;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use super::App;
 use super::body;
-use super::compute::{Computation, Computed, Extras};
-use super::error::{ApiError, Kind};
-use crate::observe::RequestId;
-use crate::schedule::Work;
+use super::error::{ApiError, ErrorKind};
+use super::observe::RequestId;
+use super::submit::{CommonFields, describe};
+use crate::app::App;
+use crate::compute::{Computed, Operation, Ranked};
 
 #[derive(Debug, Deserialize)]
 struct Request {
@@ -29,13 +28,13 @@ struct Request {
     top_n: Option<usize>,
     return_documents: Option<bool>,
     max_tokens_per_doc: Option<usize>,
-    /// Cohere's v1: the fields of documents that are objects, in this order.
+    /// Cohere's v1: the fields to read from documents that are objects, in this order.
     rank_fields: Option<Vec<String>>,
     #[serde(flatten)]
-    extras: Extras,
+    common: CommonFields,
 }
 
-/// A document as it was given.
+/// A document as the client sent it.
 #[derive(Debug, Clone)]
 enum Document {
     Text(String),
@@ -69,11 +68,11 @@ impl<'de> Deserialize<'de> for Document {
 }
 
 impl Document {
-    /// What the model reads.
+    /// The text that the model reads.
     fn into_text(self, index: usize, fields: Option<&[String]>) -> Result<String, ApiError> {
         let wrong = |what: &str| {
             Err(ApiError::new(
-                Kind::Validation,
+                ErrorKind::Validation,
                 format!("documents[{index}]: {what}"),
             ))
         };
@@ -88,10 +87,10 @@ impl Document {
                         None => {}
                     }
                 }
-                match lines.is_empty() {
-                    true => wrong("has none of `rank_fields`"),
-                    false => Ok(lines.join("\n")),
+                if lines.is_empty() {
+                    return wrong("has none of `rank_fields`");
                 }
+                Ok(lines.join("\n"))
             }
             (Document::Object(mut object), None) => match object.remove("text") {
                 Some(Value::String(text)) => Ok(text),
@@ -101,7 +100,7 @@ impl Document {
         }
     }
 
-    /// How it is given back.
+    /// The document as an answer returns it.
     fn echo(&self) -> Value {
         match self {
             Document::Text(text) => serde_json::json!({ "text": text }),
@@ -115,27 +114,27 @@ struct Answer<'a> {
     id: &'a str,
     object: &'static str,
     model: &'a str,
-    results: Vec<Hit>,
+    results: Vec<Rank>,
     usage: Usage,
     meta: Meta,
 }
 
 #[derive(Serialize)]
-struct Hit {
+struct Rank {
     index: usize,
     relevance_score: f32,
     #[serde(skip_serializing_if = "Option::is_none")]
     document: Option<Value>,
 }
 
-/// Jina's.
+/// Jina's field.
 #[derive(Serialize)]
 struct Usage {
     total_tokens: usize,
     prompt_tokens: usize,
 }
 
-/// Cohere's.
+/// Cohere's field.
 #[derive(Serialize)]
 struct Meta {
     api_version: ApiVersion,
@@ -154,7 +153,7 @@ struct Tokens {
     input_tokens: usize,
 }
 
-pub async fn rerank_v1(
+pub(super) async fn rerank_v1(
     State(app): State<Arc<App>>,
     Extension(id): Extension<RequestId>,
     headers: HeaderMap,
@@ -163,7 +162,7 @@ pub async fn rerank_v1(
     rerank(&app, &id, &headers, body, "1").await
 }
 
-pub async fn rerank_v2(
+pub(super) async fn rerank_v2(
     State(app): State<Arc<App>>,
     Extension(id): Extension<RequestId>,
     headers: HeaderMap,
@@ -181,32 +180,31 @@ async fn rerank(
 ) -> Result<Response, ApiError> {
     let request: Request = body::read(app, headers, body).await?;
     request.check()?;
-    let (texts, given) = texts(
-        request.documents,
-        request.rank_fields,
-        request.return_documents,
-    )?;
-    let computation = Computation {
-        extras: request.extras,
-        work: Work::Rerank(request.query),
-        texts: Arc::new(texts),
-        refuse_truncation: false,
-        truncation_side: TruncationSide::Right,
-        max_text_tokens: request.max_tokens_per_doc,
-    };
-    let computed = computation.run(app, headers).await?;
+    let returned = (request.return_documents == Some(true)).then(|| request.documents.clone());
+    let texts = Arc::new(texts(request.documents, request.rank_fields)?);
+    let common = request.common;
+    let mut computation = common.computation(app, Operation::Rerank(request.query), texts)?;
+    computation.max_text_tokens = request.max_tokens_per_doc;
+    let computed = common.run(app, headers, computation).await?;
     let top = request.top_n.unwrap_or(usize::MAX);
-    let hit = |ranked: super::compute::Ranked| Hit {
-        index: ranked.index,
-        relevance_score: ranked.score,
-        document: given.as_ref().map(|given| given[ranked.index].echo()),
+    let result = |ranked: Ranked| Rank {
+        index: ranked.hit.index,
+        relevance_score: ranked.hit.score,
+        document: returned
+            .as_ref()
+            .map(|documents| documents[ranked.hit.index].echo()),
     };
     let tokens = computed.tokens();
     let answer = Answer {
         id: id.as_str(),
         object: "list",
-        model: &computed.model.name,
-        results: computed.ranking().into_iter().take(top).map(hit).collect(),
+        model: computed.model(),
+        results: computed
+            .ranking()
+            .into_iter()
+            .take(top)
+            .map(result)
+            .collect(),
         usage: Usage {
             total_tokens: tokens,
             prompt_tokens: tokens,
@@ -219,40 +217,35 @@ async fn rerank(
             warnings: warnings(&computed),
         },
     };
-    Ok(computed.describe(Json(answer).into_response()))
+    Ok(describe(&computed, Json(answer).into_response()))
 }
 
 impl Request {
     fn check(&self) -> Result<(), ApiError> {
         let wrong = |kind, message: &str| Err(ApiError::new(kind, message));
         if self.documents.is_empty() {
-            return wrong(Kind::Empty, "`documents` cannot be empty");
+            return wrong(ErrorKind::Empty, "`documents` cannot be empty");
         }
         if self.top_n == Some(0) {
-            return wrong(Kind::Validation, "`top_n` has to be at least 1");
+            return wrong(ErrorKind::Validation, "`top_n` must be at least 1");
         }
         if self.max_tokens_per_doc == Some(0) {
             return wrong(
-                Kind::Validation,
-                "`max_tokens_per_doc` has to be at least 1",
+                ErrorKind::Validation,
+                "`max_tokens_per_doc` must be at least 1",
             );
         }
         Ok(())
     }
 }
 
-/// The texts to rank, and the documents where they are to be given back.
-#[allow(clippy::type_complexity)]
-fn texts(
-    documents: Vec<Document>,
-    fields: Option<Vec<String>>,
-    give_back: Option<bool>,
-) -> Result<(Vec<String>, Option<Vec<Document>>), ApiError> {
+/// The texts to rank.
+fn texts(documents: Vec<Document>, fields: Option<Vec<String>>) -> Result<Vec<String>, ApiError> {
     let fields = fields.filter(|fields| !fields.is_empty());
-    let given = (give_back == Some(true)).then(|| documents.clone());
-    let texts = documents.into_iter().enumerate();
-    let texts = texts.map(|(index, document)| document.into_text(index, fields.as_deref()));
-    Ok((texts.collect::<Result<_, _>>()?, given))
+    let documents = documents.into_iter().enumerate();
+    documents
+        .map(|(index, document)| document.into_text(index, fields.as_deref()))
+        .collect()
 }
 
 fn warnings(computed: &Computed) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! `/v1/embeddings`, as in OpenAI's API, for sentence encoders.
+//! `/v1/embeddings`: OpenAI's shape, for sentence encoders.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,15 +10,14 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use lanerank::TruncationSide;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::App;
 use super::body;
-use super::compute::{Computation, Extras};
-use super::error::{ApiError, Kind};
-use crate::schedule::{Output, Work};
+use super::error::{ApiError, ErrorKind};
+use super::submit::{CommonFields, describe};
+use crate::app::App;
+use crate::compute::Operation;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -34,25 +33,25 @@ struct Request {
     encoding_format: Option<Format>,
     dimensions: Option<usize>,
     #[serde(flatten)]
-    extras: Extras,
+    common: CommonFields,
 }
 
 impl Request {
-    /// A vector has as many numbers as the model makes; there is no shorter one.
+    /// `dimensions` must be the model's own: vectors are not shortened.
     fn check_dimensions(&self, app: &App) -> Result<(), ApiError> {
-        let model = app.models.get(self.extras.model.as_deref());
+        let model = app.models.get(self.common.model.as_deref());
         let encoder = model.as_ref().and_then(|model| model.encoder.as_ref());
         match (self.dimensions, encoder) {
             (Some(asked), Some(encoder)) if asked != encoder.dimension() => {
                 let message = format!("`dimensions`: this model has {}", encoder.dimension());
-                Err(ApiError::new(Kind::Validation, message))
+                Err(ApiError::new(ErrorKind::Validation, message))
             }
             _ => Ok(()),
         }
     }
 }
 
-/// One text or several.
+/// One text, or several.
 #[derive(Debug)]
 struct Input(Vec<String>);
 
@@ -101,7 +100,7 @@ struct Embedding<'a> {
 #[serde(untagged)]
 enum Vector<'a> {
     Float(&'a [f32]),
-    /// Little-endian, four bytes a number.
+    /// Little-endian f32, in base64.
     Base64(String),
 }
 
@@ -111,48 +110,37 @@ struct Usage {
     total_tokens: usize,
 }
 
-pub async fn create(
+pub(super) async fn create(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
     let request: Request = body::read(&app, &headers, body).await?;
     if request.input.0.is_empty() {
-        return Err(ApiError::new(Kind::Empty, "`input` cannot be empty"));
+        return Err(ApiError::new(ErrorKind::Empty, "`input` cannot be empty"));
     }
     request.check_dimensions(&app)?;
     let format = request.encoding_format.unwrap_or_default();
-    let computation = Computation {
-        extras: request.extras,
-        work: Work::Embed,
-        texts: Arc::new(request.input.0),
-        refuse_truncation: false,
-        truncation_side: TruncationSide::Right,
-        max_text_tokens: None,
+    let common = request.common;
+    let texts = Arc::new(request.input.0);
+    let computation = common.computation(&app, Operation::Embed, texts)?;
+    let computed = common.run(&app, &headers, computation).await?;
+    let embedding = |(index, vector)| Embedding {
+        object: "embedding",
+        index,
+        embedding: encode(vector, format),
     };
-    let computed = computation.run(&app, &headers).await?;
-    let outputs = computed.outcome.outputs.iter().enumerate();
-    let data: Vec<Embedding> = outputs
-        .filter_map(|(index, output)| match output {
-            Some(Output::Vector(vector)) => Some(Embedding {
-                object: "embedding",
-                index,
-                embedding: encode(vector, format),
-            }),
-            _ => None,
-        })
-        .collect();
     let tokens = computed.tokens();
     let answer = Answer {
         object: "list",
-        data,
-        model: &computed.model.name,
+        data: computed.vectors().map(embedding).collect(),
+        model: computed.model(),
         usage: Usage {
             prompt_tokens: tokens,
             total_tokens: tokens,
         },
     };
-    Ok(computed.describe(Json(answer).into_response()))
+    Ok(describe(&computed, Json(answer).into_response()))
 }
 
 fn encode(vector: &[f32], format: Format) -> Vector<'_> {

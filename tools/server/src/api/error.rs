@@ -1,108 +1,114 @@
-//! What can be wrong with a request, and how each peer would say it.
+//! Errors of requests, and the shape in which each API reports them.
 
 use axum::Json;
-use axum::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-/// Kinds of errors.
+use crate::app::Unready;
+use crate::compute::{ComputeError, TaskError};
+
+/// The kind of an error. It decides the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum ErrorKind {
     /// Not JSON.
     Syntax,
-    /// JSON, but not the request that it should be.
+    /// JSON, but not a valid request.
     Validation,
     /// Nothing to rank.
     Empty,
-    /// Not said to be JSON.
+    /// The content type is not JSON.
     MediaType,
     /// Too many bytes, documents or tokens.
     TooLarge,
     /// The body did not arrive in time.
     Slow,
-    /// No token, or not one that is known.
+    /// No token, or an unknown one.
     Unauthorized,
     /// No such path or model.
     NotFound,
-    /// The path is there, the method is not.
+    /// The path does not take the method.
     Method,
     /// The queue is full.
     Overloaded,
     /// The deadline has passed.
     Deadline,
-    /// The server is shutting down or a thread of it has died.
+    /// The server is shutting down, full, or has lost a thread.
     Unhealthy,
     /// The computation failed.
     Backend,
 }
 
-impl Kind {
-    fn status(self) -> StatusCode {
+impl ErrorKind {
+    pub(super) fn status(self) -> StatusCode {
         match self {
-            Kind::Syntax | Kind::Empty => StatusCode::BAD_REQUEST,
-            Kind::Validation => StatusCode::UNPROCESSABLE_ENTITY,
-            Kind::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Kind::Slow => StatusCode::REQUEST_TIMEOUT,
-            Kind::Unauthorized => StatusCode::UNAUTHORIZED,
-            Kind::NotFound => StatusCode::NOT_FOUND,
-            Kind::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Kind::Overloaded => StatusCode::TOO_MANY_REQUESTS,
-            Kind::Deadline => StatusCode::GATEWAY_TIMEOUT,
-            Kind::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
-            Kind::Backend => StatusCode::INTERNAL_SERVER_ERROR,
+            ErrorKind::Syntax | ErrorKind::Empty => StatusCode::BAD_REQUEST,
+            ErrorKind::Validation => StatusCode::UNPROCESSABLE_ENTITY,
+            ErrorKind::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorKind::Slow => StatusCode::REQUEST_TIMEOUT,
+            ErrorKind::Unauthorized => StatusCode::UNAUTHORIZED,
+            ErrorKind::NotFound => StatusCode::NOT_FOUND,
+            ErrorKind::Method => StatusCode::METHOD_NOT_ALLOWED,
+            ErrorKind::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+            ErrorKind::Deadline => StatusCode::GATEWAY_TIMEOUT,
+            ErrorKind::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::Backend => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
-    /// As the metrics call it.
-    pub fn label(self) -> &'static str {
+    /// The label in the metrics and the log.
+    pub(super) fn label(self) -> &'static str {
         match self {
-            Kind::Syntax => "syntax",
-            Kind::Validation => "validation",
-            Kind::Empty => "empty",
-            Kind::MediaType => "media_type",
-            Kind::TooLarge => "too_large",
-            Kind::Slow => "slow",
-            Kind::Unauthorized => "unauthorized",
-            Kind::NotFound => "not_found",
-            Kind::Method => "method",
-            Kind::Overloaded => "overloaded",
-            Kind::Deadline => "deadline",
-            Kind::Unhealthy => "unhealthy",
-            Kind::Backend => "backend",
+            ErrorKind::Syntax => "syntax",
+            ErrorKind::Validation => "validation",
+            ErrorKind::Empty => "empty",
+            ErrorKind::MediaType => "media_type",
+            ErrorKind::TooLarge => "too_large",
+            ErrorKind::Slow => "slow",
+            ErrorKind::Unauthorized => "unauthorized",
+            ErrorKind::NotFound => "not_found",
+            ErrorKind::Method => "method",
+            ErrorKind::Overloaded => "overloaded",
+            ErrorKind::Deadline => "deadline",
+            ErrorKind::Unhealthy => "unhealthy",
+            ErrorKind::Backend => "backend",
         }
     }
 
-    /// TEI's `error_type`, and names in its manner for what TEI has not.
+    /// TEI's `error_type`, and similar names for kinds that TEI does not have.
     fn tei(self) -> &'static str {
         match self {
-            Kind::Syntax | Kind::Validation | Kind::MediaType | Kind::TooLarge => "Validation",
-            Kind::Empty => "Empty",
-            Kind::Overloaded => "Overloaded",
-            Kind::Unhealthy => "Unhealthy",
-            Kind::Backend => "Backend",
-            Kind::Slow | Kind::Deadline => "Timeout",
-            Kind::Unauthorized => "Unauthorized",
-            Kind::NotFound | Kind::Method => "NotFound",
+            ErrorKind::Syntax
+            | ErrorKind::Validation
+            | ErrorKind::MediaType
+            | ErrorKind::TooLarge => "Validation",
+            ErrorKind::Empty => "Empty",
+            ErrorKind::Overloaded => "Overloaded",
+            ErrorKind::Unhealthy => "Unhealthy",
+            ErrorKind::Backend => "Backend",
+            ErrorKind::Slow | ErrorKind::Deadline => "Timeout",
+            ErrorKind::Unauthorized => "Unauthorized",
+            ErrorKind::NotFound | ErrorKind::Method => "NotFound",
         }
     }
 
     /// OpenAI's `type`.
     fn openai(self) -> &'static str {
         match self {
-            Kind::Unauthorized => "authentication_error",
-            Kind::Overloaded => "rate_limit_error",
-            Kind::Backend | Kind::Unhealthy => "server_error",
-            Kind::Slow | Kind::Deadline => "timeout_error",
+            ErrorKind::Unauthorized => "authentication_error",
+            ErrorKind::Overloaded => "rate_limit_error",
+            ErrorKind::Backend | ErrorKind::Unhealthy => "server_error",
+            ErrorKind::Slow | ErrorKind::Deadline => "timeout_error",
             _ => "invalid_request_error",
         }
     }
 }
 
-/// Whose errors a route speaks.
+/// The shape of errors. A router has one; see [`super::routes`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
+pub(super) enum Shape {
     /// `{"error", "error_type"}`
     Tei,
     /// Cohere's `{"message"}` with Jina's `{"detail"}`.
@@ -112,46 +118,43 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// The shape of errors at a path.
-    pub fn of(path: &str) -> Shape {
-        match path {
-            "/v1/rerank" | "/v2/rerank" => Shape::Cohere,
-            "/v1/embeddings" | "/v1/models" => Shape::OpenAi,
-            _ => Shape::Tei,
+    /// The name of the shape's schema in `components.json`.
+    pub(super) fn schema(self) -> &'static str {
+        match self {
+            Shape::Tei => "TeiError",
+            Shape::Cohere => "CohereError",
+            Shape::OpenAi => "OpenAiError",
         }
     }
 }
 
-/// What is wrong with a request. As a response it is a note to the outermost layer, which knows the
-/// path and so the shape.
+/// An error of a request. As a response it is a bare status with this value attached; the router's
+/// [`render`] gives it a body in the router's shape.
 #[derive(Debug, Clone)]
-pub struct ApiError {
-    /// Its kind.
-    pub kind: Kind,
+pub(super) struct ApiError {
+    kind: ErrorKind,
     message: String,
 }
 
 impl ApiError {
-    /// An error and what to say of it.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub(super) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let message = message.into();
         ApiError { kind, message }
     }
 
-    /// The response in a peer's shape.
-    pub fn render(self, shape: Shape) -> Response {
+    fn render(self, shape: Shape) -> Response {
         let status = self.kind.status();
         let mut response = (status, Json(self.body(shape, status))).into_response();
         let header = match self.kind {
-            Kind::Overloaded | Kind::Unhealthy => Some((RETRY_AFTER, "1")),
-            Kind::Unauthorized => Some((WWW_AUTHENTICATE, "Bearer")),
+            ErrorKind::Overloaded | ErrorKind::Unhealthy => Some((RETRY_AFTER, "1")),
+            ErrorKind::Unauthorized => Some((WWW_AUTHENTICATE, "Bearer")),
             _ => None,
         };
         if let Some((name, value)) = header {
-            response
-                .headers_mut()
-                .insert(name, HeaderValue::from_static(value));
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().insert(name, value);
         }
+        response.extensions_mut().insert(self.kind);
         response
     }
 
@@ -161,7 +164,10 @@ impl ApiError {
             Shape::Tei => json!({"error": message, "error_type": self.kind.tei()}),
             Shape::Cohere => json!({"message": message, "detail": message}),
             Shape::OpenAi => json!({"error": {
-                "message": message, "type": self.kind.openai(), "param": null, "code": status.as_u16(),
+                "message": message,
+                "type": self.kind.openai(),
+                "param": null,
+                "code": status.as_u16(),
             }}),
         }
     }
@@ -175,18 +181,36 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Replaces the note that an error left by the error in the path's shape; says which kind it was.
-pub fn finish(response: Response, path: &str) -> (Response, Option<Kind>) {
-    let (mut parts, body) = response.into_parts();
-    match parts.extensions.remove::<ApiError>() {
-        None => (Response::from_parts(parts, body), None),
-        Some(error) => {
-            let kind = error.kind;
-            let mut rendered = error.render(Shape::of(path));
-            if let Some(allow) = parts.headers.remove(ALLOW) {
-                rendered.headers_mut().insert(ALLOW, allow);
+impl From<ComputeError> for ApiError {
+    fn from(error: ComputeError) -> Self {
+        let kind = match &error {
+            ComputeError::UnknownModel { .. } => ErrorKind::NotFound,
+            ComputeError::TooManyTexts { .. } => ErrorKind::TooLarge,
+            ComputeError::NotAnEncoder { .. } | ComputeError::NotACrossEncoder { .. } => {
+                ErrorKind::Validation
             }
-            (rendered, Some(kind))
-        }
+            ComputeError::QueueFull => ErrorKind::Overloaded,
+            ComputeError::Late => ErrorKind::Deadline,
+            ComputeError::Task(TaskError::Failed(_)) => ErrorKind::Backend,
+            ComputeError::Task(TaskError::TooLong { .. } | TaskError::TooManyTokens { .. }) => {
+                ErrorKind::TooLarge
+            }
+        };
+        ApiError::new(kind, error.to_string())
+    }
+}
+
+impl From<Unready> for ApiError {
+    fn from(why: Unready) -> Self {
+        ApiError::new(ErrorKind::Unhealthy, why.to_string())
+    }
+}
+
+/// Replaces an attached [`ApiError`] by the error in this shape, and attaches its kind for the
+/// metrics and the log.
+pub(super) fn render(mut response: Response, shape: Shape) -> Response {
+    match response.extensions_mut().remove::<ApiError>() {
+        None => response,
+        Some(error) => error.render(shape),
     }
 }

@@ -1,8 +1,7 @@
-//! What a server says of itself.
+//! `/v1/models`, `/health`, `/ready`, `/metrics` and the page.
 
 use std::sync::Arc;
 use std::sync::LazyLock;
-use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::State;
@@ -15,14 +14,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::App;
-use super::error::{ApiError, Kind};
+use super::error::{ApiError, ErrorKind};
+use crate::app::App;
 use crate::metrics::Metrics;
 
 const PAGE: &str = include_str!("../page.html");
-const OPENAPI: &str = include_str!("../openapi.json");
 
-/// Nothing but the page's own script and style runs, and it talks to this server only.
+/// Allows only the page's own script and style, and only connections to this server.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = |tag: &str| {
         let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
@@ -40,7 +38,7 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-pub async fn page() -> Response {
+pub(super) async fn page() -> Response {
     let headers = [
         (CONTENT_SECURITY_POLICY, POLICY.as_str()),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -50,41 +48,28 @@ pub async fn page() -> Response {
     (headers, Html(PAGE)).into_response()
 }
 
-/// Whether the process is worth keeping.
-pub async fn health(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
-    match app.pool.healthy() {
-        true => Ok(Json(json!({"status": "ok"}))),
-        false => Err(ApiError::new(Kind::Unhealthy, "a scoring thread has ended")),
-    }
+/// Liveness.
+pub(super) async fn health(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
+    app.health()?;
+    Ok(Json(json!({"status": "ok"})))
 }
 
-/// Whether to send it requests.
-pub async fn ready(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
-    let refuse = |why| Err(ApiError::new(Kind::Unhealthy, why));
-    match () {
-        () if app.draining.load(Ordering::Relaxed) => refuse("shutting down"),
-        () if !app.pool.healthy() => refuse("a scoring thread has ended"),
-        () if app.pool.taken() >= app.settings.queue => refuse("the queue is full"),
-        () => {
-            let models: Vec<&str> = app.models.names().collect();
-            Ok(Json(json!({"status": "ready", "models": models})))
-        }
-    }
+/// Readiness.
+pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
+    app.readiness()?;
+    let models: Vec<&str> = app.models.names().collect();
+    Ok(Json(json!({"status": "ready", "models": models})))
 }
 
-pub async fn metrics(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
-    let page = app.metrics.page(app.pool.waiting(), app.pool.taken());
-    let page = page.map_err(|e| ApiError::new(Kind::Backend, e.to_string()))?;
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
+    let page = app.metrics.page(app.pool.waiting(), app.pool.in_flight());
+    let page = page.map_err(|e| ApiError::new(ErrorKind::Backend, e.to_string()))?;
     Ok(([(CONTENT_TYPE, Metrics::media_type())], page).into_response())
 }
 
-/// The models, as in OpenAI's API.
-pub async fn models(State(app): State<Arc<App>>) -> Json<Value> {
+/// The models, in the shape of OpenAI's API.
+pub(super) async fn models(State(app): State<Arc<App>>) -> Json<Value> {
     let model = |name: &str| json!({"id": name, "object": "model", "owned_by": "lanerank"});
     let data: Vec<Value> = app.models.names().map(model).collect();
     Json(json!({"object": "list", "data": data}))
-}
-
-pub async fn openapi() -> Response {
-    ([(CONTENT_TYPE, "application/json")], OPENAPI).into_response()
 }

@@ -1,4 +1,4 @@
-//! `/rerank`, as in Hugging Face's text-embeddings-inference.
+//! `/rerank`: the shape of Hugging Face's text-embeddings-inference (TEI).
 
 use std::sync::Arc;
 
@@ -8,17 +8,17 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use lanerank::tokenizer::TokenizerScratch;
-use lanerank::{Span, Tokenizer, TruncationSide};
+use lanerank::{Hit, Span, Tokenizer, TruncationSide};
 use serde::{Deserialize, Serialize};
 
-use super::App;
 use super::body;
-use super::compute::{Computation, Extras, Ranked};
-use super::error::{ApiError, Kind};
-use crate::schedule::Work;
+use super::error::{ApiError, ErrorKind};
+use super::submit::{CommonFields, describe};
+use crate::app::App;
+use crate::compute::Operation;
 
-/// Most cut tokens that are shown of a text.
-const SHOWN_TOKENS: usize = 1000;
+/// Maximum number of truncated tokens listed per text.
+const LISTED_TOKENS: usize = 1000;
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 enum Direction {
@@ -40,14 +40,14 @@ struct Request {
     truncate: Option<bool>,
     #[serde(default)]
     truncation_direction: Direction,
-    /// Not TEI's: say what the model did not see.
+    /// Our extension: list what was truncated.
     #[serde(default)]
     return_cut: bool,
-    /// Not TEI's: say which words the scores come from.
+    /// Our extension: each word's contribution to the score.
     #[serde(default)]
     explain: bool,
     #[serde(flatten)]
-    extras: Extras,
+    common: CommonFields,
 }
 
 #[derive(Serialize)]
@@ -57,74 +57,75 @@ struct Rank<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cut: Option<Cut>,
+    cut: Option<Truncated>,
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Vec<Piece<'a>>>,
 }
 
-/// A piece of a text; all together are the text.
+/// A piece of a text. The pieces concatenate to the text.
 #[derive(Serialize)]
 struct Piece<'a> {
     text: &'a str,
-    /// By how much the logit is larger than without it; none for spaces and what was cut.
+    /// The logit minus the logit without the piece; `None` for spaces and truncated text.
     effect: Option<f32>,
 }
 
+/// What the model did not read of a pair.
 #[derive(Serialize)]
-struct Cut {
+struct Truncated {
     query_tokens: usize,
     passage_tokens: usize,
-    /// The passage's, as the vocabulary spells them; the first where there are very many.
+    /// The passage's truncated tokens as the vocabulary spells them, at most [`LISTED_TOKENS`].
     tokens: Vec<String>,
 }
 
-pub async fn rerank(
+pub(super) async fn rerank(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
     let request: Request = body::read(&app, &headers, body).await?;
     if request.texts.is_empty() {
-        return Err(ApiError::new(Kind::Empty, "`texts` cannot be empty"));
+        return Err(ApiError::new(ErrorKind::Empty, "`texts` cannot be empty"));
     }
     let texts = Arc::new(request.texts);
     let side = match request.truncation_direction {
         Direction::Left => TruncationSide::Left,
         Direction::Right => TruncationSide::Right,
     };
-    let computation = Computation {
-        extras: request.extras,
-        work: match request.explain {
-            true => Work::Explain(request.query),
-            false => Work::Rerank(request.query),
-        },
-        texts: Arc::clone(&texts),
-        refuse_truncation: !request.truncate.unwrap_or(app.settings.auto_truncate),
-        truncation_side: side,
-        max_text_tokens: None,
+    let operation = if request.explain {
+        Operation::Explain(request.query)
+    } else {
+        Operation::Rerank(request.query)
     };
-    let computed = computation.run(&app, &headers).await?;
+    let common = request.common;
+    let mut computation = common.computation(&app, operation, Arc::clone(&texts))?;
+    computation.refuse_truncation = !request.truncate.unwrap_or(app.settings.auto_truncate);
+    computation.truncation_side = side;
+    let computed = common.run(&app, &headers, computation).await?;
     let mut scratch = TokenizerScratch::default();
     let tokenizer = &computed.model.tokenizer;
     let ranks: Vec<Rank> = computed
         .ranking()
         .iter()
-        .map(|ranked| Rank {
-            index: ranked.index,
-            score: match request.raw_scores {
-                true => ranked.logit,
-                false => ranked.score,
-            },
-            text: request.return_text.then(|| texts[ranked.index].as_str()),
-            cut: request
-                .return_cut
-                .then(|| cut(tokenizer, &texts[ranked.index], ranked, side, &mut scratch)),
-            explanation: ranked
-                .spans
-                .map(|spans| pieces(&texts[ranked.index], spans)),
+        .map(|ranked| {
+            let hit = &ranked.hit;
+            let text = texts[hit.index].as_str();
+            let cut = || truncated(tokenizer, text, hit, side, &mut scratch);
+            Rank {
+                index: hit.index,
+                score: if request.raw_scores {
+                    hit.logit
+                } else {
+                    hit.score
+                },
+                text: request.return_text.then_some(text),
+                cut: request.return_cut.then(cut),
+                explanation: ranked.spans.map(|spans| pieces(text, spans)),
+            }
         })
         .collect();
-    Ok(computed.describe(Json(ranks).into_response()))
+    Ok(describe(&computed, Json(ranks).into_response()))
 }
 
 fn pieces<'a>(text: &'a str, spans: &[Span]) -> Vec<Piece<'a>> {
@@ -135,14 +136,14 @@ fn pieces<'a>(text: &'a str, spans: &[Span]) -> Vec<Piece<'a>> {
     spans.iter().map(piece).collect()
 }
 
-fn cut(
+fn truncated(
     tokenizer: &Tokenizer,
     text: &str,
-    ranked: &Ranked<'_>,
+    hit: &Hit,
     side: TruncationSide,
     scratch: &mut TokenizerScratch,
-) -> Cut {
-    let lost = ranked.truncation.passage_tokens;
+) -> Truncated {
+    let lost = hit.truncation.passage_tokens;
     let mut ids = Vec::new();
     if lost > 0 {
         tokenizer.tokenize_into(text, usize::MAX, scratch, &mut ids);
@@ -152,9 +153,9 @@ fn cut(
         TruncationSide::Right => &ids[ids.len() - lost..],
     };
     let spelled = |&id: &u32| tokenizer.token(id).unwrap_or_default().to_owned();
-    Cut {
-        query_tokens: ranked.truncation.query_tokens,
+    Truncated {
+        query_tokens: hit.truncation.query_tokens,
         passage_tokens: lost,
-        tokens: lost_ids.iter().take(SHOWN_TOKENS).map(spelled).collect(),
+        tokens: lost_ids.iter().take(LISTED_TOKENS).map(spelled).collect(),
     }
 }

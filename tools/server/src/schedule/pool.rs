@@ -1,4 +1,4 @@
-//! The threads, and the ring of tasks that they take from.
+//! The threads, and the ring of tasks that they take pieces from.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,14 +8,14 @@ use std::thread::JoinHandle;
 
 use lanerank::tokenizer::TokenizerScratch;
 
-use super::task::{Claim, Task};
+use super::task::{Claim, Demand, Task};
 
-/// There is no place for another request.
+/// All slots are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
+pub(crate) struct QueueFull;
 
 /// Threads that compute tasks.
-pub struct Pool {
+pub(crate) struct Pool {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     count: usize,
@@ -24,37 +24,39 @@ pub struct Pool {
 struct Shared {
     ring: Mutex<Ring>,
     work: Condvar,
-    places: usize,
-    taken: AtomicUsize,
+    slots: usize,
+    /// Slots taken.
+    in_flight: AtomicUsize,
+    /// Threads that have not ended.
     alive: AtomicUsize,
 }
 
 #[derive(Default)]
 struct Ring {
     tasks: VecDeque<Arc<Task>>,
-    /// Threads that wait for a task.
+    /// Threads waiting for a task.
     idle: usize,
     closed: bool,
 }
 
-/// A task's place. Dropping it gives the place free and stops the task: so a request whose client has
-/// gone away uses no more of the processor than the pieces under way.
-pub struct Ticket {
+/// A task's slot. Dropping it frees the slot and stops the task, so a request whose client has
+/// disconnected costs no more than the pieces already running.
+pub(crate) struct Ticket {
     shared: Arc<Shared>,
     task: Arc<Task>,
 }
 
 impl Pool {
-    /// Starts `count` threads, for at most `places` tasks.
+    /// Starts `count` threads with slots for at most `slots` tasks.
     ///
     /// # Errors
-    /// When the system has no threads to give.
-    pub fn start(count: usize, places: usize) -> std::io::Result<Pool> {
+    /// When the system cannot start a thread.
+    pub(crate) fn start(count: usize, slots: usize) -> std::io::Result<Pool> {
         let shared = Arc::new(Shared {
             ring: Mutex::default(),
             work: Condvar::new(),
-            places,
-            taken: AtomicUsize::new(0),
+            slots,
+            in_flight: AtomicUsize::new(0),
             alive: AtomicUsize::new(count),
         });
         let start = |i| {
@@ -73,14 +75,14 @@ impl Pool {
     /// Puts a task into the ring.
     ///
     /// # Errors
-    /// When all places are taken.
-    pub fn submit(&self, task: Arc<Task>) -> Result<Ticket, Full> {
+    /// When all slots are taken.
+    pub(crate) fn submit(&self, task: Arc<Task>) -> Result<Ticket, QueueFull> {
         let shared = &self.shared;
-        let place = |taken| (taken < shared.places).then_some(taken + 1);
-        let taken = shared
-            .taken
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, place);
-        taken.map_err(|_| Full)?;
+        let take = |taken| (taken < shared.slots).then_some(taken + 1);
+        shared
+            .in_flight
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, take)
+            .map_err(|_| QueueFull)?;
         shared.push(Arc::clone(&task));
         Ok(Ticket {
             shared: Arc::clone(shared),
@@ -88,28 +90,28 @@ impl Pool {
         })
     }
 
-    /// Tasks in the ring: those that wait, and those that have more to do than is under way.
-    pub fn waiting(&self) -> usize {
+    /// Tasks in the ring: those with work that no thread has started.
+    pub(crate) fn waiting(&self) -> usize {
         self.shared.lock().tasks.len()
     }
 
-    /// Places taken: requests that wait or are under way.
-    pub fn taken(&self) -> usize {
-        self.shared.taken.load(Ordering::Relaxed)
+    /// Slots taken: requests waiting or running.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.shared.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Whether all threads run.
-    pub fn healthy(&self) -> bool {
+    /// Whether all threads are running.
+    pub(crate) fn healthy(&self) -> bool {
         self.shared.alive.load(Ordering::Relaxed) == self.count
     }
 
-    /// Ends the threads after the pieces under way.
-    pub fn close(&self) {
+    /// Ends the threads after the pieces they are computing.
+    pub(crate) fn close(&self) {
         self.shared.lock().closed = true;
         self.shared.work.notify_all();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(|e| e.into_inner()));
         for thread in threads {
-            // A thread that panicked has nothing to say that `healthy` did not.
+            // A panic has already shown in `healthy`.
             let _ = thread.join();
         }
     }
@@ -125,7 +127,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         self.task.stop();
         self.shared.remove(&self.task);
-        self.shared.taken.fetch_sub(1, Ordering::AcqRel);
+        self.shared.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -143,16 +145,20 @@ impl Shared {
         self.lock().tasks.retain(|other| !Arc::ptr_eq(other, task));
     }
 
-    /// The first task, and how many threads are idle, if it is the only one.
-    fn next(&self) -> Option<(Arc<Task>, Option<usize>)> {
+    /// Waits for the first task; `None` once the pool is closed.
+    fn next(&self) -> Option<(Arc<Task>, Demand)> {
         let mut ring = self.lock();
         loop {
             if ring.closed {
                 return None;
             }
             if let Some(task) = ring.tasks.pop_front() {
-                let idle = ring.tasks.is_empty().then_some(ring.idle);
-                return Some((task, idle));
+                let demand = if ring.tasks.is_empty() {
+                    Demand::Alone { idle: ring.idle }
+                } else {
+                    Demand::Contended
+                };
+                return Some((task, demand));
             }
             ring.idle += 1;
             ring = self.work.wait(ring).unwrap_or_else(|e| e.into_inner());
@@ -163,8 +169,8 @@ impl Shared {
     fn run(&self) {
         let _alive = Alive(&self.alive);
         let mut scratch = TokenizerScratch::default();
-        while let Some((task, idle)) = self.next() {
-            let step = AssertUnwindSafe(|| self.step(&task, idle, &mut scratch));
+        while let Some((task, demand)) = self.next() {
+            let step = AssertUnwindSafe(|| self.step(&task, demand, &mut scratch));
             if catch_unwind(step).is_err() {
                 task.fail();
                 scratch = TokenizerScratch::default();
@@ -172,9 +178,9 @@ impl Shared {
         }
     }
 
-    fn step(&self, task: &Arc<Task>, idle: Option<usize>, scratch: &mut TokenizerScratch) {
+    fn step(&self, task: &Arc<Task>, demand: Demand, scratch: &mut TokenizerScratch) {
         loop {
-            match task.claim(idle) {
+            match task.claim(demand) {
                 Claim::Nothing => return,
                 Claim::Count => task.count(scratch),
                 Claim::Compute(piece, more) => {
@@ -188,7 +194,7 @@ impl Shared {
     }
 }
 
-/// Says when a thread has ended, however it did.
+/// Counts a thread as ended when dropped, even by a panic.
 struct Alive<'a>(&'a AtomicUsize);
 
 impl Drop for Alive<'_> {

@@ -1,114 +1,142 @@
-//! A request's work, cut into pieces, and what came of them.
+//! One request's work, cut into pieces, and its results.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use lanerank::tokenizer::TokenizerScratch;
-use lanerank::{RerankOptions, Span, Truncation, TruncationSide};
+use lanerank::{Hit, RerankOptions, Span, TruncationSide};
 use tokio::sync::oneshot;
 
 use crate::models::Loaded;
 
-/// Tokens of a piece where other requests wait.
+/// Target tokens of a piece when other requests wait: enough to fill a batch of the library's, few
+/// enough that others wait a few milliseconds.
 const PIECE: usize = 512;
-/// Tokens of the smallest piece that is worth a thread of its own.
+/// Target tokens of the smallest piece that is worth a thread of its own.
 const SMALL_PIECE: usize = 64;
 
-/// What is to be computed of the texts.
+/// The computation to do on the texts.
 #[derive(Debug, Clone)]
-pub enum Work {
-    /// Their relevance for this query.
+pub enum Operation {
+    /// Scores each text's relevance to this query.
     Rerank(String),
-    /// That, and which words it comes from.
+    /// Scores, and the contribution of each word.
     Explain(String),
-    /// Their vectors.
+    /// Computes each text's vector.
     Embed,
 }
 
-/// Rules of one request.
+/// Options of one request.
 #[derive(Debug, Clone, Copy)]
-pub struct TaskOptions {
-    /// Begin nothing after this.
-    pub deadline: Option<Instant>,
-    /// Refuse texts that are too long, rather than cut them.
-    pub refuse_truncation: bool,
-    /// From which end texts that are too long are cut.
-    pub truncation_side: TruncationSide,
-    /// Most tokens of a text that the model gets to see.
-    pub max_text_tokens: Option<usize>,
-    /// Most tokens in all.
-    pub max_tokens: usize,
+pub(crate) struct TaskOptions {
+    /// No piece is started after this.
+    pub(crate) deadline: Option<Instant>,
+    /// Refuse texts that are too long instead of truncating them.
+    pub(crate) refuse_truncation: bool,
+    /// The side on which long texts are truncated.
+    pub(crate) truncation_side: TruncationSide,
+    /// Maximum tokens of a text that the model reads.
+    pub(crate) max_text_tokens: Option<usize>,
+    /// Maximum tokens to compute in all.
+    pub(crate) max_tokens: usize,
 }
 
-/// What came of one text.
+/// One text's result.
 #[derive(Debug, Clone)]
-pub enum Output {
-    /// Of a rerank.
+pub(crate) enum Output {
+    /// From [`Operation::Rerank`] and [`Operation::Explain`].
     Score {
-        /// As in [`lanerank::Hit`].
-        score: f32,
-        /// As in [`lanerank::Hit`].
-        logit: f32,
-        /// What the model did not see.
-        truncation: Truncation,
-        /// As in [`lanerank::Explanation`], where it was asked for.
+        /// Score and truncation; `index` counts all texts of the request.
+        hit: Hit,
+        /// As in [`lanerank::Explanation`]; `None` unless asked for.
         spans: Option<Vec<Span>>,
     },
-    /// Of an embedding.
+    /// From [`Operation::Embed`].
     Vector(Vec<f32>),
 }
 
-/// Why a task came to nothing.
+/// Why a task has no results.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskError {
-    /// A text with the query does not fit, and must not be cut.
+    /// A text and the query are too long together, and must not be truncated.
     TooLong {
-        /// The text.
+        /// The text's index.
         index: usize,
-        /// Tokens it has with the query and the special tokens.
+        /// Its tokens, with the query and the special tokens.
         tokens: usize,
-        /// Tokens the model takes.
+        /// The model's maximum.
         most: usize,
     },
-    /// All together are more tokens than a request may have.
+    /// The request has too many tokens.
     TooManyTokens {
-        /// How many.
+        /// Tokens to compute.
         tokens: usize,
-        /// How many there may be.
+        /// The limit of a request.
         most: usize,
     },
-    /// The library failed.
+    /// The computation failed.
     Failed(String),
 }
 
-/// What a task has come to: all of it, or what there was when its time was up.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// One for each text, `None` where it was not reached.
-    pub outputs: Vec<Option<Output>>,
-    /// Tokens that the model takes for each text, special tokens and query included. Empty where
-    /// nothing was reached.
-    pub tokens: Vec<usize>,
-    /// When the first thread began with it.
-    pub begun: Option<Instant>,
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TaskError::TooLong {
+                index,
+                tokens,
+                most,
+            } => write!(
+                f,
+                "text {index} has {tokens} tokens with the query; the model takes {most}"
+            ),
+            TaskError::TooManyTokens { tokens, most } => {
+                write!(f, "{tokens} tokens to compute; a request may have {most}")
+            }
+            TaskError::Failed(what) => f.write_str(what),
+        }
+    }
 }
 
-/// What a thread is to do.
+/// The results of a task, partial if its deadline passed.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// One per text; `None` if it was not reached.
+    pub(crate) outputs: Vec<Option<Output>>,
+    /// Tokens computed per text, with query and special tokens. Empty if no text was reached.
+    pub(crate) tokens: Vec<usize>,
+    /// When the first thread started on it.
+    pub(crate) started: Option<Instant>,
+}
+
+/// The work that a thread takes from a task.
 pub(super) enum Claim {
-    /// Nothing is left that nobody has begun.
+    /// None: every piece has been started.
     Nothing,
     /// Count the tokens first.
     Count,
-    /// Compute these texts; whether there are more after them.
+    /// Compute these texts. The flag says whether more texts follow.
     Compute(Range<usize>, bool),
 }
 
+/// How much a task has to share the threads.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Demand {
+    /// Other tasks are waiting.
+    Contended,
+    /// This is the only task.
+    Alone {
+        /// Threads free to help.
+        idle: usize,
+    },
+}
+
 /// A request's work.
-pub struct Task {
+pub(crate) struct Task {
     model: Arc<Loaded>,
-    work: Work,
+    operation: Operation,
     texts: Arc<Vec<String>>,
     options: TaskOptions,
     stopped: AtomicBool,
@@ -117,19 +145,19 @@ pub struct Task {
 
 struct Progress {
     outcome: Outcome,
-    /// The first text that nobody has begun.
+    /// The first text that no thread has started.
     next: usize,
-    /// Pieces under way.
+    /// Pieces being computed.
     running: usize,
     failure: Option<TaskError>,
     done: Option<oneshot::Sender<()>>,
 }
 
 impl Task {
-    /// A task of at least one text, and what tells that it is done.
-    pub fn new(
+    /// A task of at least one text, and a receiver that resolves when it is done.
+    pub(crate) fn new(
         model: Arc<Loaded>,
-        work: Work,
+        operation: Operation,
         texts: Arc<Vec<String>>,
         options: TaskOptions,
     ) -> (Arc<Task>, oneshot::Receiver<()>) {
@@ -148,7 +176,7 @@ impl Task {
         };
         let task = Task {
             model,
-            work,
+            operation,
             texts,
             options,
             stopped: AtomicBool::new(false),
@@ -157,16 +185,16 @@ impl Task {
         (Arc::new(task), receiver)
     }
 
-    /// No further piece is begun.
-    pub fn stop(&self) {
+    /// Starts no further piece.
+    pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    /// Stops the task and takes what it has come to.
+    /// Stops the task and takes its results.
     ///
     /// # Errors
-    /// Why it has come to nothing.
-    pub fn take(&self) -> Result<Outcome, TaskError> {
+    /// Why there are none.
+    pub(crate) fn take(&self) -> Result<Outcome, TaskError> {
         self.stop();
         let mut progress = self.lock();
         match progress.failure.take() {
@@ -184,12 +212,11 @@ impl Task {
         self.stopped.load(Ordering::Relaxed) || self.options.deadline.is_some_and(late)
     }
 
-    /// Takes a piece. `idle` is how many threads have nothing to do but to help with this task, if
-    /// there is nothing else to do.
-    pub(super) fn claim(&self, idle: Option<usize>) -> Claim {
+    /// Takes a piece, the smaller the more threads are free to help.
+    pub(super) fn claim(&self, demand: Demand) -> Claim {
         let over = self.over();
         let mut progress = self.lock();
-        progress.outcome.begun.get_or_insert_with(Instant::now);
+        progress.outcome.started.get_or_insert_with(Instant::now);
         if over || progress.failure.is_some() {
             progress.next = self.texts.len();
         }
@@ -198,20 +225,23 @@ impl Task {
             progress.finish_if_idle();
             return Claim::Nothing;
         }
-        let sharers = idle.map_or(1, |idle| idle + progress.running + 1);
+        let sharers = match demand {
+            Demand::Contended => 1,
+            Demand::Alone { idle } => idle + progress.running + 1,
+        };
         progress.running += 1;
         if progress.outcome.tokens.is_empty() {
             return Claim::Count;
         }
-        let piece = match self.work {
-            Work::Explain(_) => 1,
+        let piece = match self.operation {
+            Operation::Explain(_) => 1,
             _ => piece(&progress.outcome.tokens[next..], sharers),
         };
         progress.next += piece;
         Claim::Compute(next..next + piece, progress.next < self.texts.len())
     }
 
-    /// Counts the tokens of all texts, and refuses what is against the rules.
+    /// Counts the tokens of all texts, and refuses a request beyond the limits.
     pub(super) fn count(&self, scratch: &mut TokenizerScratch) {
         let counted = self.counted(scratch);
         let mut progress = self.lock();
@@ -225,13 +255,15 @@ impl Task {
     fn counted(&self, scratch: &mut TokenizerScratch) -> Result<Vec<usize>, TaskError> {
         let tokenizer = &self.model.tokenizer;
         let most = self.model.ranker.max_length();
-        let mut ids = Vec::new();
-        let mut count = |text: &str| tokenizer.tokenize_into(text, 0, scratch, &mut ids);
-        let around = match &self.work {
-            Work::Rerank(query) | Work::Explain(query) if self.model.encoder.is_none() => {
-                count(query) + 3
+        let frame = tokenizer.frame();
+        let mut count = |text: &str| tokenizer.count(text, scratch);
+        let around = match &self.operation {
+            Operation::Rerank(query) | Operation::Explain(query)
+                if self.model.encoder.is_none() =>
+            {
+                count(query) + frame.pair_overhead()
             }
-            _ => 2,
+            _ => frame.single_overhead(),
         };
         let mut tokens = Vec::with_capacity(self.texts.len());
         let mut total = 0usize;
@@ -246,28 +278,28 @@ impl Task {
                 });
             }
             let computed = (around + own).min(most);
-            total += match self.work {
-                // Again without each word, of which there are at most as many as tokens.
-                Work::Explain(_) => computed * (1 + computed.saturating_sub(around)),
+            total += match self.operation {
+                // Scored again without each word; there are at most as many words as tokens.
+                Operation::Explain(_) => computed * (1 + computed.saturating_sub(around)),
                 _ => computed,
             };
             tokens.push(computed);
         }
-        match total > self.options.max_tokens {
-            true => Err(TaskError::TooManyTokens {
+        if total > self.options.max_tokens {
+            return Err(TaskError::TooManyTokens {
                 tokens: total,
                 most: self.options.max_tokens,
-            }),
-            false => Ok(tokens),
+            });
         }
+        Ok(tokens)
     }
 
-    /// Computes a piece that was claimed.
+    /// Computes a claimed piece.
     pub(super) fn compute(&self, piece: Range<usize>) {
         let computed = self.computed(&piece);
         let mut progress = self.lock();
         match computed {
-            // A handler whose time was up has taken the outputs away.
+            // Past the deadline the handler has already taken the outputs.
             Ok(outputs) if !progress.outcome.outputs.is_empty() => {
                 for (place, output) in progress.outcome.outputs[piece].iter_mut().zip(outputs) {
                     *place = output;
@@ -292,8 +324,8 @@ impl Task {
             e => TaskError::Failed(e.to_string()),
         };
         let options = RerankOptions {
-            deadline: match self.work {
-                Work::Explain(_) => self.options.deadline,
+            deadline: match self.operation {
+                Operation::Explain(_) => self.options.deadline,
                 _ => None,
             },
             truncation_side: self.options.truncation_side,
@@ -301,47 +333,50 @@ impl Task {
             ..RerankOptions::default()
         };
         let ranker = &self.model.ranker;
-        match (&self.work, &self.model.encoder) {
-            (Work::Rerank(query), _) => {
+        match (&self.operation, &self.model.encoder) {
+            (Operation::Rerank(query), _) => {
                 let ranking = ranker.rerank_with(query, texts, &options);
                 let mut outputs = vec![None; texts.len()];
                 for hit in ranking.map_err(failed)?.hits {
-                    outputs[hit.index] = Some(Output::Score {
-                        score: hit.score,
-                        logit: hit.logit,
-                        truncation: hit.truncation,
-                        spans: None,
-                    });
+                    let place = hit.index;
+                    let index = piece.start + place;
+                    let hit = Hit { index, ..hit };
+                    outputs[place] = Some(Output::Score { hit, spans: None });
                 }
                 Ok(outputs)
             }
-            (Work::Explain(query), _) => {
-                let explain = |text: &String| {
+            (Operation::Explain(query), _) => {
+                let explain = |(index, text): (usize, &String)| {
                     let explanation = ranker.explain(query, text, &options).map_err(failed)?;
-                    Ok(Some(Output::Score {
+                    let hit = Hit {
+                        index,
                         score: explanation.score,
                         logit: explanation.logit,
+                        fused: None,
                         truncation: explanation.truncation,
-                        spans: Some(explanation.spans),
-                    }))
+                    };
+                    let spans = Some(explanation.spans);
+                    Ok(Some(Output::Score { hit, spans }))
                 };
-                texts.iter().map(explain).collect()
+                piece.clone().zip(texts).map(explain).collect()
             }
-            (Work::Embed, Some(encoder)) => {
+            (Operation::Embed, Some(encoder)) => {
                 let vectors = encoder.encode(texts).map_err(failed)?;
                 Ok(vectors
                     .into_iter()
                     .map(|v| Some(Output::Vector(v)))
                     .collect())
             }
-            (Work::Embed, None) => Err(TaskError::Failed("the model is no encoder".to_owned())),
+            (Operation::Embed, None) => {
+                Err(TaskError::Failed("the model is not an encoder".to_owned()))
+            }
         }
     }
 
-    /// A piece ended in a panic.
+    /// Records that a piece panicked.
     pub(super) fn fail(&self) {
         let mut progress = self.lock();
-        let failure = || TaskError::Failed("the computation broke off".to_owned());
+        let failure = || TaskError::Failed("the computation was aborted".to_owned());
         progress.failure.get_or_insert_with(failure);
         progress.running -= 1;
         progress.next = self.texts.len();
@@ -354,26 +389,27 @@ impl Progress {
         if self.running == 0
             && let Some(done) = self.done.take()
         {
-            // Nobody listens where the client has gone away.
+            // The receiver is gone if the client has disconnected.
             let _ = done.send(());
         }
     }
 }
 
-/// How many of these texts make a piece: at least one.
+/// How many of these texts make a piece (at least one), for this many threads sharing them.
 fn piece(tokens: &[usize], sharers: usize) -> usize {
     let target = match sharers {
         0 | 1 => PIECE,
         n => {
-            let left: usize = tokens.iter().sum();
-            (left / (2 * n)).clamp(SMALL_PIECE, PIECE)
+            let remaining: usize = tokens.iter().sum();
+            // Two pieces per thread, so that threads finish together.
+            (remaining / (2 * n)).clamp(SMALL_PIECE, PIECE)
         }
     };
     let mut sum = 0;
     let fits = |&&count: &&usize| {
         let before = sum;
         sum += count;
-        // Half over is as near as half under.
+        // Include a text if that brings the sum nearer to the target.
         before + count / 2 <= target
     };
     tokens.iter().take_while(fits).count().max(1)
@@ -388,15 +424,15 @@ mod tests {
         assert_eq!(piece(&[100; 50], 1), 5);
         assert_eq!(piece(&[5000], 1), 1);
         assert_eq!(piece(&[5000, 1], 2), 1);
-        // One of 90 tokens each for two threads.
+        // Pieces of one text of 90 tokens, for two threads.
         assert_eq!(piece(&[90; 5], 2), 1);
-        // Far too small to be divided.
+        // Too small to divide.
         assert_eq!(piece(&[10; 4], 2), 4);
-        let mut left = &[100; 100][..];
-        while !left.is_empty() {
-            let n = piece(left, 2);
+        let mut remaining = &[100; 100][..];
+        while !remaining.is_empty() {
+            let n = piece(remaining, 2);
             assert!((1..=6).contains(&n), "{n}");
-            left = &left[n..];
+            remaining = &remaining[n..];
         }
     }
 }

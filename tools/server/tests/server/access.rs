@@ -1,9 +1,9 @@
-//! Who may come in, and by which door.
+//! Tokens, TLS and Unix sockets.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use lanerank_server::{Options, Settings};
+use lanerank_server::{ServeOptions, ServeSettings};
 use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -16,7 +16,7 @@ fn a_token_is_asked_for_where_there_is_one() {
     let files = Files::new();
     let path = files.path("tokens");
     std::fs::write(&path, "second\n\n third \n").unwrap();
-    let server = Running::start(Options {
+    let server = Running::start(ServeOptions {
         token: Some("first".into()),
         token_file: Some(path),
         ..files.options()
@@ -61,8 +61,8 @@ fn certified() -> Certified {
 }
 
 impl Certified {
-    fn options(&self) -> Options {
-        Options {
+    fn options(&self) -> ServeOptions {
+        ServeOptions {
             tls_cert: Some(self.files.path("cert.pem")),
             tls_key: Some(self.files.path("key.pem")),
             ..self.files.options()
@@ -94,7 +94,7 @@ fn https_with_a_certificate_of_ones_own() {
         &request("POST", "/rerank", &headers, body.as_bytes()),
     );
     assert_eq!(answer.ok().as_array().unwrap().len(), 2);
-    // Whoever does not speak TLS is not answered in the clear.
+    // A client without TLS gets no plain answer.
     let mut plain = server.connect();
     plain
         .write_all(&request("GET", "/health", &[], b""))
@@ -118,12 +118,12 @@ fn files_that_are_no_certificate_are_named() {
         .build()
         .unwrap();
     let refused = |cert: &str, key: &str| {
-        let options = Options {
+        let options = ServeOptions {
             tls_cert: Some(made.files.path(cert)),
             tls_key: Some(made.files.path(key)),
             ..made.files.options()
         };
-        let settings: Settings = settings(options);
+        let settings: ServeSettings = settings(options);
         let bound = runtime.block_on(lanerank_server::Server::bind(settings));
         bound.err().expect("it is refused").to_string()
     };
@@ -145,7 +145,7 @@ fn a_unix_socket_beside_tcp_or_alone() {
         let stream = UnixStream::connect(files.path("s.sock")).unwrap();
         exchange(stream, &request("GET", "/health", &[], b""))
     };
-    let options = || Options {
+    let options = || ServeOptions {
         unix: Some(files.path("s.sock")),
         ..files.options()
     };
@@ -156,7 +156,7 @@ fn a_unix_socket_beside_tcp_or_alone() {
         std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o660
     );
-    // The address is taken as long as somebody answers there.
+    // The address is in use while a server answers on it.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -165,10 +165,10 @@ fn a_unix_socket_beside_tcp_or_alone() {
     let message = second.err().expect("it is taken").to_string();
     assert!(message.contains(&text(&path)), "{message}");
     get().ok();
-    alone.tell(lanerank_server::server::Phase::Draining);
+    alone.tell(lanerank_server::Phase::Draining);
     alone.ended();
     assert!(!path.exists(), "a server takes its socket along");
-    // A killed server leaves it; the next one takes it over.
+    // A killed server leaves its socket; the next one takes it over.
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert!(
         std::fs::symlink_metadata(&path)
@@ -176,15 +176,15 @@ fn a_unix_socket_beside_tcp_or_alone() {
             .file_type()
             .is_socket()
     );
-    let both = Running::start(Options {
+    let both = Running::start(ServeOptions {
         listen: Some("127.0.0.1:0".into()),
         ..options()
     });
     get().ok();
     both.get("/health").ok();
-    // A file that is no socket is nobody's to remove.
+    // A file that is not a socket is not removed.
     std::fs::write(files.path("file"), "mine").unwrap();
-    let file = Options {
+    let file = ServeOptions {
         unix: Some(files.path("file")),
         ..files.options()
     };

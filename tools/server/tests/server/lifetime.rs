@@ -1,17 +1,17 @@
-//! Stopping.
+//! Shutdown.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use lanerank_server::Options;
-use lanerank_server::server::Phase;
+use lanerank_server::Phase;
+use lanerank_server::ServeOptions;
 use serde_json::json;
 
-use crate::models::passages;
 use crate::support::{Files, Running, answer, eventually, request, slow};
+use lanerank_testing::models::passages;
 
 fn server(files: &Files, drain_timeout: u64) -> Running {
-    Running::start(Options {
+    Running::start(ServeOptions {
         model: vec![slow(files)],
         threads: Some(1),
         max_documents: Some(1_000_000),
@@ -19,7 +19,7 @@ fn server(files: &Files, drain_timeout: u64) -> Running {
         max_body: Some(100 << 20),
         deadline: Some(0),
         drain_timeout: Some(drain_timeout),
-        ..Options::default()
+        ..ServeOptions::default()
     })
 }
 
@@ -68,7 +68,7 @@ fn what_takes_too_long_is_left() {
     let mut nothing = Vec::new();
     let _ = left.read_to_end(&mut nothing);
     assert!(nothing.is_empty());
-    // So is everything where somebody says it twice.
+    // A second signal also abandons everything.
     let mut patient = server(&files, 600_000);
     let _left = send(&patient, 20_000);
     eventually("it is taken", || {

@@ -1,19 +1,19 @@
-//! Too much, too many, too late, and nobody left to answer.
+//! Limits, the queue, deadlines and disconnecting clients.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use lanerank_server::Options;
-use lanerank_server::options::OnDeadline;
+use lanerank_server::OnDeadline;
+use lanerank_server::ServeOptions;
 use serde_json::json;
 
-use crate::models::passages;
 use crate::support::{Files, Running, answer, eventually, exchange, request, slow};
+use lanerank_testing::models::passages;
 
 #[test]
 fn bodies_texts_and_tokens_are_limited() {
     let files = Files::new();
-    let server = Running::start(Options {
+    let server = Running::start(ServeOptions {
         max_body: Some(2000),
         max_documents: Some(20),
         max_tokens: Some(100),
@@ -40,7 +40,7 @@ fn bodies_texts_and_tokens_are_limited() {
             let body = String::from_utf8(answer.body).unwrap();
             assert!(body.contains(words), "{body}");
         }
-        // Sent in chunks, so that no length is declared.
+        // Chunked, so that no length is declared.
         let chunk = format!("800\r\n{}\r\n", " ".repeat(2048));
         let head = format!(
             "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
@@ -48,7 +48,7 @@ fn bodies_texts_and_tokens_are_limited() {
         );
         assert_eq!(exchange(server.connect(), head.as_bytes()).status, 413);
     }
-    // A body that is declared too long is refused before it is sent.
+    // A body declared too long is refused before it is sent.
     let head = "POST /rerank HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
                 content-length: 99999999999\r\n\r\n";
     assert_eq!(exchange(server.connect(), head.as_bytes()).status, 413);
@@ -61,30 +61,30 @@ fn bodies_texts_and_tokens_are_limited() {
 #[test]
 fn a_body_that_does_not_come_is_not_awaited() {
     let files = Files::new();
-    let server = Running::start(Options {
+    let server = Running::start(ServeOptions {
         read_timeout: Some(100),
         ..files.options()
     });
     let head = "POST /rerank HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
                 content-length: 50\r\n\r\n{";
     assert_eq!(exchange(server.connect(), head.as_bytes()).status, 408);
-    // Nor is a head.
+    // The same for a head.
     let mut stream = server.connect();
     stream.write_all(b"POST /rer").unwrap();
     let mut end = Vec::new();
     std::io::Read::read_to_end(&mut stream, &mut end).unwrap();
 }
 
-/// One thread, one place for a request beside the one under way.
-fn busy(files: &Files, options: Options) -> Running {
-    Running::start(Options {
+/// A server with one thread: model `s` is slow, model `c` is fast.
+fn busy(files: &Files, options: ServeOptions) -> Running {
+    Running::start(ServeOptions {
         model: vec![format!("s={}", slow(files)), files.text("c.lane")],
         threads: Some(1),
         ..options
     })
 }
 
-/// Waits until so many requests have places.
+/// Waits until `count` requests have slots.
 fn in_flight(server: &Running, what: &str, count: f64) {
     eventually(what, || {
         server.metric("lanerank_requests_in_flight") == count
@@ -102,12 +102,12 @@ fn a_full_queue_refuses() {
     let files = Files::new();
     let server = busy(
         &files,
-        Options {
+        ServeOptions {
             queue: Some(2),
             max_documents: Some(100_000),
             max_tokens: Some(10_000_000),
             deadline: Some(0),
-            ..Options::default()
+            ..ServeOptions::default()
         },
     );
     let long = long_request(4_000);
@@ -142,10 +142,10 @@ fn a_full_queue_refuses() {
         server.metric("lanerank_rejected_total{reason=\"overloaded\"}"),
         3.0
     );
-    // The clients go away, and with them their work.
+    // The clients disconnect, which cancels their work.
     drop(waiting);
     in_flight(&server, "places are free", 0.0);
-    // A request gives its place back an instant before it counts as cancelled.
+    // A request frees its slot an instant before it counts as cancelled.
     eventually("both count as cancelled", || {
         server.metric("lanerank_cancelled_total") == 2.0
     });
@@ -156,19 +156,18 @@ fn a_full_queue_refuses() {
     assert_eq!(server.get("/ready").status, 200);
 }
 
-/// Much work is cancelled; were they not, the next request would wait for them, and the test
-/// with it.
+/// Much work is cancelled. If it were not, the next request, and so the test, would wait for it.
 #[test]
 fn a_client_that_goes_away_takes_its_work_along() {
     let files = Files::new();
     let server = busy(
         &files,
-        Options {
+        ServeOptions {
             max_body: Some(100 << 20),
             max_documents: Some(1_000_000),
             max_tokens: Some(100_000_000),
             deadline: Some(0),
-            ..Options::default()
+            ..ServeOptions::default()
         },
     );
     let mut gone = server.connect();
@@ -190,11 +189,11 @@ fn small_requests_do_not_wait_for_large_ones() {
     let files = Files::new();
     let server = busy(
         &files,
-        Options {
+        ServeOptions {
             max_documents: Some(100_000),
             max_tokens: Some(10_000_000),
             deadline: Some(0),
-            ..Options::default()
+            ..ServeOptions::default()
         },
     );
     let mut large = server.connect();
@@ -216,10 +215,10 @@ fn a_deadline_gives_an_error_or_a_part() {
     let files = Files::new();
     let server = busy(
         &files,
-        Options {
+        ServeOptions {
             max_documents: Some(100_000),
             max_tokens: Some(10_000_000),
-            ..Options::default()
+            ..ServeOptions::default()
         },
     );
     let texts = passages(5_000, 1);
@@ -232,7 +231,7 @@ fn a_deadline_gives_an_error_or_a_part() {
         begun.elapsed() < Duration::from_secs(20),
         "it was not cut short"
     );
-    // As long as this machine, busy as it may be, needs for some of it.
+    // Double the deadline until this machine, however busy, has scored some of the texts.
     let mut ms = 300;
     let (part, scored) = loop {
         let ms_text = ms.to_string();
@@ -250,11 +249,11 @@ fn a_deadline_gives_an_error_or_a_part() {
     let missing: usize = part.header("x-unscored").unwrap().parse().unwrap();
     assert_eq!(scored + missing, texts.len());
     assert!(scored > 0 && missing > 0, "{scored}");
-    // The first stage's best, that is the first of the list, are those that were scored; their bits
-    // are those of a request for them alone.
+    // The scored texts are the first of the list, the first stage's best. Their bits are those of a
+    // request for them alone.
     let first = json!({"query": "how to keep bread", "texts": &texts[..scored]});
     assert_eq!(part.json(), server.post("/rerank", &first).ok());
-    // Fields come before headers.
+    // Fields override headers.
     let headers = [("x-deadline-ms", "60000"), ("x-on-deadline", "error")];
     let mut none =
         json!({"query": "a", "documents": texts, "deadline_ms": 0, "on_deadline": "partial"});
@@ -278,12 +277,12 @@ fn the_settings_deadline_holds_where_a_request_has_none() {
     let files = Files::new();
     let server = busy(
         &files,
-        Options {
+        ServeOptions {
             deadline: Some(200),
             on_deadline: Some(OnDeadline::Partial),
             max_documents: Some(100_000),
             max_tokens: Some(10_000_000),
-            ..Options::default()
+            ..ServeOptions::default()
         },
     );
     let answer = exchange(server.connect(), &long_request(4_000));
@@ -294,7 +293,7 @@ fn the_settings_deadline_holds_where_a_request_has_none() {
 #[test]
 fn connections_beyond_the_limit_wait() {
     let files = Files::new();
-    let server = Running::start(Options {
+    let server = Running::start(ServeOptions {
         max_connections: Some(1),
         ..files.options()
     });

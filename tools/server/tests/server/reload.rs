@@ -1,9 +1,9 @@
-//! Exchanging model files while requests come in.
+//! Replacing model files while requests arrive.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use lanerank::Ranker;
-use lanerank_server::Options;
+use lanerank_server::ServeOptions;
 use serde_json::json;
 
 use crate::support::{Files, Running, eventually};
@@ -32,7 +32,7 @@ fn served(server: &Running) -> Vec<f32> {
 #[test]
 fn a_new_file_takes_over_without_a_lost_request() {
     let files = Files::new();
-    let server = Running::start(Options {
+    let server = Running::start(ServeOptions {
         reload_interval: Some(10),
         ..files.options()
     });
@@ -85,13 +85,13 @@ fn a_new_file_takes_over_without_a_lost_request() {
 #[test]
 fn a_bad_file_changes_nothing() {
     let files = Files::new();
-    let server = Running::start(Options {
+    let server = Running::start(ServeOptions {
         reload_interval: Some(10),
         ..files.options()
     });
     let before = served(&server);
     let refused = || server.metric("lanerank_reloads_total{model=\"c\",outcome=\"refused\"}");
-    // Written over in place, cut short, damaged in a weight, gone.
+    // Overwritten in place, truncated, with a damaged weight, removed.
     let good = std::fs::read(files.path("c.lane")).unwrap();
     let mut damaged = good.clone();
     let place = good.len() - 1000;

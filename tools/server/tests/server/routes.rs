@@ -1,10 +1,10 @@
-//! Every route, and that its scores are the library's.
+//! Every route; its scores are the library's.
 
 use lanerank::{Encoder, Ranker, RerankOptions, TruncationSide};
 use serde_json::{Value, json};
 
-use crate::models::passages;
-use crate::support::{Files, Running};
+use crate::support::{Files, Running, exchange, request};
+use lanerank_testing::models::passages;
 
 const QUERY: &str = "how do i keep the bread fresh ?";
 
@@ -15,7 +15,7 @@ fn library(files: &Files) -> Ranker {
         .unwrap()
 }
 
-/// JSON numbers have the shortest digits that give the same bits again.
+/// JSON numbers have the shortest digits that parse to the same bits.
 fn bits(value: &Value) -> u32 {
     value.to_string().parse::<f32>().unwrap().to_bits()
 }
@@ -246,7 +246,7 @@ fn embeddings_are_the_librarys() {
     let answer = server.post("/v1/embeddings", &body).ok();
     let text = answer["data"][0]["embedding"].as_str().unwrap().to_owned();
     assert_eq!(text.len(), (48 * 4usize).div_ceil(3) * 4);
-    // The first three bytes, decoded by hand.
+    // Decodes the first three bytes.
     let digit = |c: u8| match c {
         b'A'..=b'Z' => c - b'A',
         b'a'..=b'z' => c - b'a' + 26,
@@ -259,7 +259,7 @@ fn embeddings_are_the_librarys() {
         .take(4)
         .fold(0, |w, c| w << 6 | u32::from(digit(c)));
     assert_eq!(word.to_be_bytes()[1..], vectors[0][0].to_le_bytes()[..3]);
-    // An encoder ranks by the cosine of its vectors.
+    // An encoder ranks by the cosine similarity of its vectors.
     let ranker = Ranker::builder()
         .model(files.path("e.lane"))
         .build()
@@ -304,12 +304,12 @@ fn a_server_tells_of_itself() {
     let answer = server.post_with("/v2/rerank", &[("x-request-id", "mine-7")], &body);
     assert_eq!(answer.header("x-request-id"), Some("mine-7"));
     assert_eq!(answer.ok()["id"], "mine-7");
-    // An id that could not stand in a log line is not taken.
+    // An id that does not fit a log line is replaced.
     let answer = server.post_with("/v2/rerank", &[("x-request-id", "a b")], &body);
     assert_ne!(answer.header("x-request-id"), Some("a b"));
 }
 
-/// The page of the API names the routes that there are, and no others.
+/// The OpenAPI document and the README list exactly the routes of the running server.
 #[test]
 fn openapi_knows_every_route() {
     let files = Files::new();
@@ -349,5 +349,16 @@ fn openapi_knows_every_route() {
                 "{method} {path}: {status}"
             );
         }
+    }
+    for (path, methods) in page["paths"].as_object().unwrap() {
+        for method in ["GET", "POST", "PUT", "DELETE"] {
+            let documented = methods.get(method.to_lowercase()).is_some();
+            let answer = exchange(server.connect(), &request(method, path, &[], b""));
+            assert_eq!(answer.status == 405, !documented, "{method} {path}");
+        }
+    }
+    let readme = include_str!("../../README.md");
+    for path in &paths {
+        assert!(readme.contains(&format!(" {path}`")), "{path} in README.md");
     }
 }

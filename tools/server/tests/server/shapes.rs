@@ -1,10 +1,10 @@
-//! Errors, in the shape of whoever's route it is.
+//! Errors, in the shape of each route's API.
 
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Files, Running, exchange, request};
 
-/// The message, wherever the route's peer has it.
+/// The message, from the field where the route's API has it.
 fn message(path: &str, answer: &Answer) -> String {
     let body = answer.json();
     let text = |value: &Value| {
@@ -60,7 +60,7 @@ fn bad_bodies_are_named() {
             let answer = exchange(server.connect(), &request);
             assert_eq!(answer.status, status, "{path} {body}");
             let message = message(path, &answer);
-            // serde_json calls lone surrogates by several names.
+            // serde_json has several messages for lone surrogates.
             assert!(
                 message.contains(words) || body.contains("ud800"),
                 "{path} {body}: {message}"
@@ -233,7 +233,7 @@ fn requests_that_make_no_sense_are_named() {
     );
 }
 
-/// Odd texts have scores like any others.
+/// Unusual texts have scores like any others.
 #[test]
 fn odd_texts_are_no_error() {
     let files = Files::new();

@@ -1,4 +1,4 @@
-//! A server in this process, and a client of a few lines: what is sent is what a test says, byte by byte.
+//! A server in this process, and a small client that sends exactly the bytes that a test gives it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use lanerank::model::Pooling;
 use lanerank_convert::convert::WeightDtype;
-use lanerank_server::server::Phase;
-use lanerank_server::{Options, Server, Settings};
+use lanerank_server::Phase;
+use lanerank_server::{ServeOptions, ServeSettings, Server};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use crate::models;
+use lanerank_testing::models;
 
 pub struct Answer {
     pub status: u16,
@@ -40,7 +40,7 @@ impl Answer {
     }
 }
 
-/// A server, stopped when it is dropped.
+/// A running server, stopped on drop.
 pub struct Running {
     pub address: Option<SocketAddr>,
     stop: watch::Sender<Phase>,
@@ -48,7 +48,7 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn start(options: Options) -> Running {
+    pub fn start(options: ServeOptions) -> Running {
         let settings = settings(options);
         let (stop, phase) = watch::channel(Phase::Serving);
         let (tell, told) = std::sync::mpsc::channel();
@@ -100,7 +100,7 @@ impl Running {
         )
     }
 
-    /// The value of one line of `/metrics`; 0 where there is none yet.
+    /// The value of a line of `/metrics`; 0 if it is not there yet.
     pub fn metric(&self, line: &str) -> f64 {
         let page = String::from_utf8(self.get("/metrics").body).unwrap();
         let found = page
@@ -120,8 +120,8 @@ impl Drop for Running {
     }
 }
 
-pub fn settings(options: Options) -> Settings {
-    let options = Options {
+pub fn settings(options: ServeOptions) -> ServeSettings {
+    let options = ServeOptions {
         listen: options.listen.or_else(|| match options.unix {
             None => Some("127.0.0.1:0".into()),
             Some(_) => None,
@@ -130,7 +130,7 @@ pub fn settings(options: Options) -> Settings {
         reload_interval: options.reload_interval.or(Some(0)),
         ..options
     };
-    Settings::new(options, |name| Ok(PathBuf::from(name))).unwrap()
+    ServeSettings::new(options, |name| Ok(PathBuf::from(name))).unwrap()
 }
 
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
@@ -178,7 +178,7 @@ pub fn answer(stream: impl Read) -> Answer {
     }
 }
 
-/// Waits for something that comes soon.
+/// Waits until a condition holds, for at most 20 seconds.
 pub fn eventually(what: &str, mut is: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(20);
     while !is() {
@@ -216,10 +216,10 @@ impl Files {
         std::fs::rename(new, path).unwrap();
     }
 
-    pub fn options(&self) -> Options {
-        Options {
+    pub fn options(&self) -> ServeOptions {
+        ServeOptions {
             model: vec![self.text("c.lane"), self.text("e.lane")],
-            ..Options::default()
+            ..ServeOptions::default()
         }
     }
 }
@@ -228,8 +228,8 @@ pub fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// A cross-encoder so slow that tests can act while it computes: thousands of texts a second, not
-/// hundreds of thousands.
+/// A cross-encoder slow enough for tests to act while it computes: thousands of texts a second
+/// instead of hundreds of thousands.
 pub fn slow(files: &Files) -> String {
     let config = lanerank::model::ModelConfig {
         hidden_size: 384,

@@ -1,9 +1,9 @@
-"""Makes the collection in this folder and what trec_eval says about its run.
+"""Makes the collection in this folder and trec_eval's measures of its run.
 
     pip install pytrec_eval-terrier
     python make.py
 
-Scores are coarse so that many tie; judgements are graded, some negative, and leave documents out.
+Scores are coarse, so that many tie. Judgements are graded, some negative, and incomplete.
 """
 
 import json
@@ -32,7 +32,7 @@ def ranking(query):
 
 def averages(qrels, run):
     """Means over all judged queries, as trec_eval -c."""
-    # trec_eval cuts no reciprocal rank: the run is cut first, in its order of ties.
+    # trec_eval has no cutoff for reciprocal rank: truncate the run first, in its order of ties.
     first10 = {
         q: dict(sorted(docs.items(), key=lambda d: (d[1], d[0]), reverse=True)[:10])
         for q, docs in run.items()
@@ -50,7 +50,9 @@ def averages(qrels, run):
 
 qrels = {f"q{i}": judgements(i) for i in range(5)}
 run = {f"q{i}": ranking(i) for i in range(5)}
-exponential = {q: {d: 2**s - 1 if s > 0 else 0 for d, s in docs.items()} for q, docs in qrels.items()}
+exponential = {
+    q: {d: 2**s - 1 if s > 0 else 0 for d, s in docs.items()} for q, docs in qrels.items()
+}
 expected = {"linear": averages(qrels, run), "exponential": averages(exponential, run)}
 
 with open("qrels.tsv", "w") as out:

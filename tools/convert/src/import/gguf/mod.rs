@@ -3,14 +3,15 @@
 mod reader;
 mod vocabulary;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use lanerank::Tokenizer;
-use lanerank::model::{Activation, Head, ModelConfig, Pooling};
+use lanerank::model::{Activation, Architecture, Head, ModelConfig, Pooling};
 
 use super::error::ImportError;
 use super::files::Opened;
-use super::{Kind, Options, Source, refusals};
+use super::{Kind, Options, Source, names, refusals};
 use crate::error::Error;
 use crate::source::TensorSource;
 use reader::{Reader, Value};
@@ -46,10 +47,8 @@ pub fn open(file: Opened, options: &Options) -> Result<Source, ImportError> {
             config.vocab_size
         )));
     }
-    let unknown = reader
-        .tensors
-        .keys()
-        .find(|name| !is_known(name, config.num_hidden_layers));
+    let known = known(&config);
+    let unknown = reader.tensors.keys().find(|name| !known.contains(*name));
     if let Some(name) = unknown {
         return Err(wrong(format!(
             "tensor {name:?} is not one of BERT's: another architecture"
@@ -137,6 +136,7 @@ fn config(reader: &Reader, head: Head, max_length: Option<usize>) -> Result<Mode
     let positions = rows("position_embd.weight")?;
     let context = number("context_length")?;
     let config = ModelConfig {
+        architecture: Architecture::Bert,
         hidden_size: number("embedding_length")?,
         num_hidden_layers: number("block_count")?,
         num_attention_heads: number("attention.head_count")?,
@@ -156,57 +156,47 @@ fn config(reader: &Reader, head: Head, max_length: Option<usize>) -> Result<Mode
     Ok(config)
 }
 
-/// Parts of a layer: the library's name and the file's.
-const IN_LAYER: [(&str, &str); 8] = [
-    ("attention.self.query", "attn_q"),
-    ("attention.self.key", "attn_k"),
-    ("attention.self.value", "attn_v"),
-    ("attention.output.dense", "attn_output"),
-    ("attention.output.LayerNorm", "attn_output_norm"),
-    ("intermediate.dense", "ffn_up"),
-    ("output.dense", "ffn_down"),
-    ("output.LayerNorm", "layer_output_norm"),
-];
-
-/// The rest.
-const OUTSIDE: [(&str, &str); 6] = [
+/// Names of tensors: the schema's and the file's. `.N.` stands for the number of the layer.
+const NAMES: [(&str, &str); 14] = [
     ("embeddings.word_embeddings", "token_embd"),
     ("embeddings.position_embeddings", "position_embd"),
     ("embeddings.token_type_embeddings", "token_types"),
     ("embeddings.LayerNorm", "token_embd_norm"),
+    ("encoder.layer.N.attention.self.query", "blk.N.attn_q"),
+    ("encoder.layer.N.attention.self.key", "blk.N.attn_k"),
+    ("encoder.layer.N.attention.self.value", "blk.N.attn_v"),
+    (
+        "encoder.layer.N.attention.output.dense",
+        "blk.N.attn_output",
+    ),
+    (
+        "encoder.layer.N.attention.output.LayerNorm",
+        "blk.N.attn_output_norm",
+    ),
+    ("encoder.layer.N.intermediate.dense", "blk.N.ffn_up"),
+    ("encoder.layer.N.output.dense", "blk.N.ffn_down"),
+    (
+        "encoder.layer.N.output.LayerNorm",
+        "blk.N.layer_output_norm",
+    ),
     ("pooler.dense", "cls"),
     ("classifier", "cls.output"),
 ];
 
-/// What the file calls a tensor of the library's name.
+/// The file's name of a tensor of the schema.
 fn their_name(name: &str) -> Option<String> {
     let (stem, part) = name.rsplit_once('.')?;
-    let theirs = match stem.strip_prefix("encoder.layer.") {
-        Some(rest) => {
-            let (number, part) = rest.split_once('.')?;
-            let (_, theirs) = IN_LAYER.iter().find(|(ours, _)| *ours == part)?;
-            format!("blk.{number}.{theirs}")
-        }
-        None => OUTSIDE.iter().find(|(ours, _)| *ours == stem)?.1.to_owned(),
-    };
-    Some(format!("{theirs}.{part}"))
+    let layer = stem.split('.').find(|part| part.parse::<usize>().is_ok());
+    let number = format!(".{}.", layer.unwrap_or("N"));
+    let general = stem.replace(&number, ".N.");
+    let (_, theirs) = NAMES.iter().find(|(ours, _)| *ours == general)?;
+    Some(format!("{}.{part}", theirs.replace(".N.", &number)))
 }
 
-/// Whether a tensor of the file is one of a BERT with so many layers.
-fn is_known(name: &str, layers: usize) -> bool {
-    let Some((stem, "weight" | "bias")) = name.rsplit_once('.') else {
-        return false;
-    };
-    match stem
-        .strip_prefix("blk.")
-        .and_then(|rest| rest.split_once('.'))
-    {
-        Some((number, part)) => {
-            number.parse().is_ok_and(|n: usize| n < layers)
-                && IN_LAYER.iter().any(|(_, theirs)| *theirs == part)
-        }
-        None => OUTSIDE.iter().any(|(_, theirs)| *theirs == stem),
-    }
+/// The file's names of all tensors that a BERT of this shape can have.
+fn known(config: &ModelConfig) -> HashSet<String> {
+    let names = names::of_model(config);
+    names.iter().filter_map(|name| their_name(name)).collect()
 }
 
 /// The tensors of a GGUF file under the names the library asks for.
@@ -245,7 +235,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names() {
+    fn names_are_the_schema_s() {
+        let config = ModelConfig {
+            architecture: Architecture::Bert,
+            hidden_size: 4,
+            num_hidden_layers: 4,
+            num_attention_heads: 2,
+            intermediate_size: 8,
+            vocab_size: 9,
+            max_position_embeddings: 16,
+            type_vocab_size: 2,
+            hidden_act: Activation::Gelu,
+            layer_norm_eps: 1e-12,
+            head: Head::Classifier { num_labels: 1 },
+            max_length: 16,
+        };
+        let known = known(&config);
+        assert_eq!(known.len(), names::of_model(&config).len());
         for (ours, theirs) in [
             (
                 "encoder.layer.3.attention.self.query.weight",
@@ -259,7 +265,7 @@ mod tests {
             ("classifier.weight", "cls.output.weight"),
         ] {
             assert_eq!(their_name(ours).as_deref(), Some(theirs));
-            assert!(is_known(theirs, 4));
+            assert!(known.contains(theirs));
         }
         for name in [
             "blk.4.attn_q.weight",
@@ -268,7 +274,7 @@ mod tests {
             "",
             "cls",
         ] {
-            assert!(!is_known(name, 4), "{name}");
+            assert!(!known.contains(name), "{name}");
         }
         assert_eq!(their_name("encoder.layer.0.x.weight"), None);
     }

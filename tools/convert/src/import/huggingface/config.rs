@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lanerank::model::{Activation, Head, ModelConfig};
+use lanerank::model::{Activation, Architecture, Head, ModelConfig};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -15,6 +15,7 @@ pub(super) struct Config {
     model_type: Option<String>,
     architectures: Option<Vec<String>>,
     hidden_size: usize,
+    embedding_size: Option<usize>,
     num_hidden_layers: usize,
     num_attention_heads: usize,
     intermediate_size: usize,
@@ -50,29 +51,57 @@ fn default_eps() -> f32 {
     1e-12
 }
 
-/// The task of a BERT.
+/// `embedding_size` of an ELECTRA if the file does not have it: the default of Hugging Face's
+/// `ElectraConfig`.
+const ELECTRA_EMBEDDING_SIZE: usize = 128;
+
+/// The task of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Task {
-    /// `BertForSequenceClassification`: a cross-encoder.
+    /// `BertForSequenceClassification`, `ElectraForSequenceClassification`: a cross-encoder.
     Classification,
     /// `BertModel`: a sentence encoder.
     Encoding,
 }
 
 impl Config {
+    /// How the model is built.
+    pub(super) fn architecture(&self) -> Architecture {
+        let first = self.architectures.as_ref().and_then(|names| names.first());
+        let is_electra = match self.model_type.as_deref() {
+            Some(model_type) => model_type == "electra",
+            None => first.is_some_and(|name| name.starts_with("Electra")),
+        };
+        if is_electra {
+            Architecture::Electra {
+                embedding_size: self.embedding_size.unwrap_or(ELECTRA_EMBEDDING_SIZE),
+            }
+        } else {
+            Architecture::Bert
+        }
+    }
+
     /// The task of the model. If the file does not name it, a classifier among the tensors decides.
     pub(super) fn task(&self, has_classifier: bool) -> Result<Task, String> {
-        let architecture = self.architectures.as_ref().and_then(|names| names.first());
-        match (self.model_type.as_deref(), architecture) {
-            (Some(other), _) if other != "bert" => Err(refusals::model_type(other)),
-            (_, Some(name)) => match name.as_str() {
-                "BertForSequenceClassification" => Ok(Task::Classification),
-                "BertModel" => Ok(Task::Encoding),
-                other => Err(refusals::architecture(other)),
-            },
-            (Some(_), None) if has_classifier => Ok(Task::Classification),
-            (Some(_), None) => Ok(Task::Encoding),
-            (None, None) => Err("neither model_type nor architectures says what this is".into()),
+        let class = self.architectures.as_ref().and_then(|names| names.first());
+        let class = class.map(String::as_str);
+        match self.model_type.as_deref() {
+            None | Some("bert" | "electra") => {}
+            Some(other) => return Err(refusals::model_type(other)),
+        }
+        match (self.architecture(), class) {
+            (Architecture::Bert, Some("BertForSequenceClassification"))
+            | (Architecture::Electra { .. }, Some("ElectraForSequenceClassification")) => {
+                Ok(Task::Classification)
+            }
+            (Architecture::Bert, Some("BertModel")) => Ok(Task::Encoding),
+            (Architecture::Electra { .. }, Some(other)) => Err(refusals::electra(other)),
+            (_, Some(other)) => Err(refusals::architecture(other)),
+            (_, None) if self.model_type.is_none() => {
+                Err("neither model_type nor architectures says what this is".into())
+            }
+            (_, None) if has_classifier => Ok(Task::Classification),
+            (_, None) => Ok(Task::Encoding),
         }
     }
 
@@ -127,6 +156,7 @@ impl Config {
     ) -> Result<ModelConfig, String> {
         let positions = self.max_position_embeddings;
         Ok(ModelConfig {
+            architecture: self.architecture(),
             hidden_size: self.hidden_size,
             num_hidden_layers: self.num_hidden_layers,
             num_attention_heads: self.num_attention_heads,
@@ -200,6 +230,17 @@ mod tests {
         assert_eq!(
             task(json!({"architectures": []}), false),
             Ok(Task::Encoding)
+        );
+        let electra = |class: &str| json!({"model_type": "electra", "architectures": [class]});
+        let task_of = |class| task(electra(class), false);
+        assert_eq!(
+            task_of("ElectraForSequenceClassification"),
+            Ok(Task::Classification)
+        );
+        let error = task_of("ElectraForPreTraining").unwrap_err();
+        assert!(
+            error.contains("ElectraForSequenceClassification"),
+            "{error}"
         );
         assert!(task(json!({"architectures": null, "model_type": null}), true).is_err());
         assert!(task(json!({"architectures": ["BertForMaskedLM"]}), true).is_err());

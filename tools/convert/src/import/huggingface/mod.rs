@@ -7,7 +7,7 @@ mod tokenizer;
 mod tokenizer_json;
 mod tokenizer_settings;
 
-use lanerank::model::{Head, ModelConfig};
+use lanerank::model::{Architecture, Head, ModelConfig};
 
 use super::error::ImportError;
 use super::files::Files;
@@ -40,10 +40,22 @@ pub(super) fn open(
     // Checked before the weights, because the message is better.
     config.task(false).map_err(wrong)?;
     config.check_supported().map_err(wrong)?;
+    let architecture = config.architecture();
+    if kind == Kind::Onnx && architecture != Architecture::Bert {
+        let reason = "ELECTRA is not read from ONNX files; use the model's safetensors or \
+                      pytorch_model.bin";
+        return Err(wrong(reason.into()));
+    }
     let mut tensors = open_weights(files, kind, weights)?;
-    let classifier = tensors.shape("classifier.weight");
+    let classifier_name = match architecture {
+        Architecture::Electra { .. } => "classifier.out_proj.weight",
+        _ => "classifier.weight",
+    };
+    let classifier = tensors.shape(classifier_name);
     let head = match config.task(classifier.is_some()).map_err(wrong)? {
-        Task::Classification => classifier_head(&config, classifier).map_err(wrong)?,
+        Task::Classification => {
+            classifier_head(&config, classifier_name, classifier).map_err(wrong)?
+        }
         Task::Encoding => sentence::encoder_head(files, options.pooling)?,
     };
     check_pooling(options, &head)?;
@@ -85,13 +97,20 @@ fn open_weights(files: &Files, kind: Kind, name: &str) -> Result<Box<dyn Weights
     })
 }
 
-fn classifier_head(config: &Config, classifier: Option<Vec<usize>>) -> Result<Head, String> {
-    let rows = classifier.and_then(|shape| shape.first().copied());
-    let rows = rows.ok_or("BertForSequenceClassification without a tensor classifier.weight")?;
+/// The head of a cross-encoder; `name` and `shape` are the last tensor's.
+fn classifier_head(config: &Config, name: &str, shape: Option<Vec<usize>>) -> Result<Head, String> {
+    let rows = shape.and_then(|shape| shape.first().copied());
+    let rows = rows.ok_or_else(|| {
+        let class = match config.architecture() {
+            Architecture::Electra { .. } => "ElectraForSequenceClassification",
+            _ => "BertForSequenceClassification",
+        };
+        format!("{class} without a tensor {name}")
+    })?;
     match config.labels() {
-        Some(labels) if labels != rows => Err(format!(
-            "{labels} labels, but classifier.weight has {rows} rows"
-        )),
+        Some(labels) if labels != rows => {
+            Err(format!("{labels} labels, but {name} has {rows} rows"))
+        }
         _ if !(1..=2).contains(&rows) => Err(format!(
             "{rows} labels; lanerank scores 1 (relevance) or 2 (not relevant, relevant)"
         )),
@@ -113,9 +132,9 @@ fn model_config(
 
 /// A note on tensors that BERT does not have.
 fn unknown_tensors(tensors: &dyn Weights, config: &ModelConfig) -> Option<String> {
+    let known = names::of_model(config);
     let mut unknown = tensors.names();
-    unknown
-        .retain(|name| !names::is_buffer(name) && !names::is_bert(name, config.num_hidden_layers));
+    unknown.retain(|name| !names::is_buffer(name) && !known.contains(name));
     if unknown.is_empty() {
         return None;
     }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lanerank::model::{Head, Model, Pooling};
+use lanerank::Model;
+use lanerank::model::{Head, Pooling};
 use lanerank::tokenizer::Encoding;
 use lanerank::{Encoder, Ranker};
 

@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""Third-party clients against `lanerank serve`.
+
+    pip install -r tools/server/checks/requirements.txt
+    python tools/server/checks/check_clients.py target/release/lanerank [--only cohere ...]
+
+The clients: the cohere SDK (v1 and v2), LangChain's Jina and Cohere rerankers, LlamaIndex's TEI
+reranker and the openai SDK. Each must return the order and, bit for bit as f32, the scores of
+`lanerank rerank` on the same texts, and must understand our errors. The model is the embedded one;
+vectors come from tests/data/model/mean-pooled.
+"""
+
+import argparse, json, math, struct, subprocess, tempfile
+from common import ROOT, Server
+
+QUERY = "how do I keep bread fresh"
+TEXTS = [
+    "The lighthouse was built in 1847.",
+    "The refrigerator dries bread out; a paper bag in a box keeps it longest.",
+    "How to bake bread in a cast iron pot",
+    "Toast is bread that has been browned by heat; stale bread makes the best toast. " * 3,
+    "naïve café, 東京, 🍞",
+]
+MODEL = "rerank-v3.5"
+f32 = lambda x: struct.unpack("<f", struct.pack("<f", x))[0]
+
+
+def expected(binary):
+    """(index, score) from the command line, best first."""
+    lines = "".join(json.dumps({"text": t}) + "\n" for t in TEXTS)
+    command = [binary, "rerank", "--query", QUERY, "--json", "--format", "jsonl"]
+    out = subprocess.run(command, input=lines, capture_output=True, text=True, check=True).stdout
+    return [(r["index"], f32(r["score"])) for r in json.loads(out)]
+
+
+def same(name, got, want):
+    got = [(index, f32(score)) for index, score in got]
+    assert got == want, f"{name}:\n  {got}\n  {want}"
+    print(f"{name}: {len(got)} results, the same bits")
+
+
+def fails(name, error, words, call):
+    try:
+        call()
+    except error as e:
+        assert words in str(e), f"{name}: {e}"
+        print(f"{name}: {type(e).__name__}")
+    else:
+        raise AssertionError(f"{name}: no error")
+
+
+def check_cohere(url, want):
+    import cohere
+
+    v1 = cohere.Client("a-token", base_url=url)
+    for documents in [TEXTS, [{"text": t} for t in TEXTS]]:
+        answer = v1.rerank(query=QUERY, documents=documents, model=MODEL, return_documents=True)
+        same("cohere v1", [(r.index, r.relevance_score) for r in answer.results], want)
+        assert [r.document.text for r in answer.results] == [TEXTS[i] for i, _ in want]
+    assert answer.id and answer.meta.api_version.version == "1"
+    v2 = cohere.ClientV2("a-token", base_url=url)
+    answer = v2.rerank(query=QUERY, documents=TEXTS, model=MODEL, top_n=3)
+    same("cohere v2", [(r.index, r.relevance_score) for r in answer.results], want[:3])
+    fails(
+        "cohere v2, unknown model",
+        cohere.errors.NotFoundError,
+        "no model",
+        lambda: v2.rerank(query=QUERY, documents=TEXTS, model="none"),
+    )
+    fails(
+        "cohere v2, no documents",
+        cohere.errors.BadRequestError,
+        "cannot be empty",
+        lambda: v2.rerank(query=QUERY, documents=[], model=MODEL),
+    )
+    stranger = cohere.ClientV2("wrong", base_url=url)
+    fails(
+        "cohere v2, wrong token",
+        cohere.errors.UnauthorizedError,
+        "bearer token",
+        lambda: stranger.rerank(query=QUERY, documents=TEXTS, model=MODEL),
+    )
+
+
+def check_langchain(url, want):
+    from langchain_core.documents import Document
+    from langchain_community.document_compressors import jina_rerank
+    from langchain_cohere import CohereRerank
+
+    documents = [Document(page_content=t, metadata={"n": i}) for i, t in enumerate(TEXTS)]
+    jina_rerank.JINA_API_URL = url + "/v1/rerank"
+    jina = jina_rerank.JinaRerank(jina_api_key="a-token", model=MODEL, top_n=4)
+    cohere = CohereRerank(cohere_api_key="a-token", base_url=url, model=MODEL, top_n=4)
+    for name, reranker in [("LangChain JinaRerank", jina), ("LangChain CohereRerank", cohere)]:
+        ranked = reranker.compress_documents(documents, QUERY)
+        same(name, [(d.metadata["n"], d.metadata["relevance_score"]) for d in ranked], want[:4])
+    stranger = jina_rerank.JinaRerank(jina_api_key="wrong", model=MODEL)
+    fails(
+        "LangChain JinaRerank, wrong token",
+        RuntimeError,
+        "bearer token",
+        lambda: stranger.compress_documents(documents, QUERY),
+    )
+
+
+def check_llama_index(url, want):
+    from llama_index.core.schema import NodeWithScore, TextNode
+    from llama_index.postprocessor.tei_rerank import TextEmbeddingInference
+
+    nodes = [
+        NodeWithScore(node=TextNode(text=t, id_=str(i)), score=0.0) for i, t in enumerate(TEXTS)
+    ]
+    reranker = TextEmbeddingInference(base_url=url, top_n=3, auth_token="Bearer a-token")
+    ranked = reranker.postprocess_nodes(nodes, query_str=QUERY)
+    same(
+        "LlamaIndex TextEmbeddingInference",
+        [(int(n.node.node_id), n.score) for n in ranked],
+        want[:3],
+    )
+
+
+def check_openai(url, binary, encoder):
+    import openai
+
+    client = openai.OpenAI(base_url=url + "/v1", api_key="a-token", max_retries=0)
+    lines = "".join(json.dumps(t) + "\n" for t in TEXTS)
+    command = [binary, "embed", "--model", encoder]
+    out = subprocess.run(command, input=lines, capture_output=True, text=True, check=True).stdout
+    want = [[f32(x) for x in json.loads(line)] for line in out.splitlines()]
+    # The SDK asks for base64 unless told otherwise.
+    for options in [{}, {"encoding_format": "float"}]:
+        answer = client.embeddings.create(model="encoder", input=TEXTS, **options)
+        assert [[f32(x) for x in d.embedding] for d in answer.data] == want
+    assert answer.usage.total_tokens > 20
+    print(f"openai: {len(want)} vectors, the same bits")
+    fails(
+        "openai, cross-encoder",
+        openai.UnprocessableEntityError,
+        "cross-encoder",
+        lambda: client.embeddings.create(model=MODEL, input="a"),
+    )
+    assert {m.id for m in client.models.list()} == {MODEL, "encoder"}
+
+
+def check_plain(server, want):
+    """TEI's own parameters, over plain HTTP."""
+    token = {"authorization": "Bearer a-token"}
+    answer = server.post("/rerank", {"query": QUERY, "texts": TEXTS}, token)
+    same("TEI", [(r["index"], r["score"]) for r in answer], want)
+    raw = server.post("/rerank", {"query": QUERY, "texts": TEXTS, "raw_scores": True}, token)
+    for r, logit in zip(answer, raw):
+        assert abs(r["score"] - 1 / (1 + math.exp(-logit["score"]))) < 1e-6
+
+
+def main():
+    clients = ["plain", "cohere", "langchain", "llama_index", "openai"]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("binary")
+    parser.add_argument(
+        "--only", nargs="+", choices=clients, default=clients, help="clients to check"
+    )
+    args = parser.parse_args()
+    binary = args.binary
+    with tempfile.TemporaryDirectory() as tmp:
+        encoder, embedded = f"{tmp}/e.lane", ROOT / "src/assets/default.lane"
+        source = ROOT / "tests/data/model/mean-pooled"
+        subprocess.run([binary, "convert", source, "-o", encoder], check=True, capture_output=True)
+        models = ["--model", f"{MODEL}={embedded}", "--model", f"encoder={encoder}"]
+        want = expected(binary)
+        with Server(binary, *models, "--token", "a-token") as server:
+            checks = {
+                "plain": lambda: check_plain(server, want),
+                "cohere": lambda: check_cohere(server.url, want),
+                "langchain": lambda: check_langchain(server.url, want),
+                "llama_index": lambda: check_llama_index(server.url, want),
+                "openai": lambda: check_openai(server.url, binary, encoder),
+            }
+            for client in args.only:
+                checks[client]()
+
+
+if __name__ == "__main__":
+    main()
