@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Pairs per second of Ray Data, Spark and DataFusion with one and two workers, and of a plain loop.
 
-    cargo build --release --manifest-path tools/datafusion/Cargo.toml python
-    tools/python/benches/scale.py [--datafusion BINARY] [--pairs N] [--rounds N] [--engines
-    ray,spark]
+    cargo build --release --manifest-path tools/datafusion/Cargo.toml
+    python tools/python/benches/scale.py [--datafusion BINARY] [--pairs N] [--rounds N]
+                                         [--engines ray,spark]
 
 Needs the packages of ../integration_tests/requirements.txt, and for Spark a Java. A job reads
 Parquet, scores every row with the embedded model, and adds up the scores. In each round the loop

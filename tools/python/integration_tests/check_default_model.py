@@ -2,8 +2,9 @@
 """Compares FlashRank and `lanerank.Ranker()` on the default model.
 
     python tools/python/integration_tests/export_default_model.py FOLDER       # once; needs torch
-    pip install flashrank numpy target/wheels/lanerank-*.whl python
-    tools/python/integration_tests/check_default_model.py FOLDER --workload FILE [--data EVAL]
+    pip install flashrank numpy target/wheels/lanerank-*.whl
+    cd tools/python/integration_tests
+    python check_default_model.py FOLDER --workload FILE [--data EVAL]
 
 FlashRank runs the same weights from ONNX, in f32 and in its own int8. The requests are those of the
 workload, and the first queries of the test collections in EVAL with BM25's first passages:

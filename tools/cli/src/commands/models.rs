@@ -243,7 +243,8 @@ fn list(hub: &Hub, json: bool) -> Result<(), Failure> {
         table.write(out, output::terminal_width())?;
         writeln!(
             out,
-            "\nPublished figures of the f32 originals: nDCG@10 on TREC DL 2019, MRR@10 on MS MARCO dev"
+            "\nPublished figures of the f32 originals: nDCG@10 on TREC DL 2019, MRR@10 on MS MARCO \
+             dev"
         )
     })
 }

@@ -107,8 +107,8 @@ impl Weight {
         Ok(())
     }
 
-    /// The rows that an int8 file keeps of a source that is integers itself; `None` where it is not,
-    /// or where this weight is not int8.
+    /// The rows that an int8 file keeps of a source that is integers itself; `None` where it is
+    /// not, or where this weight is not int8.
     fn kept(&self, source: &mut dyn TensorSource) -> Result<Option<KeptRows>, Error> {
         let &[rows, width] = &self.weight.tensor_shape[..] else {
             return Ok(None);
@@ -144,8 +144,8 @@ impl Weight {
         Ok(Some(kept))
     }
 
-    /// What becomes of a source's integers, in a word or two; `None` where they are none or not asked
-    /// for.
+    /// What becomes of a source's integers, in a word or two; `None` where they are none or not
+    /// asked for.
     pub(crate) fn takeover(&self, source: &mut dyn TensorSource) -> Result<Option<String>, Error> {
         if self.dtype != Dtype::I8 {
             return Ok(None);

@@ -51,7 +51,8 @@ fn default_eps() -> f32 {
     1e-12
 }
 
-/// `embedding_size` if an ELECTRA's file does not say: the default of `ElectraConfig`.
+/// `embedding_size` of an ELECTRA if the file does not have it: the default of Hugging Face's
+/// `ElectraConfig`.
 const ELECTRA_EMBEDDING_SIZE: usize = 128;
 
 /// The task of a model.
