@@ -1,6 +1,6 @@
 //! Any bytes as a PyTorch file (the form before 1.6), and as the pickle in an archive with two
-//! storages, because checksums would keep changed bytes from the pickle reader: a model or an error,
-//! never a panic, and no code run.
+//! storages, because checksums would keep changed bytes from the pickle reader: a model or an
+//! error, never a panic, and no code run.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Any bytes as a tokenizer.json or a vocab.txt: a tokenizer with ids of its vocabulary or an error,
-//! never a panic.
+//! Any bytes as a tokenizer.json or a vocab.txt: a tokenizer with ids of its vocabulary or an
+//! error, never a panic.
 
 #![no_main]
 

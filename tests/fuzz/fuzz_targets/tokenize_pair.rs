@@ -10,7 +10,8 @@ use lanerank::tokenizer::{Tokenizer, TokenizerConfig, TokenizerSections};
 use libfuzzer_sys::fuzz_target;
 
 const VOCAB: &[u8] = b"[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n\
-    a\nb\nc\nab\nabc\n##a\n##b\n##c\n##bc\n##abcabcabc\nA\nBank\nbank\n##ing\nriver\n.\n,\n'\n-\n0\n1\n##2\n\
+    a\nb\nc\nab\nabc\n##a\n##b\n##c\n##bc\n##abcabcabc\n\
+    A\nBank\nbank\n##ing\nriver\n.\n,\n'\n-\n0\n1\n##2\n\
     \xe6\x97\xa5\n\xc3\xa9\ne\n##e\ncafe\ncaf\xc3\xa9\n\xf0\x9f\x98\x80\n";
 
 static TOKENIZERS: LazyLock<[Tokenizer; 2]> = LazyLock::new(|| {

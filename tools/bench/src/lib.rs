@@ -7,8 +7,8 @@
 //!   their summary.
 //! * [`workload`]: the requests to time; [`requests`], [`callers`]: their latencies, alone and
 //!   under concurrent callers.
-//! * [`operands`]: operands that own their memory; [`cases`]: the kernels to time; [`peaks`]: the machine's limits; [`kernels`]: the kernels
-//!   against those limits.
+//! * [`operands`]: operands that own their memory; [`cases`]: the kernels to time; [`peaks`]: the
+//!   machine's limits; [`kernels`]: the kernels against those limits.
 //! * [`random_model`]: models of any shape; [`curve`]: time against tokens or layers.
 //! * [`floor`]: the least time of a request's arithmetic; [`saved_kernels`], [`saved`]: what each
 //!   optimisation saves.

@@ -54,8 +54,8 @@ def target(pool: Pool, query: int, group: np.ndarray, lexical: float) -> np.ndar
 def chunks(pairs: list[tuple[np.ndarray, np.ndarray]], tokens: int, shifts: np.ndarray | None):
     """Splits pairs of (query ids, passage ids) by length into chunks of about `tokens` tokens.
 
-    Yields (indices, arguments of the model). `shifts` moves passages to later positions, so that short
-    passages train all positions."""
+    Yields (indices, arguments of the model). `shifts` moves passages to later positions, so that
+    short passages train all positions."""
     lengths = np.array([len(q) + len(p) + 3 for q, p in pairs])
     order = np.argsort(lengths, kind="stable")
     start = 0

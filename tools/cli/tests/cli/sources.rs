@@ -1,5 +1,5 @@
-//! One tiny model in every layout that `convert` reads (`tests/goldens/make_source_goldens.py`). Each
-//! becomes the same file, and that file scores like torch.
+//! One tiny model in every layout that `convert` reads (`tests/goldens/make_source_goldens.py`).
+//! Each becomes the same file, and that file scores like torch.
 
 use std::fs;
 use std::io::{Cursor, Write};
