@@ -41,7 +41,7 @@
 //! | sequences to a batch | `batch`, `scorer` | back to back, without padding |
 //! | batch to vectors | [`model::architectures`], `layers` | embeddings, attention, feed-forward |
 //! | vectors to logits | `layers::head` | pooler and classifier, or cosine |
-//! | request to batches | `engine`, `threads` | a few hundred tokens at a time, on several threads |
+//! | request to batches | `engine`, `threads` | hundreds of tokens at a time, on several threads |
 //! | logits to ranking | [`Ranker`] | stable sort, top-k, [`fuse()`] |
 //!
 //! All tiers, the reference included, skip work that a cross-encoder does not need: padding, the

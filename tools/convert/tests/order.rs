@@ -1,6 +1,6 @@
 //! The tables in `src/lib.rs` and `src/import/mod.rs` state the order of the modules: each imports
-//! only from those above it, or from its own row. This test reads the sources and fails on an import
-//! against that order.
+//! only from those above it, or from its own row. This test reads the sources and fails on an
+//! import against that order.
 
 use std::collections::BTreeMap;
 use std::fs;

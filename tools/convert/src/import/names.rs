@@ -8,8 +8,8 @@ use lanerank::model::{Head, ModelConfig};
 /// Prefixes of the tensors below the head, by architecture.
 const PREFIXES: [&str; 2] = ["bert.", "electra."];
 
-/// The name without an architecture's prefix, and with `weight` and `bias` of a layer norm, which the
-/// first releases called `gamma` and `beta`.
+/// The name without an architecture's prefix, and with `weight` and `bias` of a layer norm, which
+/// the first releases called `gamma` and `beta`.
 pub(crate) fn canonical(name: &str) -> String {
     let without = |prefix: &&str| name.strip_prefix(prefix);
     let name = PREFIXES.iter().find_map(without).unwrap_or(name);

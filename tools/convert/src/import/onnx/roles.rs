@@ -13,8 +13,8 @@ use super::matrix::Matrix;
 use super::terms::{Id, Samples, Scores, Term, Terms};
 use super::trace::Trace;
 
-/// Largest difference between a graph's activation and the function it is identified with. Graphs in
-/// f16 round its constants; GELU and its tanh form differ by up to 4.7e-4.
+/// Largest difference between a graph's activation and the function it is identified with. Graphs
+/// in f16 round its constants; GELU and its tanh form differ by up to 4.7e-4.
 const TOLERANCE: f64 = 1.5e-4;
 
 /// A tensor of the graph.
@@ -149,8 +149,8 @@ impl Walk<'_> {
         if !f.is(f64::tanh, TOLERANCE) {
             return self.wrong(
                 classifier.x,
-                "a head with another activation than tanh is not supported (ELECTRA's has GELU: use its \
-                 safetensors or pytorch_model.bin); use a BERT cross-encoder",
+                "a head with another activation than tanh is not supported (ELECTRA's has GELU: \
+                 use its safetensors or pytorch_model.bin); use a BERT cross-encoder",
             );
         }
         let pooler = self.linear(*x, "BERT's pooler")?;
@@ -348,8 +348,8 @@ impl Walk<'_> {
         ] {
             let Some(table) = table else {
                 let reason = format!(
-                    "the embeddings lack the {name} table: DistilBERT, ALiBi and rotary models are not supported; \
-                     use a BERT cross-encoder"
+                    "the embeddings lack the {name} table: DistilBERT, ALiBi and rotary models are \
+                     not supported; use a BERT cross-encoder"
                 );
                 return self.wrong(id, &reason);
             };
