@@ -36,6 +36,18 @@ pub struct Hit {
     pub truncation: Truncation,
 }
 
+impl Hit {
+    /// The order of a ranking: [`Less`](Ordering::Less) if this hit ranks before the other. Sort
+    /// stably, so that ties keep the order of the request.
+    pub fn order(&self, other: &Hit) -> Ordering {
+        let key = |hit: &Hit| hit.fused.unwrap_or(hit.logit);
+        // Scores are not NaN, and -0.0 equals 0.0.
+        key(other)
+            .partial_cmp(&key(self))
+            .unwrap_or(Ordering::Equal)
+    }
+}
+
 /// The answer to [`Ranker::rerank_with`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Ranking {
@@ -221,10 +233,7 @@ impl Ranker {
         if let Some(first_stage) = options.first_stage {
             fuse_hits(hits, first_stage, options.fusion)?;
         }
-        let key = |hit: &Hit| hit.fused.unwrap_or(hit.logit);
-        // There is no NaN, -0.0 equals 0.0, and the sort is stable.
-        let by_key = |a: &Hit, b: &Hit| key(b).partial_cmp(&key(a));
-        hits.sort_by(|a, b| by_key(a, b).unwrap_or(Ordering::Equal));
+        hits.sort_by(Hit::order);
         hits.truncate(options.top_k.unwrap_or(hits.len()));
         Ok(ranking)
     }

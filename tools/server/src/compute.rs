@@ -232,11 +232,7 @@ impl Computed {
             Output::Vector(_) => None,
         });
         let mut ranking: Vec<Ranked> = scored.collect();
-        // As `Ranker::rerank` sorts: stable, by logit; NaN does not occur, and -0.0 equals 0.0.
-        ranking.sort_by(|a, b| {
-            let order = b.hit.logit.partial_cmp(&a.hit.logit);
-            order.unwrap_or(std::cmp::Ordering::Equal)
-        });
+        ranking.sort_by(|a, b| a.hit.order(&b.hit));
         ranking
     }
 
