@@ -129,7 +129,7 @@ fn wrong_settings_are_named() {
     lanerank(&["serve", "--config", "/no/such.toml"]).refused("/no/such.toml");
     lanerank(&["serve", "--model", "a=/no/such.lane"]).refused("/no/such.lane");
     lanerank(&["serve", "--tls-key", "k.pem"]).refused("tls-key: needs tls-cert");
-    lanerank(&["serve", "--threads", "0"]).refused("threads: 0");
+    lanerank(&["serve", "--threads", "0"]).refused("threads: must be at least 1, not 0");
     lanerank(&["serve", "--log", "lanerank=loudest"]).refused("log: ");
     let model = tiny.model();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
