@@ -73,18 +73,92 @@ pub fn schema(config: &ModelConfig) -> Schema<'_> {
 
 #[cfg(test)]
 mod tests {
+    use lanerank_kernels::Activation;
+
     use super::*;
+    use crate::config::Head;
+    use crate::schema::Extent;
+
+    fn config(architecture: Architecture) -> ModelConfig {
+        ModelConfig {
+            architecture,
+            hidden_size: 4,
+            num_hidden_layers: 3,
+            num_attention_heads: 2,
+            intermediate_size: 8,
+            vocab_size: 9,
+            max_position_embeddings: 16,
+            type_vocab_size: 2,
+            hidden_act: Activation::Gelu,
+            layer_norm_eps: 1e-12,
+            head: Head::Classifier { num_labels: 1 },
+            max_length: 16,
+        }
+    }
 
     /// Run with `PRINT_TABLES=1` to print the tables.
     #[test]
     fn format_md_lists_the_tables() {
         let page = include_str!("../../format/FORMAT.md");
-        for architecture in [&bert::BERT, &electra::ELECTRA] {
-            let table = architecture.table.markdown();
+        for definition in [&bert::BERT, &electra::ELECTRA] {
+            let table = definition.table.markdown();
             if std::env::var_os("PRINT_TABLES").is_some() {
                 println!("{table}");
             }
             assert!(page.contains(&table), "FORMAT.md lacks\n{table}");
         }
+    }
+
+    #[test]
+    fn multiply_adds_by_hand() {
+        // Lengths 5 and 7 that share 3 tokens.
+        let extent = Extent {
+            sequences: 2,
+            tokens: 12,
+            own: 9,
+            squares: 25 + 49,
+        };
+        let sum = |config: &ModelConfig| -> u64 {
+            schema(config).steps(extent).map(|(_, cost)| cost).sum()
+        };
+        let first = 9 * 48 + 12 * (16 + 64);
+        let second = 12 * (48 + 16 + 64);
+        let last = 2 * (5 * 16 + 64);
+        let attention = 2 * 2 * 74 * 4 + 2 * 2 * 12 * 4;
+        let bert = first + second + last + attention;
+        assert_eq!(sum(&config(Architecture::Bert)), bert);
+        let electra = |embedding_size| config(Architecture::Electra { embedding_size });
+        assert_eq!(sum(&electra(4)), bert);
+        assert_eq!(sum(&electra(6)), bert + 9 * 4 * 6);
+    }
+
+    #[test]
+    fn weights_name_the_norms_that_they_read() {
+        let norms = |embedding_size| -> Vec<(String, Option<String>)> {
+            let config = config(Architecture::Electra { embedding_size });
+            let weights = schema(&config).weights();
+            weights
+                .filter(|weight| weight.name.ends_with("project") || weight.name.ends_with("qkv"))
+                .map(|weight| (weight.name, weight.input_norm))
+                .collect()
+        };
+        let of = |name: &str, norm: Option<&str>| (name.to_owned(), norm.map(str::to_owned));
+        let embeddings = Some("embeddings.LayerNorm");
+        let second = of(
+            "layers.1.attention.qkv",
+            Some("encoder.layer.0.output.LayerNorm"),
+        );
+        assert_eq!(
+            norms(4),
+            [of("layers.0.attention.qkv", embeddings), second.clone()]
+        );
+        assert_eq!(
+            norms(6),
+            [
+                of("embeddings.project", embeddings),
+                of("layers.0.attention.qkv", None),
+                second
+            ]
+        );
     }
 }
