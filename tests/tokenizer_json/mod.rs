@@ -4,7 +4,7 @@ use std::ops::Index;
 
 /// A value.
 #[derive(Debug)]
-pub enum Json {
+pub(crate) enum Json {
     Bool(bool),
     Number(i64),
     Text(String),
@@ -13,42 +13,42 @@ pub enum Json {
 }
 
 impl Json {
-    pub fn parse(text: &str) -> Json {
+    pub(crate) fn parse(text: &str) -> Json {
         let mut parser = Parser { text, at: 0 };
         let value = parser.value();
         assert_eq!(parser.at, text.len(), "something after the value in {text}");
         value
     }
 
-    pub fn get(&self, name: &str) -> Option<&Json> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Json> {
         match self {
             Json::Object(fields) => fields.iter().find(|(key, _)| key == name).map(|(_, v)| v),
             _ => panic!("{self:?} is no object"),
         }
     }
 
-    pub fn str(&self) -> &str {
+    pub(crate) fn str(&self) -> &str {
         match self {
             Json::Text(text) => text,
             _ => panic!("{self:?} is no string"),
         }
     }
 
-    pub fn number(&self) -> i64 {
+    pub(crate) fn number(&self) -> i64 {
         match self {
             Json::Number(number) => *number,
             _ => panic!("{self:?} is no number"),
         }
     }
 
-    pub fn bool(&self) -> bool {
+    pub(crate) fn bool(&self) -> bool {
         match self {
             Json::Bool(bool) => *bool,
             _ => panic!("{self:?} is no bool"),
         }
     }
 
-    pub fn array(&self) -> &[Json] {
+    pub(crate) fn array(&self) -> &[Json] {
         match self {
             Json::Array(values) => values,
             _ => panic!("{self:?} is no array"),

@@ -16,14 +16,14 @@ struct Made<T> {
 
 /// Makes an engine, and makes it again in a forked child process: a fork has neither the threads of
 /// the parent's pool nor the threads that held its locks. The model is shared.
-pub struct Engine<T> {
+pub(crate) struct Engine<T> {
     make: Box<Make<T>>,
     made: Mutex<Made<T>>,
 }
 
 /// Settings of a ranker or an encoder. Python's `None` is the default; a length beyond the model's
 /// is reduced to it.
-pub fn configure<T>(
+pub(crate) fn configure<T>(
     builder: Builder<T>,
     model: &Model,
     max_length: Option<usize>,
@@ -44,7 +44,9 @@ impl<T: Clone> Engine<T> {
     ///
     /// # Errors
     /// Errors of `make`.
-    pub fn new(make: impl Fn() -> Result<T, Error> + Send + Sync + 'static) -> Result<Self, Error> {
+    pub(crate) fn new(
+        make: impl Fn() -> Result<T, Error> + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
         let made = Made::new(make()?);
         Ok(Engine {
             make: Box::new(make),
@@ -57,7 +59,7 @@ impl<T: Clone> Engine<T> {
     ///
     /// # Errors
     /// Errors of `make`.
-    pub fn get(&self) -> Result<T, Error> {
+    pub(crate) fn get(&self) -> Result<T, Error> {
         let mut made = self.made.lock().unwrap_or_else(|e| e.into_inner());
         match &made.engine {
             Some(engine) if made.process == process::id() => Ok(engine.clone()),

@@ -24,7 +24,7 @@ create_exception!(
 );
 
 /// The exception for an error of the library.
-pub fn exception(error: Error) -> PyErr {
+pub(crate) fn exception(error: Error) -> PyErr {
     match error {
         Error::Io { path, source } => os_error(&path, &source),
         Error::Argument(reason) => PyValueError::new_err(reason),
@@ -35,7 +35,7 @@ pub fn exception(error: Error) -> PyErr {
 }
 
 /// The exception for an error of the converter.
-pub fn conversion_exception(error: lanerank_convert::Error) -> PyErr {
+pub(crate) fn conversion_exception(error: lanerank_convert::Error) -> PyErr {
     match error {
         lanerank_convert::Error::Engine(error) => exception(error),
         lanerank_convert::Error::Io { path, source } => os_error(&path, &source),
@@ -45,7 +45,7 @@ pub fn conversion_exception(error: lanerank_convert::Error) -> PyErr {
 }
 
 /// The exception for an error of a model's name, download or source.
-pub fn hub_exception(error: LibraryHubError) -> PyErr {
+pub(crate) fn hub_exception(error: LibraryHubError) -> PyErr {
     match error {
         LibraryHubError::Disk { path, source } => os_error(&path, &source),
         LibraryHubError::Library(error) => conversion_exception(*error),

@@ -12,7 +12,7 @@ use lanerank_convert::import::is_lane;
 const FLASHRANK_DEFAULT: &str = "ms-marco-TinyBERT-L-2-v2";
 
 /// A caller's request for a model.
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// A path or a name. `None` is the embedded model.
     pub name: Option<String>,
     /// Folder of models, instead of the caches that the environment names.
@@ -24,7 +24,7 @@ pub struct Wanted {
 }
 
 /// Announces slow work: a download, a conversion.
-pub type Notify<'a> = dyn Fn(&str) + 'a;
+pub(crate) type Notify<'a> = dyn Fn(&str) + 'a;
 
 impl Wanted {
     /// Opens the model. Tries, in this order: FlashRank's layout in `cache_dir`, a file or folder
@@ -32,7 +32,7 @@ impl Wanted {
     ///
     /// # Errors
     /// When there is no such model, or it cannot be used.
-    pub fn open(&self, notify: &Notify<'_>) -> Result<Model, HubError> {
+    pub(crate) fn open(&self, notify: &Notify<'_>) -> Result<Model, HubError> {
         let Some(name) = &self.name else {
             return match self.kept(FLASHRANK_DEFAULT) {
                 Some(source) => self.converted(&source, notify),

@@ -15,7 +15,7 @@ use crate::texts::{string, strings};
 ///
 /// # Errors
 /// The exception for what went wrong.
-pub fn open(wanted: Wanted, notify: Option<Py<PyAny>>) -> PyResult<lanerank::Model> {
+pub(crate) fn open(wanted: Wanted, notify: Option<Py<PyAny>>) -> PyResult<lanerank::Model> {
     let notify = |message: &str| {
         if let Some(notify) = &notify {
             // An exception of a logging handler must not prevent opening a model.

@@ -10,7 +10,7 @@ use pyo3::types::PyString;
 /// # Errors
 /// `TypeError` that names the first element that is not a `str`; `UnicodeEncodeError` for a lone
 /// surrogate, which is not text.
-pub fn strings(name: &str, texts: &Bound<'_, PyAny>) -> PyResult<Vec<PyBackedStr>> {
+pub(crate) fn strings(name: &str, texts: &Bound<'_, PyAny>) -> PyResult<Vec<PyBackedStr>> {
     if texts.is_instance_of::<PyString>() {
         let reason = format!("{name} is a str, not a list of them");
         return Err(PyTypeError::new_err(reason));
@@ -25,7 +25,10 @@ pub fn strings(name: &str, texts: &Bound<'_, PyAny>) -> PyResult<Vec<PyBackedStr
 ///
 /// # Errors
 /// As [`strings`].
-pub fn string(name: &dyn std::fmt::Display, text: &Bound<'_, PyAny>) -> PyResult<PyBackedStr> {
+pub(crate) fn string(
+    name: &dyn std::fmt::Display,
+    text: &Bound<'_, PyAny>,
+) -> PyResult<PyBackedStr> {
     text.extract().map_err(|e: PyErr| {
         if e.is_instance_of::<PyUnicodeEncodeError>(text.py()) {
             return e;

@@ -25,7 +25,7 @@ const RANK: i64 = 4;
 ///
 /// # Errors
 /// If the file is wrong, or its model is not supported.
-pub fn open(file: Opened, options: &Options) -> Result<Source, ImportError> {
+pub(crate) fn open(file: Opened, options: &Options) -> Result<Source, ImportError> {
     let path = file.path.clone();
     let wrong = |reason: String| ImportError::at(&path, reason);
     let reader = Reader::open(file).map_err(wrong)?;

@@ -19,7 +19,7 @@ const TOLERANCE: f64 = 1.5e-4;
 
 /// A tensor of the graph.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Role {
+pub(crate) enum Role {
     /// A linear layer's weight `[out, in]`, or a table.
     Matrix(Matrix),
     /// A bias, or a layer norm's scale.
@@ -28,7 +28,7 @@ pub enum Role {
 
 /// What follows the layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Top {
+pub(crate) enum Top {
     /// Pooler and classifier with this many logits.
     Logits(usize),
     /// Nothing: the vectors of all tokens.
@@ -37,7 +37,7 @@ pub enum Top {
 
 /// A whole BERT.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Roles {
+pub(crate) struct Roles {
     /// By the schema's names.
     pub tensors: BTreeMap<String, Role>,
     pub top: Top,
@@ -54,7 +54,7 @@ pub struct Roles {
 ///
 /// # Errors
 /// Names the node whose value differs from BERT's in its place.
-pub fn roles(trace: &Trace, output: Id, shape: &[usize]) -> Result<Roles, String> {
+pub(crate) fn roles(trace: &Trace, output: Id, shape: &[usize]) -> Result<Roles, String> {
     let mut walk = Walk {
         terms: &trace.terms,
         tensors: BTreeMap::new(),
