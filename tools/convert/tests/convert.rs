@@ -104,7 +104,7 @@ fn the_precision_of_activations_is_stored() {
         ("a8,=a16", "\"=a16\" is none of"),
         ("a8,qkv=16", "\"qkv=16\" is none of"),
         ("qkv=a16,a8", "\"a8\" is none of"),
-        ("a8,pooler=a16", "pooler is part of none of"),
+        ("a8,pooler=a16", "pooler matches none of"),
     ] {
         let error = run(choice, WeightDtype::Int8).err().unwrap().to_string();
         assert!(error.contains(words), "{error}");

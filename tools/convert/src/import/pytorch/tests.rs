@@ -75,7 +75,7 @@ fn strides() {
         (0, [255, 255], [0, 0]),
     ] {
         let error = open_program(&program(offset, shape, stride)).err().unwrap();
-        assert!(error.contains("reach out of a storage of 6"), "{error}");
+        assert!(error.contains("exceed a storage of 6"), "{error}");
     }
 }
 
@@ -112,7 +112,7 @@ fn archives_of_other_forms() {
         ),
         (
             vec![("data.pkl", b"\x80\x02]."), ("data/0", floats)],
-            "no dictionary",
+            "is not a dictionary of tensors",
         ),
         (
             vec![

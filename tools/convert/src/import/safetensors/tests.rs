@@ -108,10 +108,10 @@ fn hostile_headers() {
             "do not hold F32 values",
         ),
         (one("[-1]", 0, 4), "header: tensor \"a\": invalid value"),
-        (one("[0]", 0, 0), "4 bytes behind the last tensor"),
+        (one("[0]", 0, 0), "4 bytes after the last tensor"),
         (
             two((0, 4), (0, 4)),
-            "\"b\": bytes 0..4 overlap the tensor before",
+            "\"b\": bytes 0..4 overlap the previous tensor",
         ),
         (one("[0]", 4, 4), "bytes 0..4 before it belong to no tensor"),
         ("{".into(), "header: EOF"),
