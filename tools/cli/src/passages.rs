@@ -1,14 +1,18 @@
-//! Reads the input of `rerank`: passages and optionally the query, in one of three forms.
+//! Reads the input of `rerank`: passages and optionally the query, as lines or as JSON.
+
+use std::fmt;
 
 use clap::ValueEnum;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::failure::{Failure, Place};
 
-/// A candidate. `id` and `meta` keep their exact JSON text.
-#[derive(Debug, Deserialize)]
+/// A candidate: in JSON a string, or an object with a text. `id` and `meta` keep their exact JSON
+/// text.
+#[derive(Debug)]
 pub struct Passage {
     /// The caller's id of the passage.
     pub id: Option<Box<RawValue>>,
@@ -20,25 +24,76 @@ pub struct Passage {
     pub score: Option<f32>,
 }
 
+/// A candidate that is an object. Other fields are ignored, so that `rerank --json` can be read.
+#[derive(Deserialize)]
+struct PassageObject {
+    id: Option<Box<RawValue>>,
+    text: String,
+    meta: Option<Box<RawValue>>,
+    score: Option<f32>,
+}
+
+impl Passage {
+    fn plain(text: &str) -> Passage {
+        Passage {
+            id: None,
+            text: text.to_owned(),
+            meta: None,
+            score: None,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Passage {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PassageVisitor)
+    }
+}
+
+struct PassageVisitor;
+
+impl<'de> Visitor<'de> for PassageVisitor {
+    type Value = Passage;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a passage: a string or an object with `text`")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Passage, E> {
+        Ok(Passage::plain(text))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Passage, A::Error> {
+        let object = PassageObject::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Passage {
+            id: object.id,
+            text: object.text,
+            meta: object.meta,
+            score: object.score,
+        })
+    }
+}
+
 /// Passages, and the query if the input has one.
 #[derive(Debug, Deserialize)]
 pub struct Request {
     /// The query.
     pub query: Option<String>,
-    /// The candidates, in the order of the input.
+    /// The candidates, in the order of the input. The other names are those of the server's APIs.
+    #[serde(alias = "documents", alias = "texts")]
     pub passages: Vec<Passage>,
 }
 
 /// The form of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum InputFormat {
-    /// JSON if the first character is `{`, otherwise lines
+    /// JSON if the input starts like an object or an array of passages, otherwise lines
     Auto,
     /// One passage per line; skips blank lines
     Lines,
-    /// One JSON object per line: id, text, meta, score
+    /// One passage per line: a JSON object with id, text, meta, score, or a JSON string
     Jsonl,
-    /// One JSON object: query and passages
+    /// One JSON value: an object with query and passages, or an array of passages
     Request,
 }
 
@@ -52,7 +107,7 @@ pub fn parse(text: &str, format: InputFormat, place: &Place) -> Result<Request, 
         given => given,
     };
     let request = match format {
-        InputFormat::Request => serde_json::from_str(text).map_err(|e| Failure::json(place, &e))?,
+        InputFormat::Request => parse_request(text).map_err(|e| Failure::json(place, &e))?,
         InputFormat::Jsonl => parse_jsonl(text, place)?,
         InputFormat::Lines | InputFormat::Auto => parse_lines(text),
     };
@@ -63,27 +118,51 @@ pub fn parse(text: &str, format: InputFormat, place: &Place) -> Result<Request, 
 /// The field that distinguishes a request object from the first object of JSON lines.
 #[derive(Deserialize)]
 struct Probe {
+    #[serde(alias = "documents", alias = "texts")]
     passages: Option<IgnoredAny>,
 }
 
 fn detect(text: &str, place: &Place) -> Result<InputFormat, Failure> {
-    if !text.trim_start().starts_with('{') {
+    let text = text.trim_start();
+    if let Some(items) = text.strip_prefix('[') {
+        // An array of passages. Other lines in brackets, such as `[1] text`, are text.
+        let is_array = items.trim_start().starts_with(['{', '"', ']']);
+        if !is_array {
+            return Ok(InputFormat::Lines);
+        }
+        let array = serde_json::from_str::<Vec<Passage>>(text).map(|_| InputFormat::Request);
+        return array.map_err(|e| must_be_json(place, &e));
+    }
+    if !text.starts_with('{') {
         return Ok(InputFormat::Lines);
     }
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<Probe>();
     match values.next() {
         Some(Ok(probe)) if probe.passages.is_some() => Ok(InputFormat::Request),
-        Some(Err(e)) => match Failure::json(place, &e) {
-            Failure::Input { place, reason } => Err(Failure::input(
-                &place,
-                format!(
-                    "{reason}; input that starts with {{ must be JSON, except with --format lines"
-                ),
-            )),
-            other => Err(other),
-        },
+        Some(Err(e)) => Err(must_be_json(place, &e)),
         _ => Ok(InputFormat::Jsonl),
     }
+}
+
+/// The error of input that starts like JSON.
+fn must_be_json(place: &Place, error: &serde_json::Error) -> Failure {
+    match Failure::json(place, error) {
+        Failure::Input { place, reason } => {
+            let hint = "input that starts like JSON must be JSON, except with --format lines";
+            Failure::input(&place, format!("{reason}; {hint}"))
+        }
+        other => other,
+    }
+}
+
+fn parse_request(text: &str) -> serde_json::Result<Request> {
+    if !text.trim_start().starts_with('[') {
+        return serde_json::from_str(text);
+    }
+    Ok(Request {
+        query: None,
+        passages: serde_json::from_str(text)?,
+    })
 }
 
 fn parse_jsonl(text: &str, place: &Place) -> Result<Request, Failure> {
@@ -102,16 +181,10 @@ fn parse_jsonl(text: &str, place: &Place) -> Result<Request, Failure> {
 }
 
 fn parse_lines(text: &str) -> Request {
-    let passage = |line: &str| Passage {
-        id: None,
-        text: line.to_owned(),
-        meta: None,
-        score: None,
-    };
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     Request {
         query: None,
-        passages: lines.map(passage).collect(),
+        passages: lines.map(Passage::plain).collect(),
     }
 }
 
@@ -184,6 +257,37 @@ mod tests {
         assert_eq!(request.passages.len(), 1);
         let empty = read("{\"passages\":[]}", InputFormat::Auto).unwrap();
         assert!(empty.query.is_none() && empty.passages.is_empty());
+    }
+
+    #[test]
+    fn arrays_hold_strings_and_objects() {
+        let text = "[{\"id\": 7.0, \"text\": \"a\", \"logit\": 1.5},\n \"b\"]\n";
+        for format in [InputFormat::Auto, InputFormat::Request] {
+            let request = read(text, format).unwrap();
+            let texts: Vec<_> = request.passages.iter().map(|p| p.text.as_str()).collect();
+            assert_eq!(texts, ["a", "b"]);
+            assert_eq!(raw(&request.passages[0].id), Some("7.0"));
+        }
+        assert!(read("[]", InputFormat::Auto).unwrap().passages.is_empty());
+        let lines = read("[1] a\n[2] b", InputFormat::Auto).unwrap();
+        assert_eq!(lines.passages[1].text, "[2] b");
+        let error = read("[\"a\", 1]", InputFormat::Auto).unwrap_err();
+        assert!(
+            error.contains("a passage: a string or an object"),
+            "{error}"
+        );
+        let error = read("[\"a\"", InputFormat::Auto).unwrap_err();
+        assert!(error.contains("--format lines"), "{error}");
+    }
+
+    #[test]
+    fn requests_may_have_the_names_of_other_apis() {
+        for name in ["passages", "documents", "texts"] {
+            let text = format!("{{\"query\": \"q\", \"{name}\": [\"a\", {{\"text\": \"b\"}}]}}");
+            let request = read(&text, InputFormat::Auto).unwrap();
+            assert_eq!(request.query.as_deref(), Some("q"));
+            assert_eq!(request.passages[1].text, "b");
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub struct RerankArgs {
     #[arg(long, short)]
     query: Option<String>,
 
-    /// Passages: one per line, JSON lines or a request object [default: standard input]
+    /// Passages: lines, JSON lines, a JSON array or a request object [default: standard input]
     file: Option<PathBuf>,
 
     #[command(flatten)]

@@ -167,6 +167,30 @@ fn a_deadline_leaves_the_rest_last_and_says_so() {
 }
 
 #[test]
+fn json_output_is_input() {
+    let tiny = Tiny::new();
+    let model = tiny.model();
+    let first = rerank(
+        &model,
+        &["-q", "bread", "--json"],
+        "the lamp\nfresh bread\n",
+    );
+    let again = rerank(&model, &["-q", "bread", "--json"], first.ok());
+    let texts = |hits: &serde_json::Value| -> Vec<(String, f64)> {
+        let hits = hits.as_array().unwrap().iter();
+        hits.map(|hit| {
+            (
+                hit["text"].as_str().unwrap().into(),
+                hit["logit"].as_f64().unwrap(),
+            )
+        })
+        .collect()
+    };
+    assert_eq!(texts(&first.json()), texts(&again.json()));
+    assert_eq!(again.json().as_array().unwrap().len(), 2);
+}
+
+#[test]
 fn bad_input_is_named_by_line() {
     let tiny = Tiny::new();
     let model = tiny.model();
