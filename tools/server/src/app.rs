@@ -1,6 +1,9 @@
 //! The state that all requests share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::Semaphore;
 
 use crate::auth::Tokens;
 use crate::error::ServeError;
@@ -16,6 +19,8 @@ pub struct App {
     pub(crate) models: Models,
     pub(crate) pool: Pool,
     pub(crate) metrics: Metrics,
+    /// Limits parsing and writing of long bodies to as many threads as score.
+    pub(crate) long_work: Arc<Semaphore>,
     tokens: Tokens,
     draining: AtomicBool,
 }
@@ -49,6 +54,7 @@ impl App {
             models,
             pool,
             metrics,
+            long_work: Arc::new(Semaphore::new(settings.threads)),
             draining: AtomicBool::new(false),
             settings,
         })

@@ -16,6 +16,9 @@ use crate::options::OnDeadline;
 pub use crate::schedule::{Operation, TaskError};
 use crate::schedule::{Outcome, Output, QueueFull, Task, TaskOptions};
 
+/// Maximum characters of an unknown model's name in an error.
+const LONGEST_NAME: usize = 200;
+
 /// A request, whatever its transport and shape. Set the public fields before running it.
 pub struct Computation {
     model: Arc<Loaded>,
@@ -38,7 +41,7 @@ pub struct Computation {
 pub enum ComputeError {
     /// No model has this name.
     UnknownModel {
-        /// The requested name.
+        /// The requested name, at most its first 200 characters.
         name: String,
         /// All names.
         known: Vec<String>,
@@ -178,7 +181,11 @@ fn find(app: &App, name: Option<&str>) -> Result<Arc<Loaded>, ComputeError> {
     app.models
         .get(name)
         .ok_or_else(|| ComputeError::UnknownModel {
-            name: name.unwrap_or_default().to_owned(),
+            name: name
+                .unwrap_or_default()
+                .chars()
+                .take(LONGEST_NAME)
+                .collect(),
             known: app.models.names().map(str::to_owned).collect(),
         })
 }

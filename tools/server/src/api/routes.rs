@@ -2,8 +2,7 @@
 //!
 //! # Adding a route
 //!
-//! 1. Write its handler in the module of its API: `tei.rs`, `cohere.rs`, `embeddings.rs`,
-//!    `status.rs`, or a new one, which goes into the order at the top of `mod.rs`.
+//! 1. Write its handler in the module of its API: `rerank.rs`, `embeddings.rs`, `status.rs`, or a new one, which goes into the order at the top of `mod.rs`.
 //! 2. Add a row to [`SURFACES`] below.
 //! 3. Add the schemas of its body and its answer to `components.json`.
 //! 4. A new shape of errors: add a variant to `Shape` in `error.rs`, and its schema.
@@ -25,7 +24,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::error::{ApiError, ErrorKind, Shape, render};
 use super::observe::observe;
 use super::surface::{Answer, Method, Route, Surface};
-use super::{cohere, embeddings, openapi, status, tei};
+use super::{embeddings, openapi, rerank, status};
 use crate::app::App;
 
 /// The errors of routes that read a body and compute.
@@ -54,7 +53,7 @@ pub(super) const SURFACES: &[Surface] = &[
             request: Some("Rerank"),
             answer: Answer::Schema("Ranks"),
             errors: COMPUTING,
-            handler: |method| on(method, tei::rerank),
+            handler: |method| on(method, rerank::either),
         }],
     },
     Surface {
@@ -68,7 +67,7 @@ pub(super) const SURFACES: &[Surface] = &[
                 request: Some("RerankV1"),
                 answer: Answer::Schema("Reranked"),
                 errors: COMPUTING,
-                handler: |method| on(method, cohere::rerank_v1),
+                handler: |method| on(method, rerank::v1),
             },
             Route {
                 method: Method::Post,
@@ -77,7 +76,7 @@ pub(super) const SURFACES: &[Surface] = &[
                 request: Some("RerankV2"),
                 answer: Answer::Schema("Reranked"),
                 errors: COMPUTING,
-                handler: |method| on(method, cohere::rerank_v2),
+                handler: |method| on(method, rerank::v2),
             },
         ],
     },
