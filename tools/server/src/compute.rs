@@ -30,7 +30,7 @@ pub struct Computation {
     pub truncation_side: TruncationSide,
     /// Maximum tokens of a text that the model reads.
     pub max_text_tokens: Option<usize>,
-    /// Time limit from the call of `run`; `None` for the server's.
+    /// Time limit from the call of `run`, if it is shorter than the server's.
     pub deadline: Option<Duration>,
     /// The answer after the deadline; `None` for the server's.
     pub on_deadline: Option<OnDeadline>,
@@ -131,7 +131,8 @@ impl Computation {
         if app.settings.log_texts {
             self.log();
         }
-        let time = self.deadline.or(app.settings.deadline);
+        let times = [self.deadline, app.settings.deadline];
+        let time = times.into_iter().flatten().min();
         // A deadline beyond the clock's range never comes.
         let deadline = time.and_then(|time| Instant::now().checked_add(time));
         let partial = self.partial(app);
@@ -177,7 +178,8 @@ impl Computation {
     }
 }
 
-fn find(app: &App, name: Option<&str>) -> Result<Arc<Loaded>, ComputeError> {
+/// The named model, or the first.
+pub(crate) fn find(app: &App, name: Option<&str>) -> Result<Arc<Loaded>, ComputeError> {
     app.models
         .get(name)
         .ok_or_else(|| ComputeError::UnknownModel {

@@ -290,6 +290,55 @@ fn the_settings_deadline_holds_where_a_request_has_none() {
     answer.ok();
 }
 
+/// A request may shorten the server's deadline, not extend it.
+#[test]
+fn the_settings_deadline_caps_that_of_a_request() {
+    let files = Files::new();
+    let server = busy(
+        &files,
+        ServeOptions {
+            deadline: Some(200),
+            on_deadline: Some(OnDeadline::Partial),
+            max_documents: Some(100_000),
+            max_tokens: Some(10_000_000),
+            ..ServeOptions::default()
+        },
+    );
+    let texts = passages(4_000, 1);
+    let body = json!({"query": "how to keep bread", "texts": texts, "deadline_ms": 600_000});
+    let answer = server.post("/rerank", &body);
+    assert!(answer.header("x-unscored").is_some());
+    let headers = [("x-deadline-ms", "600000")];
+    let body = json!({"query": "how to keep bread", "documents": texts});
+    let answer = server.post_with("/v2/rerank", &headers, &body);
+    assert!(answer.header("x-unscored").is_some());
+}
+
+/// The tokens of a query that no pair has room for are read too.
+#[test]
+fn a_long_query_counts() {
+    let files = Files::new();
+    let server = Running::start(ServeOptions {
+        max_tokens: Some(100),
+        ..files.options()
+    });
+    for model in ["c", "e"] {
+        for path in ["/rerank", "/v2/rerank"] {
+            let field = if path == "/rerank" {
+                "texts"
+            } else {
+                "documents"
+            };
+            let body = |words: usize| json!({"query": "bread ".repeat(words), field: ["a"], "model": model});
+            server.post(path, &body(20)).ok();
+            let answer = server.post(path, &body(200));
+            assert_eq!(answer.status, 413, "{path} {model}");
+            let said = String::from_utf8(answer.body).unwrap();
+            assert!(said.contains("tokens to compute"), "{said}");
+        }
+    }
+}
+
 #[test]
 fn connections_beyond_the_limit_wait() {
     let files = Files::new();
