@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::auth::Tokens;
 use crate::error::ServeError;
@@ -21,6 +21,8 @@ pub struct App {
     pub(crate) metrics: Metrics,
     /// Limits parsing and writing of long bodies to as many threads as score.
     pub(crate) long_work: Arc<Semaphore>,
+    /// Asks for a reload of all models.
+    pub(crate) reload: Notify,
     tokens: Tokens,
     draining: AtomicBool,
 }
@@ -55,6 +57,7 @@ impl App {
             pool,
             metrics,
             long_work: Arc::new(Semaphore::new(settings.threads)),
+            reload: Notify::new(),
             draining: AtomicBool::new(false),
             settings,
         })

@@ -64,10 +64,17 @@ pub fn run(settings: ServeSettings) -> Result<(), ServeError> {
             what: "starting the runtime".to_owned(),
             source,
         })?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         // Before the sockets exist, so that no signal is missed.
-        let signals = Signals::new()?;
-        Server::bind(settings).await?.run(signals).await;
+        let mut signals = Signals::new()?;
+        let server = tokio::select! {
+            bound = Server::bind(settings) => bound?,
+            () = signals.stop() => return Ok(()),
+        };
+        server.run(signals).await;
         Ok(())
-    })
+    });
+    // Whatever still runs, such as a read that blocks, does not delay the end.
+    runtime.shutdown_background();
+    ended
 }
