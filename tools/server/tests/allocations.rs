@@ -101,8 +101,8 @@ fn everywhere(field: &str, start: &str) -> Vec<Case> {
         ),
         case(
             "numbers",
-            format!(r#"{start}"{field}":{}}}"#, list("1", 300_000)),
-            0,
+            format!(r#"{start}"{field}":{}}}"#, list("1", 1000)),
+            1000,
             422,
         ),
         case(
@@ -146,6 +146,10 @@ fn tei() -> Vec<Case> {
         let body = format!(r#"{{"query":"q","texts":{texts},{option}}}"#);
         cases.push(case(name, body, 500, 200));
     }
+    // Words, each with a piece of the answer; the limit of tokens bounds them.
+    let texts = list(r#""a!a!a!a!a!a!a!a""#, 500);
+    let body = format!(r#"{{"query":"q","texts":{texts},"explain":true}}"#);
+    cases.push(case("explain", body, 160 * (1 << 18) / 4096, 200));
     let query = "a ".repeat(100_000);
     let body = format!(r#"{{"query":"{query}","texts":{}}}"#, list(r#""b""#, 100));
     cases.push(case("a long query", body, 100, 200));
@@ -186,13 +190,26 @@ fn cohere() -> Vec<Case> {
     cases
 }
 
+/// Every token is an object of the answer, and counts as a sixteenth of a text.
+fn tokenize() -> Vec<Case> {
+    let mut cases = everywhere("inputs", "{");
+    cases.retain(|case| !["a long text", "escapes", "a long word"].contains(&case.name));
+    let body = format!(r#"{{"inputs":"{}"}}"#, "a ".repeat(200_000));
+    cases.push(case("many tokens", body, 200_000 / 16, 200));
+    let body = format!(r#"{{"inputs":"{}"}}"#, "a ".repeat(300_000));
+    cases.push(case("too many tokens", body, 0, 413));
+    cases
+}
+
 fn routes() -> Vec<(&'static str, Vec<Case>)> {
     vec![
         ("/rerank", tei()),
         ("/rerank", cohere()),
         ("/v1/rerank", cohere()),
         ("/v2/rerank", cohere()),
+        ("/v1/reranking", cohere()),
         ("/v1/embeddings", everywhere("input", "{")),
+        ("/tokenize", tokenize()),
     ]
 }
 
@@ -225,7 +242,7 @@ async fn peak(routes: &Router, path: &str, body: String) -> (StatusCode, usize) 
 
 /// The bound that `README.md` states.
 fn bound(body: usize, texts: usize) -> usize {
-    16 * body + texts * (2 << 10) + (512 << 10)
+    4 * body + texts * (4 << 10) + (128 << 10)
 }
 
 #[test]

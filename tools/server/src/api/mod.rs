@@ -7,6 +7,7 @@
 //! | `error` | errors of requests, and the shapes that report them |
 //! | `surface` | the types of the table of routes |
 //! | `openapi` | the OpenAPI document, from the table of routes |
+//! | `unread` | bodies that no handler read |
 //! | `observe` | id, metrics and log line of every request |
 //! | `json` | reads JSON without building more than a request needs |
 //! | `body` | reads a body within its limits; runs long work elsewhere |
@@ -16,6 +17,7 @@
 //! | `tei` | text-embeddings-inference's shape of reranking |
 //! | `cohere` | Cohere's and Jina's shape of reranking |
 //! | `rerank` | the rerank routes, each with one shape or both |
+//! | `info` | `/info`, `/tokenize` |
 //! | `embeddings` | `/v1/embeddings` |
 //! | `status` | `/v1/models`, health, metrics and the page |
 //! | `routes` | the table of routes, and the router built from it |
@@ -26,6 +28,7 @@ mod documents;
 mod embeddings;
 mod error;
 mod fields;
+mod info;
 mod json;
 mod observe;
 mod openapi;
@@ -35,5 +38,6 @@ mod status;
 mod submit;
 mod surface;
 mod tei;
+mod unread;
 
 pub use routes::router;
