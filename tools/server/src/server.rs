@@ -7,8 +7,9 @@ use tokio::sync::{oneshot, watch};
 
 use crate::api::router;
 use crate::app::App;
+use crate::connections::Connections;
 use crate::error::ServeError;
-use crate::listen::{Connections, Sockets};
+use crate::listen::Sockets;
 use crate::models::Reload;
 use crate::settings::ServeSettings;
 

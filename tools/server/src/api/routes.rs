@@ -2,7 +2,8 @@
 //!
 //! # Adding a route
 //!
-//! 1. Write its handler in the module of its API: `rerank.rs`, `embeddings.rs`, `status.rs`, or a new one, which goes into the order at the top of `mod.rs`.
+//! 1. Write its handler in the module of its API: `rerank.rs`, `embeddings.rs`, `info.rs`,
+//!    `status.rs`, or a new one, which goes into the order at the top of `mod.rs`.
 //! 2. Add a row to [`SURFACES`] below.
 //! 3. Add the schemas of its body and its answer to `components.json`.
 //! 4. A new shape of errors: add a variant to `Shape` in `error.rs`, and its schema.
