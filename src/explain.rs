@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::layers::attention::Prefix;
 use crate::layers::head::log_odds;
-use crate::ranker::{Ranker, RerankOptions};
+use crate::ranker::{Query, Ranker, ReadQuery, RerankOptions};
 use crate::scorer::{PairQuery, Scorer};
 use crate::scratch::Scratch;
 use crate::tokenizer::{Token, Tokenizer, TokenizerScratch, Truncation, is_space, stands_alone};
@@ -74,22 +74,49 @@ impl Ranker {
         passage: &str,
         options: &RerankOptions<'_>,
     ) -> Result<Explanation, Error> {
-        let engine = &self.0.engine;
         if let Head::Encoder { .. } = self.model().config().head {
-            let reason = "only a cross-encoder's scores can be explained".into();
-            return Err(Error::Argument(reason));
+            return Err(no_explanation());
         }
+        let engine = &self.0.engine;
         self.with_request(|request| {
             let pair = &mut request.query;
-            let read = engine.with_scratch(|scratch| {
-                let scorer = &engine.scorer;
-                scorer.set_query(pair, query, options.policy(), scratch);
-                Read::new(scorer, pair, passage, scratch)
-            });
-            let others = logits_without(engine, &pair.prefix, &read, options.deadline);
-            explanation(read, others)
+            engine.with_scratch(|s| engine.scorer.set_query(pair, query, options.policy(), s));
+            self.explain_pair(pair, passage, options)
         })
     }
+
+    /// As [`Ranker::explain`], for a query that was read with the same truncation options.
+    ///
+    /// # Errors
+    /// As [`Ranker::explain`].
+    pub fn explain_query(
+        &self,
+        query: &Query,
+        passage: &str,
+        options: &RerankOptions<'_>,
+    ) -> Result<Explanation, Error> {
+        match &query.read {
+            ReadQuery::Pair(pair) => self.explain_pair(pair, passage, options),
+            ReadQuery::Vector(_) => Err(no_explanation()),
+        }
+    }
+
+    fn explain_pair(
+        &self,
+        pair: &PairQuery,
+        passage: &str,
+        options: &RerankOptions<'_>,
+    ) -> Result<Explanation, Error> {
+        let engine = &self.0.engine;
+        let scorer = &engine.scorer;
+        let read = engine.with_scratch(|scratch| Read::new(scorer, pair, passage, scratch));
+        let others = logits_without(engine, &pair.prefix, &read, options.deadline);
+        explanation(read, others)
+    }
+}
+
+fn no_explanation() -> Error {
+    Error::Argument("only a cross-encoder's scores can be explained".into())
 }
 
 /// A pair as the model read it.

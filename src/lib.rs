@@ -134,7 +134,7 @@ pub use explain::{Explanation, Span};
 pub use fuse::{Fusion, fuse};
 pub use lanerank_kernels as kernels;
 pub use model::open::{Model, Verify};
-pub use ranker::{Hit, Ranker, Ranking, RerankOptions};
+pub use ranker::{Hit, Query, Ranker, Ranking, RerankOptions};
 pub use tokenizer::{Tokenizer, Truncation, TruncationSide};
 
 /// Runs the README's example.

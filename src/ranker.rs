@@ -111,6 +111,14 @@ impl RerankOptions<'_> {
             max_passage: self.max_passage_tokens,
         }
     }
+
+    /// The policy of a sentence encoder's query, a text of its own.
+    fn query_policy(&self) -> TruncationPolicy {
+        TruncationPolicy {
+            max_passage: None,
+            ..self.policy()
+        }
+    }
 }
 
 /// Scores passages for a query with a cross-encoder, or by cosine similarity with a sentence
@@ -146,6 +154,42 @@ pub(crate) struct Shared {
 pub(crate) struct Request {
     pub(crate) query: PairQuery,
     scored: Vec<Option<Scored>>,
+}
+
+/// A query that was read once, for any number of calls of [`Ranker::rerank_query`] and
+/// [`Ranker::explain_query`] of the same ranker.
+#[derive(Debug)]
+pub struct Query {
+    pub(crate) read: ReadQuery,
+    tokens: usize,
+}
+
+#[derive(Debug)]
+pub(crate) enum ReadQuery {
+    Pair(PairQuery),
+    Vector(QueryVector),
+}
+
+/// A query of a sentence encoder.
+#[derive(Debug)]
+pub(crate) struct QueryVector {
+    vector: Vec<f32>,
+    /// Tokens cut.
+    cut: usize,
+}
+
+impl Query {
+    /// Its tokens before truncation, without special tokens.
+    pub fn tokens(&self) -> usize {
+        self.tokens
+    }
+}
+
+/// A query to read, or one that was read.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Text(&'a str),
+    Read(&'a Query),
 }
 
 /// The result of one passage.
@@ -200,6 +244,50 @@ impl Ranker {
     pub fn rerank_with<P: AsRef<str> + Sync>(
         &self,
         query: &str,
+        passages: &[P],
+        options: &RerankOptions<'_>,
+    ) -> Result<Ranking, Error> {
+        self.rank(Source::Text(query), passages, options)
+    }
+
+    /// Reads a query for [`Ranker::rerank_query`]. Of the options, those of truncation count.
+    pub fn read_query(&self, query: &str, options: &RerankOptions<'_>) -> Query {
+        let engine = &self.0.engine;
+        let scorer = &engine.scorer;
+        engine.with_scratch(|scratch| match self.model().config().head {
+            Head::Classifier { .. } => {
+                let mut pair = PairQuery::default();
+                scorer.set_query(&mut pair, query, options.policy(), scratch);
+                let tokens = pair.count();
+                let read = ReadQuery::Pair(pair);
+                Query { read, tokens }
+            }
+            Head::Encoder { .. } => {
+                let (vector, cut) = scorer.vector(query, options.query_policy(), scratch);
+                let special = scorer.frame().single_overhead();
+                let tokens = cut + scratch.batch.tokens().len().saturating_sub(special);
+                let read = ReadQuery::Vector(QueryVector { vector, cut });
+                Query { read, tokens }
+            }
+        })
+    }
+
+    /// As [`Ranker::rerank_with`], for a query that was read with the same truncation options.
+    ///
+    /// # Errors
+    /// As [`Ranker::rerank_with`].
+    pub fn rerank_query<P: AsRef<str> + Sync>(
+        &self,
+        query: &Query,
+        passages: &[P],
+        options: &RerankOptions<'_>,
+    ) -> Result<Ranking, Error> {
+        self.rank(Source::Read(query), passages, options)
+    }
+
+    fn rank<P: AsRef<str> + Sync>(
+        &self,
+        query: Source<'_>,
         passages: &[P],
         options: &RerankOptions<'_>,
     ) -> Result<Ranking, Error> {
@@ -271,11 +359,16 @@ impl Ranker {
             );
             return Err(Error::Argument(reason));
         }
-        self.with_scored(query, passages, &RerankOptions::default(), |scored| {
-            for (score, scored) in scores.iter_mut().zip(scored.iter().flatten()) {
-                *score = scored.score;
-            }
-        })
+        self.with_scored(
+            Source::Text(query),
+            passages,
+            &RerankOptions::default(),
+            |scored| {
+                for (score, scored) in scores.iter_mut().zip(scored.iter().flatten()) {
+                    *score = scored.score;
+                }
+            },
+        )
     }
 
     /// Lends the memory of one request.
@@ -286,17 +379,32 @@ impl Ranker {
     /// Scores the passages and gives the results to `take`: `None` after the deadline.
     fn with_scored<P: AsRef<str> + Sync, T>(
         &self,
-        query: &str,
+        query: Source<'_>,
         passages: &[P],
         options: &RerankOptions<'_>,
         take: impl FnOnce(&[Option<Scored>]) -> T,
     ) -> Result<T, Error> {
+        let engine = &self.0.engine;
         self.with_request(|request| {
-            match self.model().config().head {
-                Head::Classifier { .. } => self.score_pairs(query, passages, options, request),
-                Head::Encoder { .. } => self.score_vectors(query, passages, options, request),
+            let Request { query: own, scored } = request;
+            match (query, self.model().config().head) {
+                (Source::Text(text), Head::Classifier { .. }) => {
+                    let scorer = &engine.scorer;
+                    engine.with_scratch(|s| scorer.set_query(own, text, options.policy(), s));
+                    self.score_pairs(own, passages, options, scored);
+                }
+                (Source::Text(text), Head::Encoder { .. }) => {
+                    let policy = options.query_policy();
+                    let read = engine.with_scratch(|s| engine.scorer.vector(text, policy, s));
+                    let (vector, cut) = read;
+                    self.score_vectors(&QueryVector { vector, cut }, passages, options, scored);
+                }
+                (Source::Read(query), _) => match &query.read {
+                    ReadQuery::Pair(pair) => self.score_pairs(pair, passages, options, scored),
+                    ReadQuery::Vector(v) => self.score_vectors(v, passages, options, scored),
+                },
             }
-            let scored = &request.scored[..];
+            let scored = &scored[..];
             let is_nan = |scored: &Option<Scored>| scored.is_some_and(|s| s.logit.is_nan());
             if let Some(index) = scored.iter().position(is_nan) {
                 return Err(Error::NotANumber { index });
@@ -307,21 +415,18 @@ impl Ranker {
 
     fn score_pairs<P: AsRef<str> + Sync>(
         &self,
-        query: &str,
+        pair: &PairQuery,
         passages: &[P],
         options: &RerankOptions<'_>,
-        request: &mut Request,
+        scored: &mut Vec<Option<Scored>>,
     ) {
         let engine = &self.0.engine;
         let scorer = &engine.scorer;
-        let pair = &mut request.query;
-        engine.with_scratch(|scratch| scorer.set_query(pair, query, options.policy(), scratch));
-        let pair = &*pair;
         engine.run(
             passages,
             engine.pace_of(passages, options.deadline),
             &pair.prefix,
-            &mut request.scored,
+            scored,
             |passage, scratch| scorer.push_pair(pair, passage.as_ref(), scratch),
             |truncation, logits| {
                 let logit = log_odds(logits);
@@ -336,31 +441,25 @@ impl Ranker {
 
     fn score_vectors<P: AsRef<str> + Sync>(
         &self,
-        query: &str,
+        query: &QueryVector,
         passages: &[P],
         options: &RerankOptions<'_>,
-        request: &mut Request,
+        scored: &mut Vec<Option<Scored>>,
     ) {
         let engine = &self.0.engine;
         let scorer = &engine.scorer;
         let policy = options.policy();
-        let query_policy = TruncationPolicy {
-            max_passage: None,
-            ..policy
-        };
-        let (query, query_tokens) =
-            engine.with_scratch(|scratch| scorer.vector(query, query_policy, scratch));
         engine.run(
             passages,
             engine.pace_of(passages, options.deadline),
             &Prefix::default(),
-            &mut request.scored,
+            scored,
             |passage, scratch| Truncation {
-                query_tokens,
+                query_tokens: query.cut,
                 passage_tokens: scorer.push_single(passage.as_ref(), policy, scratch),
             },
             |truncation, vector| {
-                let cosine = cosine(scorer.kernels, &query, vector);
+                let cosine = cosine(scorer.kernels, &query.vector, vector);
                 Scored {
                     score: cosine,
                     logit: cosine,

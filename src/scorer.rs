@@ -29,6 +29,13 @@ pub(crate) struct PairQuery {
     pub(crate) prefix: Prefix,
 }
 
+impl PairQuery {
+    /// Its number of tokens before truncation.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+}
+
 impl<'k> Scorer<'k> {
     /// The scorer of a model file's self-test: its own tokenizer and `max_length`.
     pub(crate) fn of(model: &Model, kernels: &'k Kernels) -> Self {

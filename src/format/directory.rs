@@ -141,14 +141,36 @@ pub fn align_up(len: usize) -> usize {
 /// # Errors
 /// Names the entry and the field that is wrong.
 pub fn parse(file: &[u8], header: &Header) -> Result<Vec<Section>, Error> {
-    let end = HEADER_LEN + header.section_count * ENTRY_LEN;
+    let sections = parse_start(file, header)?;
+    let mut covered = end(header);
+    for section in &sections {
+        let padding = file.get(covered..section.offset).unwrap_or_default();
+        if padding.iter().any(|&b| b != 0) {
+            let field = format!("section {}: offset", section.name);
+            return Err(Error::format(field, "the padding before it is not zero"));
+        }
+        covered = section.offset + section.len;
+    }
+    Ok(sections)
+}
+
+/// The end of the directory, which is all that [`parse_start`] needs of a file.
+pub fn end(header: &Header) -> usize {
+    HEADER_LEN + header.section_count * ENTRY_LEN
+}
+
+/// As [`parse`], from the start of a file; does not look at the gaps.
+///
+/// # Errors
+/// Names the entry and the field that is wrong.
+pub fn parse_start(file: &[u8], header: &Header) -> Result<Vec<Section>, Error> {
+    let (end, len) = (end(header), header.file_len);
     let Some(directory) = file.get(HEADER_LEN..end) else {
         return Err(Error::format(
             "directory",
             format!(
-                "{} sections need {end} bytes, the file has {}",
-                header.section_count,
-                file.len()
+                "{} sections need {end} bytes, the file has {len}",
+                header.section_count
             ),
         ));
     };
@@ -161,14 +183,14 @@ pub fn parse(file: &[u8], header: &Header) -> Result<Vec<Section>, Error> {
     let mut covered = end;
     for (i, entry) in directory.as_chunks::<ENTRY_LEN>().0.iter().enumerate() {
         let section = parse_entry(entry, i)?;
-        validate_place(&section, covered, file)?;
+        validate_place(&section, covered, len)?;
         covered = section.offset + section.len;
         sections.push(section);
     }
-    if covered != file.len() {
+    if covered != len {
         return Err(Error::format(
             "directory",
-            format!("sections end at {covered}, the file at {}", file.len()),
+            format!("sections end at {covered}, the file at {len}"),
         ));
     }
     refuse_duplicates(&sections)?;
@@ -220,7 +242,7 @@ fn parse_name(bytes: &[u8]) -> Option<String> {
     ok.then(|| name.iter().map(|&b| char::from(b)).collect())
 }
 
-fn validate_place(section: &Section, covered: usize, file: &[u8]) -> Result<(), Error> {
+fn validate_place(section: &Section, covered: usize, file_len: usize) -> Result<(), Error> {
     let at = |what: &str| format!("section {}: {what}", section.name);
     let expected = section_len(section.dtype, section.layout, &section.shape)
         .ok_or_else(|| Error::format(at("shape"), format!("{:?} cannot be", section.shape)))?;
@@ -237,16 +259,10 @@ fn validate_place(section: &Section, covered: usize, file: &[u8]) -> Result<(), 
         ));
     }
     let end = section.offset.checked_add(section.len);
-    if end.is_none_or(|end| end > file.len()) {
+    if end.is_none_or(|end| end > file_len) {
         return Err(Error::format(
             at("length"),
             format!("{} bytes reach beyond the file's end", section.len),
-        ));
-    }
-    if file[covered..section.offset].iter().any(|&b| b != 0) {
-        return Err(Error::format(
-            at("offset"),
-            "the padding before it is not zero",
         ));
     }
     Ok(())

@@ -45,11 +45,16 @@ impl Header {
     /// # Errors
     /// Names the first field that is wrong.
     pub fn parse(file: &[u8]) -> Result<Header, Error> {
+        Self::parse_start(file, file.len() as u64)
+    }
+
+    /// Reads the header; `file` is the start of a file of `len` bytes.
+    ///
+    /// # Errors
+    /// Names the first field that is wrong.
+    pub fn parse_start(file: &[u8], len: u64) -> Result<Header, Error> {
         if file.len() < HEADER_LEN {
-            let reason = format!(
-                "the file has {} bytes, the header alone {HEADER_LEN}",
-                file.len()
-            );
+            let reason = format!("the file has {len} bytes, the header alone {HEADER_LEN}");
             return Err(Error::format("header", reason));
         }
         if file[..8] != MAGIC {
@@ -72,21 +77,21 @@ impl Header {
             file_len: to_usize(Le::read_u64(&file[16..24]), || "file_length".into())?,
             directory_checksum: Le::read_u64(&file[24..32]),
         };
-        header.validate(file)?;
+        header.validate(file, len)?;
         Ok(header)
     }
 
-    fn validate(&self, file: &[u8]) -> Result<(), Error> {
+    fn validate(&self, file: &[u8], len: u64) -> Result<(), Error> {
         if self.section_count > MAX_SECTIONS {
             return Err(Error::format(
                 "section_count",
                 format!("{} is more than {MAX_SECTIONS}", self.section_count),
             ));
         }
-        if self.file_len != file.len() {
+        if self.file_len as u64 != len {
             return Err(Error::format(
                 "file_length",
-                format!("{}, but the file has {} bytes", self.file_len, file.len()),
+                format!("{}, but the file has {len} bytes", self.file_len),
             ));
         }
         if file[32..56].iter().any(|&byte| byte != 0) {

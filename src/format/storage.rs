@@ -14,6 +14,9 @@ compile_error!(
 /// Alignment of sections in the file and in memory.
 pub const ALIGNMENT: usize = 64;
 
+/// Bytes of a file that are read at once, a multiple of [`ALIGNMENT`].
+const READ_BLOCK: usize = 1 << 20;
+
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
 struct Line([u8; ALIGNMENT]);
@@ -31,6 +34,27 @@ impl AlignedBytes {
             lines: vec![Line([0; ALIGNMENT]); len.div_ceil(ALIGNMENT)],
             len,
         }
+    }
+
+    /// The next `len` bytes of `source`.
+    ///
+    /// # Errors
+    /// Those of `source`; [`std::io::ErrorKind::OutOfMemory`] if `len` bytes are not available.
+    pub fn read(source: &mut impl std::io::Read, len: usize) -> std::io::Result<Self> {
+        let mut lines: Vec<Line> = Vec::new();
+        lines
+            .try_reserve_exact(len.div_ceil(ALIGNMENT))
+            .map_err(|_| std::io::ErrorKind::OutOfMemory)?;
+        let mut read = 0;
+        while read < len {
+            // Filled in blocks, so that a file that ends early has not touched all memory.
+            let block = READ_BLOCK.min(len - read);
+            let end = lines.len();
+            lines.resize(end + block.div_ceil(ALIGNMENT), Line([0; ALIGNMENT]));
+            source.read_exact(&mut bytemuck::cast_slice_mut(&mut lines[end..])[..block])?;
+            read += block;
+        }
+        Ok(AlignedBytes { lines, len })
     }
 
     /// The bytes, to fill.

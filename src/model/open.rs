@@ -10,7 +10,7 @@ use crate::config::{Activations, Head, ModelConfig};
 use crate::default_model;
 use crate::error::Error;
 use crate::format::directory::{self, Section};
-use crate::format::header::Header;
+use crate::format::header::{HEADER_LEN, Header};
 use crate::format::sections::Sections;
 use crate::format::self_test::{self, SelfTestRow};
 use crate::format::storage::{AlignedBytes, Blob};
@@ -196,19 +196,39 @@ impl Model {
     }
 }
 
+/// Reads a file. Checks its header and directory against its length before it allocates memory for
+/// the rest.
 fn read(path: &Path) -> Result<Blob, Error> {
     let io = |source| Error::Io {
         path: path.to_path_buf(),
         source,
     };
+    // Opening a pipe would wait for somebody to write to it.
+    let kind = std::fs::metadata(path).map_err(io)?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        let kind = std::io::ErrorKind::InvalidInput;
+        return Err(io(std::io::Error::new(kind, "not a regular file")));
+    }
     let mut file = File::open(path).map_err(io)?;
     let len = file.metadata().map_err(io)?.len();
-    let len = usize::try_from(len)
-        .ok()
-        .filter(|&len| len <= MAX_FILE)
-        .ok_or_else(|| Error::format("file", format!("{len} bytes do not fit this machine")))?;
-    let mut bytes = AlignedBytes::zeroed(len);
-    file.read_exact(bytes.as_mut_slice()).map_err(io)?;
+    let mut start = Vec::new();
+    let mut more = |start: &mut Vec<u8>, end: usize| {
+        let missing = (end - start.len()) as u64;
+        Read::by_ref(&mut file).take(missing).read_to_end(start)
+    };
+    more(&mut start, HEADER_LEN).map_err(io)?;
+    let header = Header::parse_start(&start, len)?;
+    more(&mut start, directory::end(&header)).map_err(io)?;
+    directory::parse_start(&start, &header)?;
+    let size = Some(header.file_len).filter(|&len| len <= MAX_FILE);
+    let size =
+        size.ok_or_else(|| Error::format("file", format!("{len} bytes do not fit this machine")))?;
+    let bytes = AlignedBytes::read(&mut start.as_slice().chain(file), size).map_err(|e| {
+        if e.kind() == std::io::ErrorKind::OutOfMemory {
+            return Error::format("file", format!("{len} bytes do not fit the memory"));
+        }
+        io(e)
+    })?;
     Ok(Blob::from_aligned(bytes))
 }
 

@@ -1,6 +1,9 @@
 //! The state that all requests share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::{Notify, Semaphore};
 
 use crate::auth::Tokens;
 use crate::error::ServeError;
@@ -16,6 +19,10 @@ pub struct App {
     pub(crate) models: Models,
     pub(crate) pool: Pool,
     pub(crate) metrics: Metrics,
+    /// Limits parsing and writing of long bodies to as many threads as score.
+    pub(crate) long_work: Arc<Semaphore>,
+    /// Asks for a reload of all models.
+    pub(crate) reload: Notify,
     tokens: Tokens,
     draining: AtomicBool,
 }
@@ -49,6 +56,8 @@ impl App {
             models,
             pool,
             metrics,
+            long_work: Arc::new(Semaphore::new(settings.threads)),
+            reload: Notify::new(),
             draining: AtomicBool::new(false),
             settings,
         })

@@ -16,6 +16,9 @@ use crate::options::OnDeadline;
 pub use crate::schedule::{Operation, TaskError};
 use crate::schedule::{Outcome, Output, QueueFull, Task, TaskOptions};
 
+/// Maximum characters of an unknown model's name in an error.
+const LONGEST_NAME: usize = 200;
+
 /// A request, whatever its transport and shape. Set the public fields before running it.
 pub struct Computation {
     model: Arc<Loaded>,
@@ -27,7 +30,7 @@ pub struct Computation {
     pub truncation_side: TruncationSide,
     /// Maximum tokens of a text that the model reads.
     pub max_text_tokens: Option<usize>,
-    /// Time limit from the call of `run`; `None` for the server's.
+    /// Time limit from the call of `run`, if it is shorter than the server's.
     pub deadline: Option<Duration>,
     /// The answer after the deadline; `None` for the server's.
     pub on_deadline: Option<OnDeadline>,
@@ -38,7 +41,7 @@ pub struct Computation {
 pub enum ComputeError {
     /// No model has this name.
     UnknownModel {
-        /// The requested name.
+        /// The requested name, at most its first 200 characters.
         name: String,
         /// All names.
         known: Vec<String>,
@@ -128,7 +131,8 @@ impl Computation {
         if app.settings.log_texts {
             self.log();
         }
-        let time = self.deadline.or(app.settings.deadline);
+        let times = [self.deadline, app.settings.deadline];
+        let time = times.into_iter().flatten().min();
         // A deadline beyond the clock's range never comes.
         let deadline = time.and_then(|time| Instant::now().checked_add(time));
         let partial = self.partial(app);
@@ -174,11 +178,16 @@ impl Computation {
     }
 }
 
-fn find(app: &App, name: Option<&str>) -> Result<Arc<Loaded>, ComputeError> {
+/// The named model, or the first.
+pub(crate) fn find(app: &App, name: Option<&str>) -> Result<Arc<Loaded>, ComputeError> {
     app.models
         .get(name)
         .ok_or_else(|| ComputeError::UnknownModel {
-            name: name.unwrap_or_default().to_owned(),
+            name: name
+                .unwrap_or_default()
+                .chars()
+                .take(LONGEST_NAME)
+                .collect(),
             known: app.models.names().map(str::to_owned).collect(),
         })
 }

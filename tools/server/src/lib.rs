@@ -1,9 +1,10 @@
 //! `lanerank serve`: reranking over HTTP, in the request shapes that existing clients send.
 //!
-//! A request is read and checked on the runtime's threads, takes a slot in the queue, and is
-//! computed on the pool's threads. Its handler waits for the result or the deadline. When a client
-//! disconnects, its handler is dropped, which frees the slot and cancels the work. Scores are the
-//! library's, bit for bit: a passage's score does not depend on how a request is cut into pieces.
+//! A request is read and checked on the runtime's threads (a long body on others), takes a slot in
+//! the queue, and is computed on the pool's threads. Its handler waits for the result or the
+//! deadline. When a client disconnects, its handler is dropped, which frees the slot and cancels
+//! the work. Scores are the library's, bit for bit: a passage's score does not depend on how a request
+//! is cut into pieces.
 //!
 //! # Order of modules
 //!
@@ -25,13 +26,15 @@
 //! | `compute` | limits, queue, deadline and ranking: from texts to results |
 //! | `api` | HTTP: routes, and each API's shape of requests, answers and errors |
 //! | `tls` | certificates |
-//! | `listen` | sockets and connections |
+//! | `connections` | the open connections: timeouts, and which give way |
+//! | `listen` | sockets |
 //! | `server` | start, signals, reload, shutdown |
 
 pub mod api;
 mod app;
 mod auth;
 pub mod compute;
+mod connections;
 mod error;
 mod listen;
 pub mod log;
@@ -64,10 +67,17 @@ pub fn run(settings: ServeSettings) -> Result<(), ServeError> {
             what: "starting the runtime".to_owned(),
             source,
         })?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         // Before the sockets exist, so that no signal is missed.
-        let signals = Signals::new()?;
-        Server::bind(settings).await?.run(signals).await;
+        let mut signals = Signals::new()?;
+        let server = tokio::select! {
+            bound = Server::bind(settings) => bound?,
+            () = signals.stop() => return Ok(()),
+        };
+        server.run(signals).await;
         Ok(())
-    })
+    });
+    // Whatever still runs, such as a read that blocks, does not delay the end.
+    runtime.shutdown_background();
+    ended
 }

@@ -1,29 +1,20 @@
-//! Sockets and connections.
+//! Sockets.
 
 use std::fmt;
 use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
-use crate::app::App;
+use crate::connections::Connections;
 use crate::error::ServeError;
 use crate::settings::ServeSettings;
 use crate::tls;
 
-/// Maximum size of a request's head in bytes.
-const MAX_HEAD: usize = 64 << 10;
 /// Pause after a failed accept, such as when no file descriptors are left.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -76,14 +67,19 @@ impl Sockets {
     /// Accepts connections forever.
     pub(crate) async fn accept(&self, routes: &Router, connections: &Connections) {
         loop {
-            let permit = connections.permit().await;
             tokio::select! {
                 accepted = self.accept_tcp() => match accepted {
-                    Ok((stream, tls)) => connections.spawn(stream, tls, routes.clone(), permit),
+                    Ok((stream, tls)) => {
+                        let permit = connections.permit().await;
+                        connections.spawn(stream, tls, routes.clone(), permit);
+                    }
                     Err(e) => failed(&e).await,
                 },
                 accepted = self.accept_unix() => match accepted {
-                    Ok(stream) => connections.spawn(stream, None, routes.clone(), permit),
+                    Ok(stream) => {
+                        let permit = connections.permit().await;
+                        connections.spawn(stream, None, routes.clone(), permit);
+                    }
                     Err(e) => failed(&e).await,
                 },
             }
@@ -180,89 +176,5 @@ impl Drop for UnixSocket {
     fn drop(&mut self) {
         // Already removed is fine.
         let _ = std::fs::remove_file(&self.path);
-    }
-}
-
-/// The open connections.
-pub(crate) struct Connections {
-    app: Arc<App>,
-    permits: Arc<Semaphore>,
-    graceful: GracefulShutdown,
-}
-
-/// Counts a connection as open, and holds its permit, until dropped.
-struct OpenConnection {
-    app: Arc<App>,
-    _permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        self.app.metrics.connections.dec();
-    }
-}
-
-impl Connections {
-    /// No connections yet.
-    pub(crate) fn new(app: &Arc<App>) -> Self {
-        Connections {
-            permits: Arc::new(Semaphore::new(app.settings.max_connections)),
-            graceful: GracefulShutdown::new(),
-            app: Arc::clone(app),
-        }
-    }
-
-    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
-        // The semaphore is never closed.
-        Arc::clone(&self.permits).acquire_owned().await.ok()
-    }
-
-    fn spawn<S>(
-        &self,
-        stream: S,
-        tls: Option<TlsAcceptor>,
-        routes: Router,
-        permit: Option<OwnedSemaphorePermit>,
-    ) where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let watcher = self.graceful.watcher();
-        let timeout = self.app.settings.read_timeout;
-        self.app.metrics.connections.inc();
-        let open = OpenConnection {
-            app: Arc::clone(&self.app),
-            _permit: permit,
-        };
-        tokio::spawn(async move {
-            let _open = open;
-            match tls {
-                None => serve(stream, routes, watcher, timeout).await,
-                Some(tls) => match tokio::time::timeout(timeout, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => serve(stream, routes, watcher, timeout).await,
-                    Ok(Err(e)) => tracing::debug!("TLS handshake: {e}"),
-                    Err(_) => tracing::debug!("TLS handshake: too slow"),
-                },
-            }
-        });
-    }
-
-    /// Waits for running requests, and closes idle connections.
-    pub(crate) async fn drain(self) {
-        self.graceful.shutdown().await;
-    }
-}
-
-async fn serve<S>(stream: S, routes: Router, watcher: Watcher, timeout: Duration)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(timeout)
-        .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
-    if let Err(e) = watcher.watch(connection).await {
-        // The client disconnected, or sent something that is not HTTP.
-        tracing::debug!("connection: {e}");
     }
 }

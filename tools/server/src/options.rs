@@ -96,7 +96,8 @@ pub struct ServeOptions {
     #[arg(long, value_name = "REQUESTS", env = "LANERANK_QUEUE")]
     pub queue: Option<usize>,
 
-    /// Maximum number of open connections; others wait to be accepted [default: 1024]
+    /// Maximum number of open connections; for another one an idle connection, or one whose client
+    /// does not read, is closed; if all are busy it waits [default: 1024]
     #[arg(long, value_name = "COUNT", env = "LANERANK_MAX_CONNECTIONS")]
     pub max_connections: Option<usize>,
 
@@ -150,6 +151,11 @@ pub struct ServeOptions {
     /// Time limit for a request's head to arrive, and again for its body [default: 10000]
     #[arg(long, value_name = "MS", env = "LANERANK_READ_TIMEOUT")]
     pub read_timeout: Option<u64>,
+
+    /// Time that a client may take nothing of its answer before the connection is closed
+    /// [default: 10000]
+    #[arg(long, value_name = "MS", env = "LANERANK_WRITE_TIMEOUT")]
+    pub write_timeout: Option<u64>,
 
     /// Time limit for running requests to finish after SIGTERM or SIGINT [default: 30000]
     #[arg(long, value_name = "MS", env = "LANERANK_DRAIN_TIMEOUT")]
@@ -231,6 +237,7 @@ impl ServeOptions {
             deadline: self.deadline.or(file.deadline),
             on_deadline: self.on_deadline.or(file.on_deadline),
             read_timeout: self.read_timeout.or(file.read_timeout),
+            write_timeout: self.write_timeout.or(file.write_timeout),
             drain_timeout: self.drain_timeout.or(file.drain_timeout),
             reload_interval: self.reload_interval.or(file.reload_interval),
             log: self.log.or(file.log),

@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::api::router;
 use crate::app::App;
+use crate::connections::Connections;
 use crate::error::ServeError;
-use crate::listen::{Connections, Sockets};
+use crate::listen::Sockets;
 use crate::models::Reload;
 use crate::settings::ServeSettings;
 
@@ -69,6 +70,11 @@ impl Signals {
         Ok(Signals {})
     }
 
+    /// Waits for a signal to stop.
+    pub async fn stop(&mut self) {
+        while let Action::Reload = self.next().await {}
+    }
+
     #[cfg(unix)]
     async fn next(&mut self) -> Action {
         tokio::select! {
@@ -97,7 +103,7 @@ impl Server {
     /// # Errors
     /// When one of these fails.
     pub async fn bind(settings: ServeSettings) -> Result<Server, ServeError> {
-        let app = App::open(settings)?;
+        let app = on_own_thread("open", move || App::open(settings)).await??;
         let sockets = Sockets::bind(&app.settings).await?;
         Ok(Server {
             app: Arc::new(app),
@@ -118,7 +124,7 @@ impl Server {
         let listening = tokio::spawn(async move {
             loop {
                 match signals.next().await {
-                    Action::Reload => reload(&app, true).await,
+                    Action::Reload => app.reload.notify_one(),
                     Action::Stop => phase.send_modify(|phase| {
                         *phase = match phase {
                             Phase::Serving => Phase::Draining,
@@ -170,20 +176,26 @@ impl Server {
     }
 }
 
-/// Reloads changed model files at the configured interval.
+/// Reloads changed model files at the configured interval, and all at a request.
 async fn watch_models(app: Arc<App>) {
-    let Some(interval) = app.settings.reload_interval else {
-        return;
-    };
     loop {
-        tokio::time::sleep(interval).await;
-        reload(&app, false).await;
+        let requested = app.reload.notified();
+        let all = match app.settings.reload_interval {
+            None => {
+                requested.await;
+                true
+            }
+            Some(interval) => tokio::time::timeout(interval, requested).await.is_ok(),
+        };
+        reload(&app, all).await;
     }
 }
 
+/// Reloads on a thread of its own that nothing waits for when the server stops: reading a file may
+/// take forever, such as from a network disk that is gone.
 async fn reload(app: &Arc<App>, all: bool) {
     let shared = Arc::clone(app);
-    let reloading = tokio::task::spawn_blocking(move || {
+    let done = on_own_thread("reload", move || {
         for (model, outcome) in shared.models.reload(all) {
             let outcome = match outcome {
                 Reload::Taken => {
@@ -202,7 +214,28 @@ async fn reload(app: &Arc<App>, all: bool) {
                 .inc();
         }
     });
-    if let Err(e) = reloading.await {
+    if let Err(e) = done.await {
         tracing::error!("reload aborted: {e}");
     }
+}
+
+/// Runs `work` on a thread that ends by itself.
+async fn on_own_thread<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ServeError> {
+    let failed = |source| ServeError::Io {
+        what: format!("the thread `{name}`"),
+        source,
+    };
+    let (tell, told) = oneshot::channel();
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread
+        .spawn(move || {
+            // The receiver is gone if the server has stopped.
+            let _ = tell.send(work());
+        })
+        .map_err(failed)?;
+    told.await
+        .map_err(|_| failed(std::io::Error::other("aborted")))
 }

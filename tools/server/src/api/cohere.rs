@@ -1,112 +1,98 @@
-//! `/v1/rerank` and `/v2/rerank`: the shapes of Cohere and Jina, which are compatible. The answer
-//! has the fields of both.
+//! The shapes of Cohere and Jina, which are compatible. The answer has the fields of both.
 
-use std::fmt;
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::extract::State;
+use axum::Json;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::body;
+use super::documents::{self, RankFields};
 use super::error::{ApiError, ErrorKind};
+use super::fields::{RerankFields, required};
+use super::json::{self, Count, Flag};
 use super::observe::RequestId;
 use super::submit::{CommonFields, describe};
 use crate::app::App;
-use crate::compute::{Computed, Operation, Ranked};
+use crate::compute::{Computed, Operation};
 
-#[derive(Debug, Deserialize)]
-struct Request {
+/// A request in this shape.
+#[derive(Debug)]
+pub(super) struct Request {
     query: String,
-    documents: Vec<Document>,
-    top_n: Option<usize>,
-    return_documents: Option<bool>,
+    texts: Vec<String>,
+    top_n: usize,
+    /// The documents that are objects, if the answer returns documents.
+    returned: Option<Vec<Option<Box<RawValue>>>>,
     max_tokens_per_doc: Option<usize>,
-    /// Cohere's v1: the fields to read from documents that are objects, in this order.
-    rank_fields: Option<Vec<String>>,
-    #[serde(flatten)]
     common: CommonFields,
 }
 
-/// A document as the client sent it.
-#[derive(Debug, Clone)]
-enum Document {
-    Text(String),
-    Object(Map<String, Value>),
-}
-
-impl<'de> Deserialize<'de> for Document {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = Document;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a document: a string or an object")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Document, E> {
-                Ok(Document::Text(text.to_owned()))
-            }
-
-            fn visit_string<E>(self, text: String) -> Result<Document, E> {
-                Ok(Document::Text(text))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Document, A::Error> {
-                Map::deserialize(MapAccessDeserializer::new(map)).map(Document::Object)
-            }
+impl Request {
+    /// Reads the documents, at most `most`.
+    pub(super) fn new(mut fields: RerankFields, most: usize) -> Result<Request, ApiError> {
+        let list = required("documents", fields.documents)?;
+        let list: Vec<&RawValue> = json::list("documents", list, most)?;
+        let wrong = |kind, message: &str| Err(ApiError::new(kind, message));
+        if list.is_empty() {
+            return wrong(ErrorKind::Empty, "`documents` cannot be empty");
         }
-        deserializer.deserialize_any(Either)
-    }
-}
-
-impl Document {
-    /// The text that the model reads.
-    fn into_text(self, index: usize, fields: Option<&[String]>) -> Result<String, ApiError> {
-        let wrong = |what: &str| {
-            Err(ApiError::new(
-                ErrorKind::Validation,
-                format!("documents[{index}]: {what}"),
-            ))
+        let top_n = match (fields.top_n, fields.top_k) {
+            (Some(n), Some(k)) if n != k => {
+                return wrong(ErrorKind::Validation, "`top_n` and `top_k` differ");
+            }
+            (n, k) => n.or(k),
         };
-        match (self, fields) {
-            (Document::Text(text), _) => Ok(text),
-            (Document::Object(object), Some(fields)) => {
-                let mut lines = Vec::with_capacity(fields.len());
-                for field in fields {
-                    match object.get(field) {
-                        Some(Value::String(text)) => lines.push(format!("{field}: {text}")),
-                        Some(value) => lines.push(format!("{field}: {value}")),
-                        None => {}
-                    }
-                }
-                if lines.is_empty() {
-                    return wrong("has none of `rank_fields`");
-                }
-                Ok(lines.join("\n"))
-            }
-            (Document::Object(mut object), None) => match object.remove("text") {
-                Some(Value::String(text)) => Ok(text),
-                Some(_) => wrong("`text` is not a string"),
-                None => wrong("an object without `text`"),
-            },
+        if top_n == Some(Count(0)) {
+            let name = if fields.top_n.is_some() {
+                "top_n"
+            } else {
+                "top_k"
+            };
+            return wrong(
+                ErrorKind::Validation,
+                &format!("`{name}` must be at least 1"),
+            );
         }
+        if fields.max_tokens_per_doc == Some(Count(0)) {
+            let message = "`max_tokens_per_doc` must be at least 1";
+            return wrong(ErrorKind::Validation, message);
+        }
+        let rank_fields = match fields.rank_fields {
+            None => None,
+            Some(raw) => RankFields::new(raw)?,
+        };
+        let texts = list.iter().enumerate();
+        let texts = texts.map(|(i, raw)| documents::text(i, raw, rank_fields.as_ref()));
+        let texts = texts.collect::<Result<_, _>>()?;
+        let returned = (fields.return_documents == Some(Flag(true))).then(|| {
+            let objects = list
+                .iter()
+                .map(|raw| documents::is_object(raw).then(|| (*raw).to_owned()));
+            objects.collect()
+        });
+        Ok(Request {
+            texts,
+            top_n: top_n.map_or(usize::MAX, Count::size),
+            returned,
+            max_tokens_per_doc: fields.max_tokens_per_doc.map(Count::size),
+            common: fields.common(),
+            query: fields.query,
+        })
     }
+}
 
-    /// The document as an answer returns it.
-    fn echo(&self) -> Value {
-        match self {
-            Document::Text(text) => serde_json::json!({ "text": text }),
-            Document::Object(object) => Value::Object(object.clone()),
-        }
-    }
+/// A document as the answer returns it.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Returned<'a> {
+    Text {
+        text: &'a str,
+    },
+    /// As the client sent it.
+    Object(&'a RawValue),
 }
 
 #[derive(Serialize)]
@@ -114,17 +100,17 @@ struct Answer<'a> {
     id: &'a str,
     object: &'static str,
     model: &'a str,
-    results: Vec<Rank>,
+    results: Vec<Rank<'a>>,
     usage: Usage,
     meta: Meta,
 }
 
 #[derive(Serialize)]
-struct Rank {
+struct Rank<'a> {
     index: usize,
     relevance_score: f32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    document: Option<Value>,
+    document: Option<Returned<'a>>,
 }
 
 /// Jina's field.
@@ -153,58 +139,66 @@ struct Tokens {
     input_tokens: usize,
 }
 
-pub(super) async fn rerank_v1(
-    State(app): State<Arc<App>>,
-    Extension(id): Extension<RequestId>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
-    rerank(&app, &id, &headers, body, "1").await
-}
-
-pub(super) async fn rerank_v2(
-    State(app): State<Arc<App>>,
-    Extension(id): Extension<RequestId>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
-    rerank(&app, &id, &headers, body, "2").await
-}
-
-async fn rerank(
+/// Answers a request, as this version of Cohere's API.
+pub(super) async fn rerank(
     app: &App,
-    id: &RequestId,
     headers: &HeaderMap,
-    body: Body,
+    id: RequestId,
+    request: Request,
     version: &'static str,
 ) -> Result<Response, ApiError> {
-    let request: Request = body::read(app, headers, body).await?;
-    request.check()?;
-    let returned = (request.return_documents == Some(true)).then(|| request.documents.clone());
-    let texts = Arc::new(texts(request.documents, request.rank_fields)?);
+    let texts = Arc::new(request.texts);
+    let operation = Operation::Rerank(request.query);
     let common = request.common;
-    let mut computation = common.computation(app, Operation::Rerank(request.query), texts)?;
+    let mut computation = common.computation(app, operation, Arc::clone(&texts))?;
     computation.max_text_tokens = request.max_tokens_per_doc;
     let computed = common.run(app, headers, computation).await?;
-    let top = request.top_n.unwrap_or(usize::MAX);
-    let result = |ranked: Ranked| Rank {
+    let (top, returned) = (request.top_n, request.returned);
+    let bytes = texts.iter().map(String::len).sum();
+    let bytes = if returned.is_some() { bytes } else { 0 };
+    let answer = move || {
+        let documents = returned
+            .as_deref()
+            .map(|objects| Documents(&texts, objects));
+        answer(&computed, id.as_str(), top, documents, version)
+    };
+    body::run(app, bytes, answer).await
+}
+
+/// The documents to return: texts, and the objects among them.
+#[derive(Clone, Copy)]
+struct Documents<'a>(&'a [String], &'a [Option<Box<RawValue>>]);
+
+impl<'a> Documents<'a> {
+    fn get(self, index: usize) -> Returned<'a> {
+        match &self.1[index] {
+            Some(object) => Returned::Object(object),
+            None => Returned::Text {
+                text: &self.0[index],
+            },
+        }
+    }
+}
+
+fn answer(
+    computed: &Computed,
+    id: &str,
+    top: usize,
+    documents: Option<Documents>,
+    version: &'static str,
+) -> Response {
+    let tokens = computed.tokens();
+    let ranking = computed.ranking().into_iter().take(top);
+    let results = ranking.map(|ranked| Rank {
         index: ranked.hit.index,
         relevance_score: ranked.hit.score,
-        document: returned
-            .as_ref()
-            .map(|documents| documents[ranked.hit.index].echo()),
-    };
-    let tokens = computed.tokens();
+        document: documents.map(|documents| documents.get(ranked.hit.index)),
+    });
     let answer = Answer {
-        id: id.as_str(),
+        id,
         object: "list",
         model: computed.model(),
-        results: computed
-            .ranking()
-            .into_iter()
-            .take(top)
-            .map(result)
-            .collect(),
+        results: results.collect(),
         usage: Usage {
             total_tokens: tokens,
             prompt_tokens: tokens,
@@ -214,38 +208,10 @@ async fn rerank(
             tokens: Tokens {
                 input_tokens: tokens,
             },
-            warnings: warnings(&computed),
+            warnings: warnings(computed),
         },
     };
-    Ok(describe(&computed, Json(answer).into_response()))
-}
-
-impl Request {
-    fn check(&self) -> Result<(), ApiError> {
-        let wrong = |kind, message: &str| Err(ApiError::new(kind, message));
-        if self.documents.is_empty() {
-            return wrong(ErrorKind::Empty, "`documents` cannot be empty");
-        }
-        if self.top_n == Some(0) {
-            return wrong(ErrorKind::Validation, "`top_n` must be at least 1");
-        }
-        if self.max_tokens_per_doc == Some(0) {
-            return wrong(
-                ErrorKind::Validation,
-                "`max_tokens_per_doc` must be at least 1",
-            );
-        }
-        Ok(())
-    }
-}
-
-/// The texts to rank.
-fn texts(documents: Vec<Document>, fields: Option<Vec<String>>) -> Result<Vec<String>, ApiError> {
-    let fields = fields.filter(|fields| !fields.is_empty());
-    let documents = documents.into_iter().enumerate();
-    documents
-        .map(|(index, document)| document.into_text(index, fields.as_deref()))
-        .collect()
+    describe(computed, Json(answer).into_response())
 }
 
 fn warnings(computed: &Computed) -> Vec<String> {

@@ -1,6 +1,5 @@
 //! `/v1/embeddings`: OpenAI's shape, for sentence encoders.
 
-use std::fmt;
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,14 +9,17 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::de::{SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
-use super::body;
 use super::error::{ApiError, ErrorKind};
+use super::fields::required;
+use super::json::Count;
 use super::submit::{CommonFields, describe};
+use super::{body, json};
 use crate::app::App;
-use crate::compute::Operation;
+use crate::compute::{Computed, Operation};
+use crate::options::OnDeadline;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -28,15 +30,42 @@ enum Format {
 }
 
 #[derive(Debug, Deserialize)]
-struct Request {
-    input: Input,
+struct Fields<'a> {
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
     encoding_format: Option<Format>,
+    dimensions: Option<Count>,
+    model: Option<String>,
+    deadline_ms: Option<Count>,
+    on_deadline: Option<OnDeadline>,
+}
+
+struct Request {
+    texts: Vec<String>,
+    format: Format,
     dimensions: Option<usize>,
-    #[serde(flatten)]
     common: CommonFields,
 }
 
 impl Request {
+    /// Reads the texts, at most `most`.
+    fn new(fields: Fields, most: usize) -> Result<Request, ApiError> {
+        let texts = json::texts("input", required("input", fields.input)?, most)?;
+        if texts.is_empty() {
+            return Err(ApiError::new(ErrorKind::Empty, "`input` cannot be empty"));
+        }
+        Ok(Request {
+            texts,
+            format: fields.encoding_format.unwrap_or_default(),
+            dimensions: fields.dimensions.map(Count::size),
+            common: CommonFields {
+                model: fields.model,
+                deadline_ms: fields.deadline_ms,
+                on_deadline: fields.on_deadline,
+            },
+        })
+    }
+
     /// `dimensions` must be the model's own: vectors are not shortened.
     fn check_dimensions(&self, app: &App) -> Result<(), ApiError> {
         let model = app.models.get(self.common.model.as_deref());
@@ -48,36 +77,6 @@ impl Request {
             }
             _ => Ok(()),
         }
-    }
-}
-
-/// One text, or several.
-#[derive(Debug)]
-struct Input(Vec<String>);
-
-impl<'de> Deserialize<'de> for Input {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = Input;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or an array of strings (token ids are not taken)")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Input, E> {
-                Ok(Input(vec![text.to_owned()]))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Input, A::Error> {
-                let mut texts = Vec::new();
-                while let Some(text) = seq.next_element()? {
-                    texts.push(text);
-                }
-                Ok(Input(texts))
-            }
-        }
-        deserializer.deserialize_any(Either)
     }
 }
 
@@ -115,16 +114,20 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let request: Request = body::read(&app, &headers, body).await?;
-    if request.input.0.is_empty() {
-        return Err(ApiError::new(ErrorKind::Empty, "`input` cannot be empty"));
-    }
+    let most = app.settings.max_documents;
+    let parse = move |text: &str| Request::new(json::object(text)?, most);
+    let request = body::read(&app, &headers, body, parse).await?;
     request.check_dimensions(&app)?;
-    let format = request.encoding_format.unwrap_or_default();
+    let format = request.format;
     let common = request.common;
-    let texts = Arc::new(request.input.0);
+    let texts = Arc::new(request.texts);
     let computation = common.computation(&app, Operation::Embed, texts)?;
     let computed = common.run(&app, &headers, computation).await?;
+    let bytes = computed.vectors().map(|(_, v)| size_of_val(v)).sum();
+    body::run(&app, bytes, move || answer(&computed, format)).await
+}
+
+fn answer(computed: &Computed, format: Format) -> Response {
     let embedding = |(index, vector)| Embedding {
         object: "embedding",
         index,
@@ -140,7 +143,7 @@ pub(super) async fn create(
             total_tokens: tokens,
         },
     };
-    Ok(describe(&computed, Json(answer).into_response()))
+    describe(computed, Json(answer).into_response())
 }
 
 fn encode(vector: &[f32], format: Format) -> Vector<'_> {

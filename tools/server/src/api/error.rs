@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use crate::app::Unready;
 use crate::compute::{ComputeError, TaskError};
 
+/// Maximum bytes of an error's message.
+const LONGEST_MESSAGE: usize = 1000;
+
 /// The kind of an error. It decides the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ErrorKind {
@@ -134,12 +137,35 @@ impl Shape {
 pub(super) struct ApiError {
     kind: ErrorKind,
     message: String,
+    /// The shape, if it is not the router's.
+    shape: Option<Shape>,
 }
 
 impl ApiError {
+    /// An error with this message, shortened to [`LONGEST_MESSAGE`]: messages quote what clients
+    /// send.
     pub(super) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        let message = message.into();
-        ApiError { kind, message }
+        let mut message = message.into();
+        if message.len() > LONGEST_MESSAGE {
+            let end = (0..=LONGEST_MESSAGE).rfind(|&i| message.is_char_boundary(i));
+            message.truncate(end.unwrap_or_default());
+            message.push_str(" ...");
+            message.shrink_to_fit();
+        }
+        let shape = None;
+        ApiError {
+            kind,
+            message,
+            shape,
+        }
+    }
+
+    /// The same error in this shape, whatever the router's.
+    pub(super) fn shaped(self, shape: Shape) -> Self {
+        ApiError {
+            shape: Some(shape),
+            ..self
+        }
     }
 
     fn render(self, shape: Shape) -> Response {
@@ -211,6 +237,9 @@ impl From<Unready> for ApiError {
 pub(super) fn render(mut response: Response, shape: Shape) -> Response {
     match response.extensions_mut().remove::<ApiError>() {
         None => response,
-        Some(error) => error.render(shape),
+        Some(error) => {
+            let shape = error.shape.unwrap_or(shape);
+            error.render(shape)
+        }
     }
 }

@@ -7,25 +7,37 @@
 //! | `error` | errors of requests, and the shapes that report them |
 //! | `surface` | the types of the table of routes |
 //! | `openapi` | the OpenAPI document, from the table of routes |
+//! | `unread` | bodies that no handler read |
 //! | `observe` | id, metrics and log line of every request |
-//! | `body` | reads a JSON body within its limits |
+//! | `json` | reads JSON without building more than a request needs |
+//! | `body` | reads a body within its limits; runs long work elsewhere |
+//! | `documents` | documents that are strings or objects |
 //! | `submit` | runs a computation with the fields and headers that all shapes share |
-//! | `tei` | `/rerank` |
-//! | `cohere` | `/v1/rerank`, `/v2/rerank` |
+//! | `fields` | the fields of a rerank request |
+//! | `tei` | text-embeddings-inference's shape of reranking |
+//! | `cohere` | Cohere's and Jina's shape of reranking |
+//! | `rerank` | the rerank routes, each with one shape or both |
+//! | `info` | `/info`, `/tokenize` |
 //! | `embeddings` | `/v1/embeddings` |
 //! | `status` | `/v1/models`, health, metrics and the page |
 //! | `routes` | the table of routes, and the router built from it |
 
 mod body;
 mod cohere;
+mod documents;
 mod embeddings;
 mod error;
+mod fields;
+mod info;
+mod json;
 mod observe;
 mod openapi;
+mod rerank;
 mod routes;
 mod status;
 mod submit;
 mod surface;
 mod tei;
+mod unread;
 
 pub use routes::router;

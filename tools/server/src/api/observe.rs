@@ -92,7 +92,12 @@ pub(super) async fn observe(
     let id = RequestId::of(request.headers());
     request.extensions_mut().insert(id.clone());
     let matched = request.extensions().get::<MatchedPath>().cloned();
-    let route = matched.as_ref().map_or("other", MatchedPath::as_str);
+    let route = matched
+        .as_ref()
+        .map_or("other", |matched| match matched.as_str() {
+            "/" => "/",
+            path => path.trim_end_matches('/'),
+        });
     let method = request.method().clone();
     let mut disconnect = Disconnect {
         app: &app,

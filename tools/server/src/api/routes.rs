@@ -2,7 +2,7 @@
 //!
 //! # Adding a route
 //!
-//! 1. Write its handler in the module of its API: `tei.rs`, `cohere.rs`, `embeddings.rs`,
+//! 1. Write its handler in the module of its API: `rerank.rs`, `embeddings.rs`, `info.rs`,
 //!    `status.rs`, or a new one, which goes into the order at the top of `mod.rs`.
 //! 2. Add a row to [`SURFACES`] below.
 //! 3. Add the schemas of its body and its answer to `components.json`.
@@ -25,7 +25,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::error::{ApiError, ErrorKind, Shape, render};
 use super::observe::observe;
 use super::surface::{Answer, Method, Route, Surface};
-use super::{cohere, embeddings, openapi, status, tei};
+use super::unread::finish;
+use super::{embeddings, info, openapi, rerank, status};
 use crate::app::App;
 
 /// The errors of routes that read a body and compute.
@@ -42,20 +43,61 @@ const COMPUTING: &[ErrorKind] = &[
     ErrorKind::Deadline,
 ];
 
+/// The errors of routes that read a body.
+const READING: &[ErrorKind] = &[
+    ErrorKind::Syntax,
+    ErrorKind::Empty,
+    ErrorKind::NotFound,
+    ErrorKind::Slow,
+    ErrorKind::TooLarge,
+    ErrorKind::MediaType,
+    ErrorKind::Validation,
+    ErrorKind::Backend,
+];
+
 /// All routes, by sub-router.
 pub(super) const SURFACES: &[Surface] = &[
     Surface {
         shape: Shape::Tei,
         guarded: true,
-        routes: &[Route {
-            method: Method::Post,
-            path: "/rerank",
-            summary: "Rank texts, as text-embeddings-inference does",
-            request: Some("Rerank"),
-            answer: Answer::Schema("Ranks"),
-            errors: COMPUTING,
-            handler: |method| on(method, tei::rerank),
-        }],
+        routes: &[
+            Route {
+                method: Method::Post,
+                path: "/rerank",
+                summary: "Rank texts, as text-embeddings-inference does; documents as Cohere does",
+                request: Some("Rerank"),
+                answer: Answer::Schema("RanksOrReranked"),
+                errors: COMPUTING,
+                handler: |method| on(method, rerank::either),
+            },
+            Route {
+                method: Method::Post,
+                path: "/reranking",
+                summary: "As /rerank",
+                request: Some("Reranking"),
+                answer: Answer::Schema("RanksOrReranked"),
+                errors: COMPUTING,
+                handler: |method| on(method, rerank::either),
+            },
+            Route {
+                method: Method::Get,
+                path: "/info",
+                summary: "The first model and the limits, as text-embeddings-inference has them",
+                request: None,
+                answer: Answer::Schema("Info"),
+                errors: &[],
+                handler: |method| on(method, info::info),
+            },
+            Route {
+                method: Method::Post,
+                path: "/tokenize",
+                summary: "The tokens of texts, as text-embeddings-inference has them",
+                request: Some("Tokenize"),
+                answer: Answer::Schema("Tokens"),
+                errors: READING,
+                handler: |method| on(method, info::tokenize),
+            },
+        ],
     },
     Surface {
         shape: Shape::Cohere,
@@ -68,7 +110,16 @@ pub(super) const SURFACES: &[Surface] = &[
                 request: Some("RerankV1"),
                 answer: Answer::Schema("Reranked"),
                 errors: COMPUTING,
-                handler: |method| on(method, cohere::rerank_v1),
+                handler: |method| on(method, rerank::v1),
+            },
+            Route {
+                method: Method::Post,
+                path: "/v1/reranking",
+                summary: "As /v1/rerank, for clients of llama.cpp",
+                request: Some("RerankingV1"),
+                answer: Answer::Schema("Reranked"),
+                errors: COMPUTING,
+                handler: |method| on(method, rerank::v1),
             },
             Route {
                 method: Method::Post,
@@ -77,7 +128,7 @@ pub(super) const SURFACES: &[Surface] = &[
                 request: Some("RerankV2"),
                 answer: Answer::Schema("Reranked"),
                 errors: COMPUTING,
-                handler: |method| on(method, cohere::rerank_v2),
+                handler: |method| on(method, rerank::v2),
             },
         ],
     },
@@ -168,6 +219,7 @@ pub fn router(app: Arc<App>) -> Router {
     surfaces
         .fold(root, Router::merge)
         .layer(from_fn_with_state(Arc::clone(&app), observe))
+        .layer(from_fn_with_state(Arc::clone(&app), finish))
         .with_state(app)
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
-use serde::Deserialize;
 
 use super::error::{ApiError, ErrorKind};
+use super::json::Count;
 use super::observe::Summary;
 use crate::app::App;
 use crate::compute::{Computation, Computed, Operation};
@@ -22,14 +22,14 @@ const ON_DEADLINE: &str = "x-on-deadline";
 const UNSCORED: &str = "x-unscored";
 
 /// Fields that every shape of request may have besides its own.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct CommonFields {
     /// The model's name.
     pub(super) model: Option<String>,
     /// Time limit in milliseconds.
-    deadline_ms: Option<u64>,
+    pub(super) deadline_ms: Option<Count>,
     /// The answer after the deadline.
-    on_deadline: Option<OnDeadline>,
+    pub(super) on_deadline: Option<OnDeadline>,
 }
 
 impl CommonFields {
@@ -52,7 +52,7 @@ impl CommonFields {
         mut computation: Computation,
     ) -> Result<Computed, ApiError> {
         computation.deadline = match self.deadline_ms {
-            Some(ms) => Some(Duration::from_millis(ms)),
+            Some(Count(ms)) => Some(Duration::from_millis(ms)),
             None => header(headers, DEADLINE)?.map(Duration::from_millis),
         };
         computation.on_deadline = match self.on_deadline {

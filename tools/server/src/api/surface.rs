@@ -68,10 +68,15 @@ impl Method {
 }
 
 impl Surface {
-    /// A router of its routes, without layers.
+    /// A router of its routes, without layers. A path may end in a slash.
     pub(super) fn router(&self) -> Router<Arc<App>> {
         let mount = |router: Router<Arc<App>>, route: &Route| {
-            router.route(route.path, (route.handler)(route.method.filter()))
+            let slash = format!("{}/", route.path);
+            let both = [route.path, slash.as_str()];
+            let paths = if route.path == "/" { &both[..1] } else { &both };
+            paths.iter().fold(router, |router, path| {
+                router.route(path, (route.handler)(route.method.filter()))
+            })
         };
         self.routes.iter().fold(Router::new(), mount)
     }

@@ -1,53 +1,71 @@
-//! `/rerank`: the shape of Hugging Face's text-embeddings-inference (TEI).
+//! The shape of Hugging Face's text-embeddings-inference (TEI).
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
-use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use lanerank::tokenizer::TokenizerScratch;
 use lanerank::{Hit, Span, Tokenizer, TruncationSide};
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 
 use super::body;
 use super::error::{ApiError, ErrorKind};
+use super::fields::{Direction, RerankFields, required};
+use super::json::{self, Flag};
 use super::submit::{CommonFields, describe};
 use crate::app::App;
-use crate::compute::Operation;
+use crate::compute::{Computed, Operation};
 
 /// Maximum number of truncated tokens listed per text.
 const LISTED_TOKENS: usize = 1000;
 
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-enum Direction {
-    #[serde(alias = "left")]
-    Left,
-    #[default]
-    #[serde(alias = "right")]
-    Right,
-}
-
-#[derive(Debug, Deserialize)]
-struct Request {
+/// A request in this shape.
+#[derive(Debug)]
+pub(super) struct Request {
     query: String,
     texts: Vec<String>,
-    #[serde(default)]
-    raw_scores: bool,
-    #[serde(default)]
-    return_text: bool,
     truncate: Option<bool>,
-    #[serde(default)]
-    truncation_direction: Direction,
-    /// Our extension: list what was truncated.
-    #[serde(default)]
-    return_cut: bool,
-    /// Our extension: each word's contribution to the score.
-    #[serde(default)]
     explain: bool,
-    #[serde(flatten)]
+    answer: AnswerOptions,
     common: CommonFields,
+}
+
+/// The contents of the answer.
+#[derive(Debug, Clone, Copy)]
+struct AnswerOptions {
+    raw_scores: bool,
+    return_text: bool,
+    return_cut: bool,
+    side: TruncationSide,
+}
+
+impl Request {
+    /// Reads the texts, at most `most`.
+    pub(super) fn new(mut fields: RerankFields, most: usize) -> Result<Request, ApiError> {
+        let texts: Vec<String> = json::list("texts", required("texts", fields.texts)?, most)?;
+        if texts.is_empty() {
+            return Err(ApiError::new(ErrorKind::Empty, "`texts` cannot be empty"));
+        }
+        let set = |flag: Option<Flag>| flag == Some(Flag(true));
+        Ok(Request {
+            texts,
+            truncate: fields.truncate.map(|Flag(yes)| yes),
+            explain: set(fields.explain),
+            answer: AnswerOptions {
+                raw_scores: set(fields.raw_scores),
+                return_text: set(fields.return_text),
+                return_cut: set(fields.return_cut),
+                side: match fields.truncation_direction.unwrap_or_default() {
+                    Direction::Left => TruncationSide::Left,
+                    Direction::Right => TruncationSide::Right,
+                },
+            },
+            common: fields.common(),
+            query: fields.query,
+        })
+    }
 }
 
 #[derive(Serialize)]
@@ -57,12 +75,14 @@ struct Rank<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cut: Option<Truncated>,
+    cut: Option<Cut<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    explanation: Option<Vec<Piece<'a>>>,
+    explanation: Option<Pieces<'a>>,
 }
 
-/// A piece of a text. The pieces concatenate to the text.
+/// A text and its spans, written as pieces that concatenate to the text.
+struct Pieces<'a>(&'a str, &'a [Span]);
+
 #[derive(Serialize)]
 struct Piece<'a> {
     text: &'a str,
@@ -70,92 +90,119 @@ struct Piece<'a> {
     effect: Option<f32>,
 }
 
-/// What the model did not read of a pair.
+impl Serialize for Pieces<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let piece = |span: &Span| Piece {
+            text: &self.0[span.range.clone()],
+            effect: span.effect,
+        };
+        serializer.collect_seq(self.1.iter().map(piece))
+    }
+}
+
+/// What was truncated from a text. Its tokens are looked up when it is written, one text at a time.
+struct Cut<'a> {
+    model: &'a Computed,
+    text: &'a str,
+    hit: &'a Hit,
+    side: TruncationSide,
+    scratch: &'a RefCell<TokenizerScratch>,
+}
+
 #[derive(Serialize)]
-struct Truncated {
+struct Truncated<'a> {
     query_tokens: usize,
     passage_tokens: usize,
     /// The passage's truncated tokens as the vocabulary spells them, at most [`LISTED_TOKENS`].
-    tokens: Vec<String>,
+    tokens: Spelled<'a>,
 }
 
-pub(super) async fn rerank(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
-    let request: Request = body::read(&app, &headers, body).await?;
-    if request.texts.is_empty() {
-        return Err(ApiError::new(ErrorKind::Empty, "`texts` cannot be empty"));
+/// Ids, written as the vocabulary spells them.
+struct Spelled<'a>(&'a Tokenizer, &'a [u32]);
+
+impl Serialize for Spelled<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let spell = |&id: &u32| self.0.token(id).unwrap_or_default();
+        serializer.collect_seq(self.1.iter().map(spell))
     }
+}
+
+impl Serialize for Cut<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let model = &self.model.model;
+        let lost = self.hit.truncation.passage_tokens;
+        let (mut ids, mut count) = (Vec::new(), lost);
+        if lost > 0 {
+            // The lost tokens begin the text, or follow the kept ones.
+            let limit = model.ranker.max_length() + LISTED_TOKENS;
+            let scratch = &mut *self.scratch.borrow_mut();
+            count = model
+                .tokenizer
+                .tokenize_into(self.text, limit, scratch, &mut ids);
+        }
+        let first = match self.side {
+            TruncationSide::Left => 0,
+            TruncationSide::Right => count - lost,
+        };
+        let listed = ids.iter().skip(first).take(lost.min(LISTED_TOKENS));
+        let listed: Vec<u32> = listed.copied().collect();
+        Truncated {
+            query_tokens: self.hit.truncation.query_tokens,
+            passage_tokens: lost,
+            tokens: Spelled(&model.tokenizer, &listed),
+        }
+        .serialize(serializer)
+    }
+}
+
+/// Answers a request.
+pub(super) async fn rerank(
+    app: &App,
+    headers: &HeaderMap,
+    request: Request,
+) -> Result<Response, ApiError> {
     let texts = Arc::new(request.texts);
-    let side = match request.truncation_direction {
-        Direction::Left => TruncationSide::Left,
-        Direction::Right => TruncationSide::Right,
-    };
+    let options = request.answer;
     let operation = if request.explain {
         Operation::Explain(request.query)
     } else {
         Operation::Rerank(request.query)
     };
     let common = request.common;
-    let mut computation = common.computation(&app, operation, Arc::clone(&texts))?;
+    let mut computation = common.computation(app, operation, Arc::clone(&texts))?;
     computation.refuse_truncation = !request.truncate.unwrap_or(app.settings.auto_truncate);
-    computation.truncation_side = side;
-    let computed = common.run(&app, &headers, computation).await?;
-    let mut scratch = TokenizerScratch::default();
-    let tokenizer = &computed.model.tokenizer;
-    let ranks: Vec<Rank> = computed
-        .ranking()
-        .iter()
-        .map(|ranked| {
-            let hit = &ranked.hit;
-            let text = texts[hit.index].as_str();
-            let cut = || truncated(tokenizer, text, hit, side, &mut scratch);
-            Rank {
-                index: hit.index,
-                score: if request.raw_scores {
-                    hit.logit
-                } else {
-                    hit.score
-                },
-                text: request.return_text.then_some(text),
-                cut: request.return_cut.then(cut),
-                explanation: ranked.spans.map(|spans| pieces(text, spans)),
-            }
-        })
-        .collect();
-    Ok(describe(&computed, Json(ranks).into_response()))
+    computation.truncation_side = options.side;
+    let computed = common.run(app, headers, computation).await?;
+    let long = options.return_cut || options.return_text || request.explain;
+    let bytes = texts.iter().map(String::len).sum();
+    let bytes = if long { bytes } else { 0 };
+    body::run(app, bytes, move || answer(&computed, &texts, options)).await
 }
 
-fn pieces<'a>(text: &'a str, spans: &[Span]) -> Vec<Piece<'a>> {
-    let piece = |span: &Span| Piece {
-        text: &text[span.range.clone()],
-        effect: span.effect,
-    };
-    spans.iter().map(piece).collect()
-}
-
-fn truncated(
-    tokenizer: &Tokenizer,
-    text: &str,
-    hit: &Hit,
-    side: TruncationSide,
-    scratch: &mut TokenizerScratch,
-) -> Truncated {
-    let lost = hit.truncation.passage_tokens;
-    let mut ids = Vec::new();
-    if lost > 0 {
-        tokenizer.tokenize_into(text, usize::MAX, scratch, &mut ids);
-    }
-    let lost_ids = match side {
-        TruncationSide::Left => &ids[..lost],
-        TruncationSide::Right => &ids[ids.len() - lost..],
-    };
-    let spelled = |&id: &u32| tokenizer.token(id).unwrap_or_default().to_owned();
-    Truncated {
-        query_tokens: hit.truncation.query_tokens,
-        passage_tokens: lost,
-        tokens: lost_ids.iter().take(LISTED_TOKENS).map(spelled).collect(),
-    }
+fn answer(computed: &Computed, texts: &[String], options: AnswerOptions) -> Response {
+    let scratch = RefCell::default();
+    let ranking = computed.ranking();
+    let ranks = ranking.iter().map(|ranked| {
+        let hit = &ranked.hit;
+        let text = texts[hit.index].as_str();
+        Rank {
+            index: hit.index,
+            score: if options.raw_scores {
+                hit.logit
+            } else {
+                hit.score
+            },
+            text: options.return_text.then_some(text),
+            cut: options.return_cut.then_some(Cut {
+                model: computed,
+                text,
+                hit,
+                side: options.side,
+                scratch: &scratch,
+            }),
+            explanation: ranked.spans.map(|spans| Pieces(text, spans)),
+        }
+    });
+    let ranks: Vec<Rank> = ranks.collect();
+    describe(computed, Json(ranks).into_response())
 }

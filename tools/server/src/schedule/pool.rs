@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::thread::JoinHandle;
 
 use lanerank::tokenizer::TokenizerScratch;
 
@@ -17,7 +16,6 @@ pub(crate) struct QueueFull;
 /// Threads that compute tasks.
 pub(crate) struct Pool {
     shared: Arc<Shared>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
     count: usize,
 }
 
@@ -64,12 +62,10 @@ impl Pool {
             let builder = std::thread::Builder::new().name(format!("score-{i}"));
             builder.spawn(move || shared.run())
         };
-        let threads = (0..count).map(start).collect::<Result<_, _>>()?;
-        Ok(Pool {
-            shared,
-            threads: Mutex::new(threads),
-            count,
-        })
+        for i in 0..count {
+            start(i)?;
+        }
+        Ok(Pool { shared, count })
     }
 
     /// Puts a task into the ring.
@@ -105,15 +101,11 @@ impl Pool {
         self.shared.alive.load(Ordering::Relaxed) == self.count
     }
 
-    /// Ends the threads after the pieces they are computing.
+    /// Ends the threads after the pieces they are computing. Does not wait for them: a piece of a
+    /// large model may take longer than a stop may.
     pub(crate) fn close(&self) {
         self.shared.lock().closed = true;
         self.shared.work.notify_all();
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(|e| e.into_inner()));
-        for thread in threads {
-            // A panic has already shown in `healthy`.
-            let _ = thread.join();
-        }
     }
 }
 

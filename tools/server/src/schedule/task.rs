@@ -3,11 +3,11 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Instant;
 
 use lanerank::tokenizer::TokenizerScratch;
-use lanerank::{Hit, RerankOptions, Span, TruncationSide};
+use lanerank::{Hit, Query, RerankOptions, Span, TruncationSide};
 use tokio::sync::oneshot;
 
 use crate::models::Loaded;
@@ -40,7 +40,7 @@ pub(crate) struct TaskOptions {
     pub(crate) truncation_side: TruncationSide,
     /// Maximum tokens of a text that the model reads.
     pub(crate) max_text_tokens: Option<usize>,
-    /// Maximum tokens to compute in all.
+    /// Maximum tokens to compute in all, plus those of the query beyond the model's maximum.
     pub(crate) max_tokens: usize,
 }
 
@@ -139,6 +139,8 @@ pub(crate) struct Task {
     operation: Operation,
     texts: Arc<Vec<String>>,
     options: TaskOptions,
+    /// The query, read once when the tokens are counted.
+    query: OnceLock<Query>,
     stopped: AtomicBool,
     progress: Mutex<Progress>,
 }
@@ -179,6 +181,7 @@ impl Task {
             operation,
             texts,
             options,
+            query: OnceLock::new(),
             stopped: AtomicBool::new(false),
             progress: Mutex::new(progress),
         };
@@ -241,7 +244,7 @@ impl Task {
         Claim::Compute(next..next + piece, progress.next < self.texts.len())
     }
 
-    /// Counts the tokens of all texts, and refuses a request beyond the limits.
+    /// Reads the query, counts the tokens of all texts, and refuses a request beyond the limits.
     pub(super) fn count(&self, scratch: &mut TokenizerScratch) {
         let counted = self.counted(scratch);
         let mut progress = self.lock();
@@ -256,19 +259,22 @@ impl Task {
         let tokenizer = &self.model.tokenizer;
         let most = self.model.ranker.max_length();
         let frame = tokenizer.frame();
-        let mut count = |text: &str| tokenizer.count(text, scratch);
-        let around = match &self.operation {
-            Operation::Rerank(query) | Operation::Explain(query)
-                if self.model.encoder.is_none() =>
-            {
-                count(query) + frame.pair_overhead()
+        let query = match &self.operation {
+            Operation::Rerank(text) | Operation::Explain(text) => {
+                let read = || self.model.ranker.read_query(text, &self.rerank_options());
+                self.query.get_or_init(read).tokens()
             }
+            Operation::Embed => 0,
+        };
+        let around = match (&self.operation, &self.model.encoder) {
+            (Operation::Rerank(_) | Operation::Explain(_), None) => query + frame.pair_overhead(),
             _ => frame.single_overhead(),
         };
         let mut tokens = Vec::with_capacity(self.texts.len());
-        let mut total = 0usize;
+        // Tokens of the query that were read but are too many for the model.
+        let mut total = query.saturating_sub(most);
         for (index, text) in self.texts.iter().enumerate() {
-            let own = count(text);
+            let own = tokenizer.count(text, scratch);
             let own = self.options.max_text_tokens.map_or(own, |cap| own.min(cap));
             if self.options.refuse_truncation && around + own > most {
                 return Err(TaskError::TooLong {
@@ -323,19 +329,16 @@ impl Task {
             }
             e => TaskError::Failed(e.to_string()),
         };
-        let options = RerankOptions {
-            deadline: match self.operation {
-                Operation::Explain(_) => self.options.deadline,
-                _ => None,
-            },
-            truncation_side: self.options.truncation_side,
-            max_passage_tokens: self.options.max_text_tokens,
-            ..RerankOptions::default()
-        };
+        let options = self.rerank_options();
         let ranker = &self.model.ranker;
+        let query = || {
+            // Read before any piece is computed.
+            let unread = || TaskError::Failed("the query was not read".to_owned());
+            self.query.get().ok_or_else(unread)
+        };
         match (&self.operation, &self.model.encoder) {
-            (Operation::Rerank(query), _) => {
-                let ranking = ranker.rerank_with(query, texts, &options);
+            (Operation::Rerank(_), _) => {
+                let ranking = ranker.rerank_query(query()?, texts, &options);
                 let mut outputs = vec![None; texts.len()];
                 for hit in ranking.map_err(failed)?.hits {
                     let place = hit.index;
@@ -345,9 +348,12 @@ impl Task {
                 }
                 Ok(outputs)
             }
-            (Operation::Explain(query), _) => {
+            (Operation::Explain(_), _) => {
+                let query = query()?;
                 let explain = |(index, text): (usize, &String)| {
-                    let explanation = ranker.explain(query, text, &options).map_err(failed)?;
+                    let explanation = ranker
+                        .explain_query(query, text, &options)
+                        .map_err(failed)?;
                     let hit = Hit {
                         index,
                         score: explanation.score,
@@ -370,6 +376,18 @@ impl Task {
             (Operation::Embed, None) => {
                 Err(TaskError::Failed("the model is not an encoder".to_owned()))
             }
+        }
+    }
+
+    fn rerank_options(&self) -> RerankOptions<'static> {
+        RerankOptions {
+            deadline: match self.operation {
+                Operation::Explain(_) => self.options.deadline,
+                _ => None,
+            },
+            truncation_side: self.options.truncation_side,
+            max_passage_tokens: self.options.max_text_tokens,
+            ..RerankOptions::default()
         }
     }
 

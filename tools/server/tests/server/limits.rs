@@ -290,24 +290,77 @@ fn the_settings_deadline_holds_where_a_request_has_none() {
     answer.ok();
 }
 
+/// A request may shorten the server's deadline, not extend it.
+#[test]
+fn the_settings_deadline_caps_that_of_a_request() {
+    let files = Files::new();
+    let server = busy(
+        &files,
+        ServeOptions {
+            deadline: Some(200),
+            on_deadline: Some(OnDeadline::Partial),
+            max_documents: Some(100_000),
+            max_tokens: Some(10_000_000),
+            ..ServeOptions::default()
+        },
+    );
+    let texts = passages(4_000, 1);
+    let body = json!({"query": "how to keep bread", "texts": texts, "deadline_ms": 600_000});
+    let answer = server.post("/rerank", &body);
+    assert!(answer.header("x-unscored").is_some());
+    let headers = [("x-deadline-ms", "600000")];
+    let body = json!({"query": "how to keep bread", "documents": texts});
+    let answer = server.post_with("/v2/rerank", &headers, &body);
+    assert!(answer.header("x-unscored").is_some());
+}
+
+/// The tokens of a query that no pair has room for are read too.
+#[test]
+fn a_long_query_counts() {
+    let files = Files::new();
+    let server = Running::start(ServeOptions {
+        max_tokens: Some(100),
+        ..files.options()
+    });
+    for model in ["c", "e"] {
+        for path in ["/rerank", "/v2/rerank"] {
+            let field = if path == "/rerank" {
+                "texts"
+            } else {
+                "documents"
+            };
+            let query = |words: usize| "bread ".repeat(words);
+            let body = |n| json!({"query": query(n), field: ["a"], "model": model});
+            server.post(path, &body(20)).ok();
+            let answer = server.post(path, &body(200));
+            assert_eq!(answer.status, 413, "{path} {model}");
+            let said = String::from_utf8(answer.body).unwrap();
+            assert!(said.contains("tokens to compute"), "{said}");
+        }
+    }
+}
+
 #[test]
 fn connections_beyond_the_limit_wait() {
     let files = Files::new();
-    let server = Running::start(ServeOptions {
-        max_connections: Some(1),
-        ..files.options()
-    });
+    let server = busy(
+        &files,
+        ServeOptions {
+            max_connections: Some(1),
+            max_documents: Some(100_000),
+            max_tokens: Some(10_000_000),
+            deadline: Some(0),
+            ..ServeOptions::default()
+        },
+    );
     let mut first = server.connect();
-    first
-        .write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
-        .unwrap();
-    assert_eq!(answer(&first).status, 200);
+    first.write_all(&long_request(4_000)).unwrap();
     let mut second = server.connect();
     second
         .write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
         .unwrap();
     second
-        .set_read_timeout(Some(Duration::from_millis(200)))
+        .set_read_timeout(Some(Duration::from_millis(500)))
         .unwrap();
     assert!(
         std::io::Read::read(&mut second, &mut [0]).is_err(),
@@ -318,4 +371,67 @@ fn connections_beyond_the_limit_wait() {
         .set_read_timeout(Some(Duration::from_secs(20)))
         .unwrap();
     assert_eq!(answer(&second).status, 200);
+}
+
+/// An idle connection, and one with half a head, are closed when another client needs them.
+#[test]
+fn quiet_connections_give_way() {
+    let files = Files::new();
+    let server = Running::start(ServeOptions {
+        max_connections: Some(1),
+        read_timeout: Some(600_000),
+        ..files.options()
+    });
+    let mut idle = server.connect();
+    idle.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+        .unwrap();
+    assert_eq!(answer(&idle).status, 200);
+    let mut half = server.connect();
+    half.write_all(b"GET /heal").unwrap();
+    assert_eq!(std::io::Read::read(&mut idle, &mut [0]).unwrap(), 0);
+    server.get("/health").ok();
+    assert_eq!(std::io::Read::read(&mut half, &mut [0]).unwrap(), 0);
+}
+
+/// Many requests whose answers the client does not read.
+fn unread(server: &Running) -> std::net::TcpStream {
+    let mut stream = server.connect();
+    let requests = "GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(5_000);
+    stream
+        .set_write_timeout(Some(Duration::from_secs(1)))
+        .unwrap();
+    // The server stops reading when it cannot write.
+    let _ = stream.write_all(requests.as_bytes());
+    stream
+}
+
+#[test]
+fn answers_that_nobody_reads_end_the_connection() {
+    let files = Files::new();
+    let server = Running::start(ServeOptions {
+        write_timeout: Some(100),
+        read_timeout: Some(600_000),
+        ..files.options()
+    });
+    let _stream = unread(&server);
+    eventually("only this one is open", || {
+        server.metric("lanerank_connections") == 1.0
+    });
+}
+
+#[test]
+fn a_stop_does_not_wait_for_quiet_connections() {
+    let files = Files::new();
+    let mut server = Running::start(ServeOptions {
+        write_timeout: Some(600_000),
+        read_timeout: Some(600_000),
+        drain_timeout: Some(600_000),
+        ..files.options()
+    });
+    let _stream = unread(&server);
+    let mut half = server.connect();
+    half.write_all(b"POST /rer").unwrap();
+    server.get("/health").ok();
+    server.tell(lanerank_server::Phase::Draining);
+    server.ended();
 }

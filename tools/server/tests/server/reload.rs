@@ -111,3 +111,39 @@ fn a_bad_file_changes_nothing() {
     assert_ne!(new, before);
     eventually("a good file is taken again", || served(&server) == new);
 }
+
+/// Files that block a reader, or claim more memory than there is, are refused, and neither delays a
+/// stop.
+#[cfg(unix)]
+#[test]
+fn a_pipe_or_a_huge_file_changes_nothing() {
+    use lanerank::format::header::Header;
+
+    let files = Files::new();
+    let mut server = Running::start(ServeOptions {
+        reload_interval: Some(10),
+        ..files.options()
+    });
+    let before = served(&server);
+    let refused = || server.metric("lanerank_reloads_total{model=\"c\",outcome=\"refused\"}");
+    let (path, new) = (files.path("c.lane"), files.path("new"));
+    let len = 1 << 40;
+    let header = Header {
+        section_count: 20,
+        file_len: len,
+        directory_checksum: 0,
+    };
+    std::fs::write(&new, header.to_bytes()).unwrap();
+    let file = std::fs::File::options().write(true).open(&new).unwrap();
+    file.set_len(len as u64).unwrap();
+    std::fs::rename(&new, &path).unwrap();
+    eventually("it is refused", || refused() >= 1.0);
+    assert_eq!(served(&server), before);
+    let made = std::process::Command::new("mkfifo").arg(&new).status();
+    assert!(made.unwrap().success());
+    std::fs::rename(&new, &path).unwrap();
+    eventually("it is refused", || refused() >= 2.0);
+    assert_eq!(served(&server), before);
+    server.tell(lanerank_server::Phase::Draining);
+    server.ended();
+}

@@ -271,6 +271,39 @@ fn embeddings_are_the_librarys() {
     }
 }
 
+/// dify asks these before it adds a model.
+#[test]
+fn a_server_tells_what_text_embeddings_inference_tells() {
+    let files = Files::new();
+    let server = Running::start(files.options());
+    let info = server.get("/info").ok();
+    assert_eq!(info["model_id"], "c");
+    assert_eq!(info["max_input_length"], library(&files).max_length());
+    assert_eq!(info["max_client_batch_size"], 1000);
+    let types = info["model_type"].as_object().unwrap();
+    assert_eq!(types.keys().collect::<Vec<_>>(), ["reranker"]);
+    let body = json!({"inputs": ["the bread", ""]});
+    let tokens = server.post("/tokenize", &body).ok();
+    let texts = |tokens: &Value| -> Vec<String> {
+        let list = tokens.as_array().unwrap().iter();
+        list.map(|t| t["text"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(texts(&tokens[0]), ["[CLS]", "the", "bread", "[SEP]"]);
+    assert_eq!(texts(&tokens[1]), ["[CLS]", "[SEP]"]);
+    assert_eq!(tokens[0][0]["special"], true);
+    assert_eq!(tokens[0][1]["special"], false);
+    assert!(tokens[0][1]["id"].is_u64());
+    let body = json!({"inputs": "the bread", "add_special_tokens": false});
+    let tokens = server.post("/tokenize", &body).ok();
+    assert_eq!(texts(&tokens[0]), ["the", "bread"]);
+    assert_eq!(server.post("/tokenize", &json!({"inputs": []})).status, 400);
+    assert_eq!(
+        server.post("/tokenize", &json!({"inputs": [1]})).status,
+        422
+    );
+}
+
 #[test]
 fn a_server_tells_of_itself() {
     let files = Files::new();
@@ -322,13 +355,17 @@ fn openapi_knows_every_route() {
     let known = [
         "/",
         "/health",
+        "/info",
         "/metrics",
         "/openapi.json",
         "/ready",
         "/rerank",
+        "/reranking",
+        "/tokenize",
         "/v1/embeddings",
         "/v1/models",
         "/v1/rerank",
+        "/v1/reranking",
         "/v2/rerank",
     ];
     assert_eq!(paths, known);

@@ -1,8 +1,9 @@
 //! Errors, in the shape of each route's API.
 
+use lanerank_server::ServeOptions;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Files, Running, exchange, request};
+use crate::support::{Answer, Files, Running, answer, exchange, request};
 
 /// The message, from the field where the route's API has it.
 fn message(path: &str, answer: &Answer) -> String {
@@ -270,4 +271,154 @@ fn what_is_not_http_ends_the_connection() {
     let head = format!("GET /health HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(300_000));
     assert_eq!(exchange(server.connect(), head.as_bytes()).status, 431);
     server.get("/health").ok();
+}
+
+/// A request that is refused before its body was read does not lose the next one: the server reads
+/// the body, or says that it closes the connection.
+#[test]
+fn unread_bodies_do_not_lose_the_next_request() {
+    use std::io::Write;
+
+    let files = Files::new();
+    let server = Running::start(ServeOptions {
+        token: Some("secret".into()),
+        max_body: Some(10_000),
+        ..files.options()
+    });
+    let bearer = "authorization: Bearer secret\r\n";
+    let json = "content-type: application/json\r\n";
+    for (line, headers, length, status, kept) in [
+        ("POST /rerank", json.to_owned(), 5000, 401, true),
+        ("POST /nothing", json.to_owned(), 5000, 404, true),
+        ("POST /health", json.to_owned(), 5000, 405, true),
+        ("POST /rerank", bearer.to_owned(), 5000, 415, true),
+        (
+            "POST /rerank",
+            format!("{bearer}{json}"),
+            20_000,
+            413,
+            false,
+        ),
+        ("POST /rerank", json.to_owned(), 20_000, 401, false),
+        (
+            "GET /nothing",
+            "expect: 100-continue\r\n".to_owned(),
+            5000,
+            404,
+            false,
+        ),
+    ] {
+        let mut stream = server.connect();
+        let head =
+            format!("{line} HTTP/1.1\r\nhost: x\r\n{headers}content-length: {length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        if kept {
+            stream.write_all(&vec![b' '; length]).unwrap();
+        }
+        let refused = answer(&stream);
+        assert_eq!(refused.status, status, "{line} {headers}");
+        assert_eq!(
+            refused.header("connection") == Some("close"),
+            !kept,
+            "{line} {headers}"
+        );
+        if kept {
+            stream
+                .write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+                .unwrap();
+            assert_eq!(answer(&stream).status, 200, "{line} {headers}");
+        }
+    }
+}
+
+/// Clients of Cohere's shape without `/v1`, and scalars as Python's clients send them.
+#[test]
+fn bodies_of_other_servers_clients_are_understood() {
+    let files = Files::new();
+    let server = Running::start(files.options());
+    let documents = json!({"query": "bread", "documents": ["fresh bread", "a lamp"], "top_n": 1});
+    let want = server.post("/v1/rerank", &documents).ok();
+    for path in [
+        "/rerank",
+        "/rerank/",
+        "/reranking",
+        "/v1/reranking",
+        "/v1/rerank/",
+    ] {
+        let got = server.post(path, &documents).ok();
+        assert_eq!(got["results"], want["results"], "{path}");
+        assert_eq!(got["results"].as_array().unwrap().len(), 1);
+    }
+    let texts = json!({"query": "bread", "texts": ["a"]});
+    assert!(server.post("/reranking", &texts).ok().is_array());
+    let refused = server.post("/rerank", &json!({"query": "bread", "documents": []}));
+    assert_eq!(refused.status, 400);
+    assert_eq!(
+        message("/v1/rerank", &refused),
+        "`documents` cannot be empty"
+    );
+    for (name, value) in [
+        ("top_n", json!("1")),
+        ("top_n", json!(1.0)),
+        ("top_k", json!(1)),
+        ("max_tokens_per_doc", json!(3.0)),
+        ("deadline_ms", json!("9000")),
+    ] {
+        let mut body = json!({"query": "bread", "documents": ["bread", "lamp"]});
+        body[name] = value;
+        let count = server.post("/v2/rerank", &body).ok()["results"]
+            .as_array()
+            .unwrap()
+            .len();
+        assert_eq!(count, if name.starts_with("top") { 1 } else { 2 }, "{body}");
+    }
+    for (yes, no) in [
+        (json!("true"), json!("False")),
+        (json!(1), json!(0)),
+        (json!("1"), json!(null)),
+    ] {
+        let body = |flag| json!({"query": "bread", "documents": ["a"], "return_documents": flag});
+        let returned = server.post("/v2/rerank", &body(&yes)).ok();
+        assert_eq!(returned["results"][0]["document"], json!({"text": "a"}));
+        let returned = server.post("/v2/rerank", &body(&no)).ok();
+        assert!(returned["results"][0].get("document").is_none());
+        let body = json!({"query": "bread", "texts": ["a"], "return_text": yes});
+        assert_eq!(server.post("/rerank", &body).ok()[0]["text"], "a");
+    }
+    let both = json!({"query": "a", "documents": ["b"], "top_n": 1, "top_k": 2});
+    assert_eq!(server.post("/v1/rerank", &both).status, 422);
+    let zero = json!({"query": "a", "documents": ["b"], "top_k": 0});
+    let refused = server.post("/v1/rerank", &zero);
+    assert_eq!(
+        message("/v1/rerank", &refused),
+        "`top_k` must be at least 1"
+    );
+}
+
+/// Half of a surrogate pair is named, with what a client can do about it.
+#[test]
+fn a_lone_surrogate_is_explained() {
+    let files = Files::new();
+    let server = Running::start(files.options());
+    for (path, body) in [
+        ("/rerank", r#"{"query": "a", "texts": ["b", "c\ud83c d"]}"#),
+        ("/rerank", r#"{"query": "\udf5e", "texts": ["b"]}"#),
+        ("/v1/rerank", r#"{"query": "a", "documents": ["c\ud83c"]}"#),
+        (
+            "/v2/rerank",
+            r#"{"query": "a", "documents": [{"text": "c\ud83c\u0020"}]}"#,
+        ),
+        ("/v1/embeddings", r#"{"model": "e", "input": "\ud83c"}"#),
+    ] {
+        let headers = [("content-type", "application/json")];
+        let answer = exchange(
+            server.connect(),
+            &request("POST", path, &headers, body.as_bytes()),
+        );
+        assert_eq!(answer.status, 400, "{path} {body}");
+        let said = message(path, &answer);
+        assert!(said.contains("half of a surrogate pair"), "{said}");
+        assert!(said.contains("U+FFFD"), "{said}");
+    }
 }
