@@ -3,8 +3,8 @@
 //! A request is read and checked on the runtime's threads (a long body on others), takes a slot in
 //! the queue, and is computed on the pool's threads. Its handler waits for the result or the
 //! deadline. When a client disconnects, its handler is dropped, which frees the slot and cancels
-//! the work. Scores are the library's, bit for bit: a passage's score does not depend on how a request
-//! is cut into pieces.
+//! the work. Scores are the library's, bit for bit: a passage's score does not depend on how a
+//! request is cut into pieces.
 //!
 //! # Order of modules
 //!
