@@ -1,5 +1,6 @@
 //! Model folders in Hugging Face's layout.
 
+mod added_tokens;
 mod config;
 mod sentence;
 mod special_tokens;
@@ -24,6 +25,7 @@ use super::weights::Weights;
 pub use tokenizer::{tokenizer_json, vocab_txt};
 
 use config::{Config, Task};
+use tokenizer::Read;
 
 /// Most unknown tensors that a note lists.
 const NAMED: usize = 8;
@@ -59,7 +61,10 @@ pub(super) fn open(
         Task::Encoding => sentence::encoder_head(files, options.pooling)?,
     };
     check_pooling(options, &head)?;
-    let (tokenizer, limit) = tokenizer::read(files)?;
+    let Read {
+        tokenizer,
+        max_length: limit,
+    } = tokenizer::read(files)?;
     if tokenizer.vocab_size() > config.vocab_size() {
         return Err(wrong(format!(
             "vocab_size is {}, but the tokenizer has {} pieces",
