@@ -201,10 +201,7 @@ mod tests {
             "./a",
         ] {
             let error = open(json!({"a": name})).err().unwrap();
-            assert!(
-                error.contains("not a file in the same folder"),
-                "{name}: {error}"
-            );
+            assert!(error.contains("not a file in the same folder"), "{name}: {error}");
         }
     }
 }

@@ -116,7 +116,10 @@ fn external_data_stays_in_the_folder() {
     let absolute = place.path().join("secret").to_str().unwrap().to_owned();
     for location in ["../secret", &absolute, "a/../../secret", "..\\secret"] {
         let reason = refused_tensor(external(location, "0"), &inside);
-        assert!(reason.contains("is outside the model's folder"), "{reason}");
+        assert!(
+            reason.contains("is outside the model's folder"),
+            "{reason}"
+        );
     }
     #[cfg(unix)]
     {

@@ -67,10 +67,7 @@ fn templates() {
     assert!(error.contains("template other than BERT's"), "{error}");
     assert!(with("/post_processor", template(1, json!([2, 2]))).is_err());
     let error = refusal("/post_processor", template(1, json!([3])));
-    assert!(
-        error.contains("\"[SEP]\" is not the vocabulary's piece 3"),
-        "{error}"
-    );
+    assert!(error.contains("\"[SEP]\" is not the vocabulary's piece 3"), "{error}");
 }
 
 #[test]
