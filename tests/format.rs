@@ -366,7 +366,10 @@ fn an_infinite_self_test_is_refused_at_opening() {
         bytes[last..range.end].copy_from_slice(&logit.to_le_bytes());
         reseal_all(&mut bytes);
         let error = Model::from_bytes(&bytes).err().unwrap().to_string();
-        assert!(error.contains("self_test[2]: the stored logit is"), "{error}");
+        assert!(
+            error.contains("self_test[2]: the stored logit is"),
+            "{error}"
+        );
     }
 }
 

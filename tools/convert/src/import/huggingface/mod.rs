@@ -2,6 +2,7 @@
 
 mod added_tokens;
 mod config;
+mod prompts;
 mod sentence;
 mod special_tokens;
 mod tokenizer;
@@ -61,6 +62,7 @@ pub(super) fn open(
         Task::Encoding => sentence::encoder_head(files, options.pooling)?,
     };
     check_pooling(options, &head)?;
+    prompts::check(files, matches!(head, Head::Encoder { .. }))?;
     let Read {
         tokenizer,
         max_length: limit,
