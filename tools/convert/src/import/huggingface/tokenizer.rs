@@ -22,6 +22,10 @@ pub(super) struct Read {
     pub tokenizer: Tokenizer,
     /// Maximum length, if the files have one.
     pub max_length: Option<usize>,
+    /// All token types are 0.
+    pub one_type: bool,
+    /// A warning for the user.
+    pub note: Option<String>,
 }
 
 /// Reads the tokenizer of a model.
@@ -52,6 +56,8 @@ pub(super) fn read(files: &Files) -> Result<Read, ImportError> {
     Ok(Read {
         tokenizer,
         max_length: lengths.into_iter().flatten().min(),
+        one_type: settings.one_type(),
+        note: settings.note(),
     })
 }
 

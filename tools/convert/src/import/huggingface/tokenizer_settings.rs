@@ -7,6 +7,7 @@ use lanerank::tokenizer::{AddedToken, TokenizerConfig};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::tokenizer_keys;
 use crate::import::entries::Entries;
 use crate::import::error::ImportError;
 use crate::import::files::Files;
@@ -81,7 +82,7 @@ impl Token {
 }
 
 /// Special tokens without or with names.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Tokens {
     List(Vec<Token>),
@@ -104,10 +105,12 @@ pub(super) struct TokenizerSettings {
     do_lower_case: Option<bool>,
     strip_accents: Option<bool>,
     tokenize_chinese_chars: Option<bool>,
-    do_basic_tokenize: Option<bool>,
     never_split: Option<Vec<Value>>,
     /// Some files have 1e30 for "no limit".
     model_max_length: Option<f64>,
+    /// The former name of `model_max_length`.
+    max_len: Option<f64>,
+    model_input_names: Option<Vec<String>>,
     unk_token: Option<Token>,
     cls_token: Option<Token>,
     sep_token: Option<Token>,
@@ -145,9 +148,7 @@ impl TokenizerSettings {
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.do_basic_tokenize == Some(false) {
-            return Err("do_basic_tokenize: false is not supported".into());
-        }
+        tokenizer_keys::check(&self.others)?;
         if self
             .never_split
             .as_ref()
@@ -160,8 +161,21 @@ impl TokenizerSettings {
 
     /// The maximum length, if it is set and fits the machine.
     pub(super) fn max_length(&self) -> Option<usize> {
-        let length = self.model_max_length?;
+        let length = self.model_max_length.or(self.max_len)?;
         (1.0..1e9).contains(&length).then_some(length as usize)
+    }
+
+    /// Whether the model gets no token types, which makes all of them 0.
+    pub(super) fn one_type(&self) -> bool {
+        match (&self.model_input_names, self.tokenizer_class.as_deref()) {
+            (Some(names), _) => !names.iter().any(|name| name == "token_type_ids"),
+            (None, class) => class.is_some_and(|class| class.starts_with("DistilBertTokenizer")),
+        }
+    }
+
+    /// A note on unknown keys.
+    pub(super) fn note(&self) -> Option<String> {
+        tokenizer_keys::unknown(&self.others)
     }
 
     /// Text of the padding token.
@@ -371,6 +385,8 @@ mod tests {
                 .unwrap_err()
                 .contains("BertJapaneseTokenizer")
         );
+        let left = settings(json!({"truncation_side": "left"}));
+        assert!(left.check().unwrap_err().contains("truncation_side"));
         let basic = settings(json!({"do_basic_tokenize": false}));
         assert!(basic.check().unwrap_err().contains("do_basic_tokenize"));
         assert!(settings(json!({"never_split": ["x"]})).check().is_err());
@@ -379,6 +395,19 @@ mod tests {
                 .check()
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn former_names_and_missing_inputs() {
+        let of = |value| settings(value);
+        assert_eq!(of(json!({"max_len": 128})).max_length(), Some(128));
+        let both = of(json!({"max_len": 128, "model_max_length": 256}));
+        assert_eq!(both.max_length(), Some(256));
+        assert!(of(json!({"model_input_names": ["input_ids", "attention_mask"]})).one_type());
+        let usual = json!({"model_input_names": ["input_ids", "token_type_ids"]});
+        assert!(!of(usual).one_type() && !of(json!({})).one_type());
+        let class = json!({"tokenizer_class": "DistilBertTokenizerFast"});
+        assert!(of(class).one_type());
     }
 
     #[test]

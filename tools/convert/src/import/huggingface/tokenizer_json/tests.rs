@@ -48,6 +48,16 @@ fn berts_own() {
     assert!(with("/pre_tokenizer", wrapped).is_ok());
 }
 
+#[test]
+fn truncation_from_the_left_is_refused() {
+    assert!(with("/truncation/max_length", json!(64)).is_ok());
+    let error = refusal(
+        "/truncation",
+        json!({"direction": "Left", "max_length": 64}),
+    );
+    assert!(error.contains("truncation.direction \"Left\""), "{error}");
+}
+
 fn template(pair_type: u32, ids: Value) -> Value {
     let special = |id: &str, kind: u32| json!({"SpecialToken": {"id": id, "type_id": kind}});
     let sequence = |id: &str, kind: u32| json!({"Sequence": {"id": id, "type_id": kind}});
@@ -67,7 +77,10 @@ fn templates() {
     assert!(error.contains("template other than BERT's"), "{error}");
     assert!(with("/post_processor", template(1, json!([2, 2]))).is_err());
     let error = refusal("/post_processor", template(1, json!([3])));
-    assert!(error.contains("\"[SEP]\" is not the vocabulary's piece 3"), "{error}");
+    assert!(
+        error.contains("\"[SEP]\" is not the vocabulary's piece 3"),
+        "{error}"
+    );
 }
 
 #[test]
