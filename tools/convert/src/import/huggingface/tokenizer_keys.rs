@@ -95,7 +95,8 @@ const WITHOUT_EFFECT: [&str; 38] = [
 pub(super) fn check(keys: &BTreeMap<String, Value>) -> Result<(), String> {
     for (key, followed, advice) in REFUSED {
         let value = keys.get(key).filter(|value| !value.is_null());
-        if let Some(value) = value.filter(|value| value.to_string() != followed) {
+        let value = value.map_or_else(|| followed.to_owned(), Value::to_string);
+        if value != followed {
             return Err(format!("{key}: {value} is not supported; {advice}"));
         }
     }
