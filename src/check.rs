@@ -64,15 +64,15 @@ impl Model {
     /// the converter stores these.
     ///
     /// # Errors
-    /// Names the row whose logit is not a number.
+    /// Names the row whose logit is NaN or infinite.
     pub fn self_test_logits(&self, kernels: &Kernels) -> Result<Vec<f32>, Error> {
         let scorer = Scorer::of(self, kernels);
         let mut scratch = Scratch::default();
         let rows = self.self_test().iter().enumerate();
         rows.map(|(i, row)| {
             let logit = scorer.logit(&row.query, &row.passage, &mut scratch);
-            if logit.is_nan() {
-                let reason = "the logit is not a number";
+            if !logit.is_finite() {
+                let reason = format!("the logit computed is {logit}");
                 return Err(Error::format(format!("self_test[{i}]"), reason));
             }
             Ok(logit)

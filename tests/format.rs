@@ -358,6 +358,22 @@ fn a_wrong_self_test_is_found() {
 }
 
 #[test]
+fn an_infinite_self_test_is_refused_at_opening() {
+    for logit in [f32::INFINITY, f32::NAN] {
+        let mut bytes = small();
+        let range = section(&bytes, "self_test");
+        let last = range.end - 4;
+        bytes[last..range.end].copy_from_slice(&logit.to_le_bytes());
+        reseal_all(&mut bytes);
+        let error = Model::from_bytes(&bytes).err().unwrap().to_string();
+        assert!(
+            error.contains("self_test[2]: the stored logit is"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn weights_that_are_no_numbers_are_refused() {
     for (name, section_name) in [
         (

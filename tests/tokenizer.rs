@@ -123,10 +123,11 @@ fn what_cannot_be_used_is_refused_by_name() {
     };
     assert!(
         with(AddedToken {
+            content: "\u{300}".into(),
             normalized: true,
             ..token.clone()
         })
-        .contains("normalized")
+        .contains("no text is left")
     );
     assert!(
         with(AddedToken {

@@ -31,12 +31,14 @@ fn config(row: &Json) -> TokenizerConfig {
 }
 
 fn added_token(row: &Json) -> AddedToken {
+    let flag = |name| row.get(name).is_some_and(Json::bool);
     AddedToken {
         id: Some(row["id"].number() as u32),
-        single_word: row["single_word"].bool(),
-        lstrip: row["lstrip"].bool(),
-        rstrip: row["rstrip"].bool(),
-        special: row["special"].bool(),
+        single_word: flag("single_word"),
+        lstrip: flag("lstrip"),
+        rstrip: flag("rstrip"),
+        normalized: flag("normalized"),
+        special: flag("special"),
         ..AddedToken::special(row["content"].str())
     }
 }
@@ -94,7 +96,17 @@ fn reopened(tokenizer: &Tokenizer) -> Tokenizer {
 
 #[test]
 fn cases_in_the_repository() {
-    let cases = std::fs::read_to_string(folder().join("cases.jsonl")).unwrap();
+    check_cases("cases.jsonl");
+}
+
+/// Added tokens that are matched in the normalised text.
+#[test]
+fn normalized_tokens() {
+    check_cases("normalized.jsonl");
+}
+
+fn check_cases(file: &str) {
+    let cases = std::fs::read_to_string(folder().join(file)).unwrap();
     let mut tokenizers: HashMap<String, Tokenizer> = HashMap::new();
     for line in cases.lines() {
         let row = Json::parse(line);

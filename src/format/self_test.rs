@@ -31,7 +31,7 @@ pub fn to_bytes(rows: &[SelfTestRow]) -> Vec<u8> {
 /// Reads the section.
 ///
 /// # Errors
-/// Names the row that is wrong.
+/// Names the row that is wrong: cut short, not UTF-8, or with a logit that is NaN or infinite.
 pub fn parse(bytes: &[u8]) -> Result<Vec<SelfTestRow>, Error> {
     let mut rest = bytes;
     let broken = |row: usize| Error::format(format!("self_test[{row}]"), "cut short or not UTF-8");
@@ -40,7 +40,12 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<SelfTestRow>, Error> {
         .ok_or_else(|| broken(0))?;
     let mut rows = Vec::new();
     for i in 0..count as usize {
-        rows.push(parse_row(&mut rest).ok_or_else(|| broken(i))?);
+        let row = parse_row(&mut rest).ok_or_else(|| broken(i))?;
+        if !row.logit.is_finite() {
+            let reason = format!("the stored logit is {}", row.logit);
+            return Err(Error::format(format!("self_test[{i}]"), reason));
+        }
+        rows.push(row);
     }
     if rest.is_empty() {
         Ok(rows)
@@ -63,4 +68,24 @@ fn take<'a>(rest: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
     let (taken, remaining) = rest.split_at_checked(len)?;
     *rest = remaining;
     Some(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logits_are_finite() {
+        for logit in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+            let row = |logit| SelfTestRow {
+                query: "a".into(),
+                passage: "b".into(),
+                logit,
+            };
+            assert!(parse(&to_bytes(&[row(1.0)])).is_ok());
+            let error = parse(&to_bytes(&[row(1.0), row(logit)])).unwrap_err();
+            let expected = format!("self_test[1]: the stored logit is {logit}");
+            assert!(error.to_string().contains(&expected), "{error}");
+        }
+    }
 }

@@ -1,18 +1,30 @@
-//! Added tokens, matched in the raw text before normalisation.
+//! Added tokens, matched before the text is split: most in the raw text, `normalized` ones in the
+//! normalised text between those.
 
 use super::config::AddedToken;
-use super::normalize;
+use super::normalize::{self, Steps};
 use super::tables::SPACE;
 
 #[derive(Debug, Clone)]
 struct Pattern {
     token: AddedToken,
+    /// The text to search for.
+    text: String,
     id: u32,
 }
 
 /// The added tokens, ready for searching.
 #[derive(Debug, Clone)]
 pub(super) struct AddedTokens {
+    /// Matched in the raw text.
+    pub(super) raw: Patterns,
+    /// Matched in the normalised text between the others.
+    pub(super) normalized: Patterns,
+}
+
+/// Added tokens that are matched together.
+#[derive(Debug, Clone)]
+pub(super) struct Patterns {
     /// Longest first, so that the first match at a place is the longest.
     patterns: Vec<Pattern>,
     starts: [bool; 256],
@@ -29,13 +41,46 @@ pub(super) struct Match {
 }
 
 impl AddedTokens {
-    /// Tokens and their ids.
-    pub(super) fn new(tokens: Vec<(AddedToken, u32)>) -> Self {
+    /// Tokens and their ids; `steps` are the normaliser's.
+    pub(super) fn new(tokens: &[(AddedToken, u32)], steps: Steps) -> Self {
+        let pattern = |(token, id): &(AddedToken, u32)| Pattern {
+            text: if token.normalized {
+                normalize::normalized(&token.content, steps)
+            } else {
+                token.content.clone()
+            },
+            token: token.clone(),
+            id: *id,
+        };
+        let patterns = tokens.iter().map(pattern);
+        let (normalized, raw) = patterns.partition(|pattern| pattern.token.normalized);
+        AddedTokens {
+            raw: Patterns::new(raw),
+            normalized: Patterns::new(normalized),
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Pattern> {
+        self.raw.patterns.iter().chain(&self.normalized.patterns)
+    }
+
+    /// The id of a token with exactly this text.
+    pub(super) fn id(&self, content: &str) -> Option<u32> {
+        let found = self.all().find(|p| p.token.content == content);
+        found.map(|p| p.id)
+    }
+
+    /// The token with this id.
+    pub(super) fn token(&self, id: u32) -> Option<&str> {
+        let found = self.all().find(|p| p.id == id);
+        found.map(|p| p.token.content.as_str())
+    }
+}
+
+impl Patterns {
+    fn new(mut patterns: Vec<Pattern>) -> Self {
         let mut starts = [false; 256];
-        for first in tokens
-            .iter()
-            .filter_map(|(token, _)| token.content.bytes().next())
-        {
+        for first in patterns.iter().filter_map(|p| p.text.bytes().next()) {
             starts[usize::from(first)] = true;
         }
         let mut first_bytes = (0..0x80u8).filter(|&b| starts[usize::from(b)]);
@@ -43,32 +88,17 @@ impl AddedTokens {
             (Some(b), None) if !starts[0x80..].contains(&true) => Some(b as char),
             _ => None,
         };
-        let mut patterns: Vec<_> = tokens
-            .into_iter()
-            .map(|(token, id)| Pattern { token, id })
-            .collect();
-        patterns.sort_by_key(|p| std::cmp::Reverse(p.token.content.len()));
-        AddedTokens {
+        patterns.sort_by_key(|p| std::cmp::Reverse(p.text.len()));
+        Patterns {
             patterns,
             starts,
             only_start,
         }
     }
 
-    /// The id of a token with exactly this text.
-    pub(super) fn id(&self, content: &str) -> Option<u32> {
-        self.patterns
-            .iter()
-            .find(|p| p.token.content == content)
-            .map(|p| p.id)
-    }
-
-    /// The token with this id.
-    pub(super) fn token(&self, id: u32) -> Option<&str> {
-        self.patterns
-            .iter()
-            .find(|p| p.id == id)
-            .map(|p| p.token.content.as_str())
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.patterns.is_empty()
     }
 
     /// The matches in a text, from left to right. With `special_as_text`, special tokens are
@@ -95,7 +125,7 @@ impl AddedTokens {
             let found = self
                 .patterns
                 .iter()
-                .find(|p| rest.starts_with(p.token.content.as_bytes()));
+                .find(|p| rest.starts_with(p.text.as_bytes()));
             match found {
                 Some(pattern) => return Some((from, pattern)),
                 None => from = next_boundary(text, from),
@@ -116,7 +146,7 @@ fn is_space(c: char) -> bool {
 
 /// Iterator over matches.
 pub(super) struct Matches<'a> {
-    tokens: &'a AddedTokens,
+    tokens: &'a Patterns,
     text: &'a str,
     special_as_text: bool,
     /// Offset to continue the search from.
@@ -132,7 +162,7 @@ impl Iterator for Matches<'_> {
         loop {
             let (at, pattern) = self.tokens.find(self.text, self.searched)?;
             let token = &pattern.token;
-            self.searched = at + token.content.len();
+            self.searched = at + pattern.text.len();
             let (before, after) = (&self.text[..at], &self.text[self.searched..]);
             let inside_word =
                 before.ends_with(normalize::is_word) || after.starts_with(normalize::is_word);

@@ -1,11 +1,16 @@
 //! The tokenizer's rules, and their record in a model file.
 
+use std::collections::HashSet;
+
 use super::bytes::{le_u16, le_u32};
-use super::normalize::Steps;
+use super::normalize::{self, Steps};
 use super::wordpiece::HEAD;
 use crate::error::TokenizerError;
 
+/// Version of a record without `normalized` tokens, which older readers know.
 const VERSION: u32 = 1;
+/// Version of a record whose added tokens may be `normalized`.
+const NORMALIZED: u32 = 2;
 /// Size of the record before the added tokens.
 const FIXED: usize = 56;
 const TOKEN_HEADER: usize = 8;
@@ -46,7 +51,7 @@ pub struct TokenizerConfig {
     pub added_tokens: Vec<AddedToken>,
 }
 
-/// A token that is recognised in raw text, before normalisation.
+/// A token that is recognised in a text before it is split into words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddedToken {
     /// Its text.
@@ -60,7 +65,8 @@ pub struct AddedToken {
     pub lstrip: bool,
     /// Includes white space after it.
     pub rstrip: bool,
-    /// Matched in the normalised text. Not supported: refused.
+    /// Matched in the normalised text, with its own text normalised: `#Tag` matches `#TAG` in
+    /// uncased text.
     pub normalized: bool,
     /// One of the model's control tokens: see [`Tokenizer::special_tokens_as_text`].
     ///
@@ -87,6 +93,7 @@ impl AddedToken {
             | u8::from(self.lstrip) << 1
             | u8::from(self.rstrip) << 2
             | u8::from(self.special) << 3
+            | u8::from(self.normalized) << 4
     }
 }
 
@@ -214,9 +221,6 @@ impl Record {
                 content: token.content.clone(),
                 reason,
             };
-            if token.normalized {
-                return Err(refused("`normalized: true` is not supported"));
-            }
             if token.content.is_empty() || token.content.len() > MAX_ADDED_BYTES {
                 return Err(refused("has no bytes or more than 1024"));
             }
@@ -230,6 +234,7 @@ impl Record {
                 return Err(refused("occurs twice"));
             }
         }
+        self.check_normalized()?;
         let size = self.vocab_size();
         for id in [
             Some(self.unk),
@@ -247,6 +252,34 @@ impl Record {
         Ok(())
     }
 
+    /// The normalised texts of the `normalized` tokens must exist and differ.
+    fn check_normalized(&self) -> Result<(), TokenizerError> {
+        let mut seen = HashSet::new();
+        for (token, _) in self.added.iter().filter(|(token, _)| token.normalized) {
+            let text = normalize::normalized(&token.content, self.steps);
+            let reason = if text.is_empty() {
+                "is `normalized`, and no text is left of it"
+            } else if !seen.insert(text) {
+                "has the normalised text of another token"
+            } else {
+                continue;
+            };
+            return Err(TokenizerError::AddedToken {
+                content: token.content.clone(),
+                reason,
+            });
+        }
+        Ok(())
+    }
+
+    fn version(&self) -> u32 {
+        if self.added.iter().any(|(token, _)| token.normalized) {
+            NORMALIZED
+        } else {
+            VERSION
+        }
+    }
+
     /// The section's bytes.
     pub(super) fn write(&self) -> Vec<u8> {
         let mut out = Vec::new();
@@ -261,7 +294,7 @@ impl Record {
             self.pad,
             self.mask.unwrap_or(NO_MASK),
         ];
-        for field in [VERSION, steps, self.max_word_chars, self.pieces]
+        for field in [self.version(), steps, self.max_word_chars, self.pieces]
             .into_iter()
             .chain(ids)
         {
@@ -287,8 +320,11 @@ impl Record {
             return Err(wrong("shorter than its fixed part"));
         }
         let field = |i: usize| le_u32(section, 4 * i);
-        if field(0) != VERSION {
-            return Err(wrong(format!("version {} instead of {VERSION}", field(0))));
+        let version = field(0);
+        if ![VERSION, NORMALIZED].contains(&version) {
+            return Err(wrong(format!(
+                "version {version} instead of {VERSION} or {NORMALIZED}"
+            )));
         }
         let flags = field(1);
         if flags >= 1 << 4 {
@@ -309,7 +345,7 @@ impl Record {
             pad: field(7),
             mask: (field(8) != NO_MASK).then_some(field(8)),
             prefix: read_prefix(&section[36..52])?,
-            added: read_added(&section[FIXED..], field(13) as usize)?,
+            added: read_added(&section[FIXED..], field(13) as usize, version)?,
         };
         record.check()?;
         Ok(record)
@@ -326,7 +362,16 @@ fn read_prefix(field: &[u8]) -> Result<String, TokenizerError> {
     String::from_utf8(prefix.to_vec()).map_err(|_| wrong("continuing prefix is not UTF-8"))
 }
 
-fn read_added(mut bytes: &[u8], count: usize) -> Result<Vec<(AddedToken, u32)>, TokenizerError> {
+fn read_added(
+    mut bytes: &[u8],
+    count: usize,
+    version: u32,
+) -> Result<Vec<(AddedToken, u32)>, TokenizerError> {
+    let known = if version == NORMALIZED {
+        1 << 5
+    } else {
+        1 << 4
+    };
     if count > MAX_ADDED {
         return Err(TokenizerError::TooManyAddedTokens(count));
     }
@@ -340,7 +385,7 @@ fn read_added(mut bytes: &[u8], count: usize) -> Result<Vec<(AddedToken, u32)>, 
         let content = std::str::from_utf8(content)
             .map_err(|_| wrong(format!("added token {i} is not UTF-8")))?;
         let (id, flags) = (le_u32(header, 0), header[4]);
-        if flags >= 1 << 4 || header[5] != 0 {
+        if flags >= known || header[5] != 0 {
             return Err(wrong(format!("added token {i} has unknown flags")));
         }
         let token = AddedToken {
@@ -349,7 +394,7 @@ fn read_added(mut bytes: &[u8], count: usize) -> Result<Vec<(AddedToken, u32)>, 
             single_word: flags & 1 != 0,
             lstrip: flags & 2 != 0,
             rstrip: flags & 4 != 0,
-            normalized: false,
+            normalized: flags & 16 != 0,
             special: flags & 8 != 0,
         };
         added.push((token, id));

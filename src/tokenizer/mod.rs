@@ -145,7 +145,7 @@ impl Tokenizer {
         let mut head = [0; HEAD];
         head[HEAD - record.prefix.len()..].copy_from_slice(record.prefix.as_bytes());
         let shared = Shared {
-            added: AddedTokens::new(record.added.clone()),
+            added: AddedTokens::new(&record.added, record.steps),
             table: ByteTable::new(record.steps),
             record,
             head,
@@ -279,17 +279,33 @@ impl Tokenizer {
         scratch: &mut TokenizerScratch,
         ids: &mut Vec<u32>,
     ) -> usize {
-        let added = &self.shared.added;
         let mut splitter = Splitter::new(self.rules(), scratch);
         let mut ids = Ids::new(ids, limit, text.len() / BYTES_PER_TOKEN);
         let mut done = 0;
-        for found in added.matches(text, self.special_as_text) {
-            splitter.text(text.get(done..found.start).unwrap_or_default(), &mut ids);
+        for found in self.shared.added.raw.matches(text, self.special_as_text) {
+            let before = text.get(done..found.start).unwrap_or_default();
+            self.between(before, &mut splitter, &mut ids);
             ids.push(found.id);
             done = found.end;
         }
-        splitter.text(&text[done..], &mut ids);
+        self.between(&text[done..], &mut splitter, &mut ids);
         ids.finish()
+    }
+
+    /// Reads a text between added tokens that are matched in the raw text.
+    fn between(&self, text: &str, splitter: &mut Splitter, ids: &mut Ids) {
+        let patterns = &self.shared.added.normalized;
+        if patterns.is_empty() {
+            return splitter.text(text, ids);
+        }
+        let text = normalize::normalized(text, self.shared.record.steps);
+        let mut done = 0;
+        for found in patterns.matches(&text, self.special_as_text) {
+            splitter.text(text.get(done..found.start).unwrap_or_default(), ids);
+            ids.push(found.id);
+            done = found.end;
+        }
+        splitter.text(&text[done..], ids);
     }
 
     fn rules(&self) -> Rules<'_> {

@@ -2,11 +2,14 @@
 //!
 //! Its steps (clean, split Chinese characters, decompose and drop accents, lower-case) look at
 //! single characters, except that decomposition sorts runs of marks. So the pipeline runs character
-//! by character, without a normalised copy of the text.
+//! by character, without a normalised copy of the text. [`normalized`] makes that copy, for added
+//! tokens that are matched in it.
+
+use unicode_normalization::char::decompose_canonical;
 
 use super::tables::{
-    CHINESE, CLASSES, FLAGS_PAGES, FLAGS_VALUES, LOWER_DELTAS, LOWER_SHIFT, PAGE, PUNCTUATION,
-    SPACE, WORD_RANGES,
+    CHINESE, CLASSES, DECOMPOSES, FLAGS_PAGES, FLAGS_VALUES, LOWER_DELTAS, LOWER_SHIFT, MARK,
+    NONSTARTER, PAGE, PUNCTUATION, REMOVED, SPACE, WORD_RANGES,
 };
 
 /// The normaliser's steps: true if on.
@@ -61,12 +64,95 @@ pub(super) fn is_word(c: char) -> bool {
     next > 0 && c <= WORD_RANGES[next - 1].1
 }
 
+/// The normalised text. To normalise it again changes nothing except the number of spaces.
+pub(super) fn normalized(text: &str, steps: Steps) -> String {
+    let mut copy = Normalized {
+        steps,
+        text: String::with_capacity(text.len()),
+        barrier: 0,
+    };
+    text.chars().for_each(|c| copy.character(c));
+    copy.text
+}
+
+/// A normalised text in the making. The steps are those of `pretokenize::Splitter`.
+struct Normalized {
+    steps: Steps,
+    text: String,
+    /// Marks are not sorted to a place before this.
+    barrier: usize,
+}
+
+impl Normalized {
+    fn character(&mut self, c: char) {
+        let flags = flags(c);
+        if flags & REMOVED != 0 && self.steps.clean_text {
+            // Dropped.
+        } else if flags & CHINESE != 0 && self.steps.handle_chinese_chars {
+            self.text.push(' ');
+            self.cleaned(c, flags);
+            self.text.push(' ');
+        } else if flags & SPACE != 0 && self.steps.clean_text {
+            self.text.push(' ');
+        } else {
+            self.cleaned(c, flags);
+        }
+    }
+
+    fn cleaned(&mut self, c: char, flags: u16) {
+        if !self.steps.strip_accents {
+            self.lowered(c, flags);
+        } else if flags & (MARK | DECOMPOSES) != 0 {
+            if flags & NONSTARTER == 0 {
+                self.barrier = self.text.len();
+            }
+            if flags & DECOMPOSES != 0 {
+                decompose_canonical(c, |letter| self.letter(letter));
+            }
+        } else {
+            self.letter(c);
+        }
+    }
+
+    /// A letter that does not decompose.
+    fn letter(&mut self, c: char) {
+        let flags = flags(c);
+        if flags & MARK != 0 {
+            // Dropped.
+        } else if flags & NONSTARTER != 0 {
+            self.insert_mark(c);
+        } else {
+            self.lowered(c, flags);
+        }
+    }
+
+    fn lowered(&mut self, c: char, flags: u16) {
+        if !self.steps.lowercase {
+            self.text.push(c);
+        } else if c == '\u{130}' {
+            self.text.push_str("i\u{307}");
+        } else {
+            self.text.push(lower(c, flags));
+        }
+    }
+
+    /// Inserts a mark before the marks of a higher class at the text's end.
+    fn insert_mark(&mut self, mark: char) {
+        let class = combining_class(mark);
+        let mut place = self.text.len();
+        while let Some(last) = self.text[self.barrier..place].chars().next_back() {
+            if combining_class(last) <= class {
+                break;
+            }
+            place -= last.len_utf8();
+        }
+        self.text.insert(place, mark);
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use unicode_normalization::char::decompose_canonical;
-
     use super::*;
-    use crate::tokenizer::tables::DECOMPOSES;
 
     /// The observed table decides whether a character is decomposed, the crate into what: it must
     /// know every one.

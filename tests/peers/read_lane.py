@@ -179,7 +179,7 @@ class Model:
         s, self.added = self.cursor("tokenizer.config"), []
         version, self.flags, self.max_chars, self.n, *self.ids, length = s.numbers("9IB")
         need(
-            version == 1 and self.flags < 16 and self.max_chars <= 4096,
+            version in (1, 2) and self.flags < 16 and self.max_chars <= 4096,
             "tokenizer.config: version, flags, max chars",
         )
         need(
@@ -191,7 +191,7 @@ class Model:
         for _ in range(added):
             i, flags, zero, length = s.numbers("IBBH")
             need(
-                i < self.n + added and flags < 16 and zero == 0 and 1 <= length <= 1024,
+                i < self.n + added and flags < 16 * version and zero == 0 and 1 <= length <= 1024,
                 "an added token's fields",
             )
             self.added.append((i, flags, s.text(length)))
@@ -356,7 +356,7 @@ class Model:
                 lstrip=bool(g & 2),
                 rstrip=bool(g & 4),
                 special=bool(g & 8),
-                normalized=not g & 8,
+                normalized=bool(g & 16),
             )
             for _, g, x in sorted(self.added)
         ])

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 /// Files that the converter reads in addition to the weights, if they exist.
-const SIDE_FILES: [&str; 9] = [
+const SIDE_FILES: [&str; 10] = [
     "config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -13,6 +13,7 @@ const SIDE_FILES: [&str; 9] = [
     "vocab.txt",
     "modules.json",
     "sentence_bert_config.json",
+    "config_sentence_transformers.json",
     "1_Pooling/config.json",
 ];
 

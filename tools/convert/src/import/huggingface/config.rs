@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use super::labels::{self, Order};
 use crate::import::refusals;
 
 /// The fields of `config.json` that affect the arithmetic. Other fields are ignored.
@@ -35,7 +36,7 @@ pub(super) struct Config {
     pruned_heads: Option<BTreeMap<String, IgnoredAny>>,
     quantization_config: Option<Value>,
     num_labels: Option<usize>,
-    id2label: Option<BTreeMap<String, IgnoredAny>>,
+    id2label: Option<BTreeMap<String, Value>>,
 }
 
 fn two() -> usize {
@@ -141,6 +142,17 @@ impl Config {
     pub(super) fn labels(&self) -> Option<usize> {
         let listed = self.id2label.as_ref().map(BTreeMap::len);
         self.num_labels.or(listed)
+    }
+
+    /// What the names of two labels say; `None` for other numbers of labels, or without names.
+    pub(super) fn order(&self) -> Result<Option<Order>, String> {
+        let Some(labels) = self.id2label.as_ref().filter(|labels| labels.len() == 2) else {
+            return Ok(None);
+        };
+        match (labels.get("0"), labels.get("1")) {
+            (Some(first), Some(second)) => labels::order(first, second).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// Rows of the embedding table.

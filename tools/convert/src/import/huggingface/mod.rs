@@ -1,10 +1,15 @@
 //! Model folders in Hugging Face's layout.
 
+mod added_tokens;
+mod adjusted;
 mod config;
+mod labels;
+mod prompts;
 mod sentence;
 mod special_tokens;
 mod tokenizer;
 mod tokenizer_json;
+mod tokenizer_keys;
 mod tokenizer_settings;
 
 use lanerank::model::{Architecture, Head, ModelConfig};
@@ -23,7 +28,10 @@ use super::weights::Weights;
 
 pub use tokenizer::{tokenizer_json, vocab_txt};
 
+use adjusted::Adjusted;
 use config::{Config, Task};
+use labels::Order;
+use tokenizer::Read;
 
 /// Most unknown tensors that a note lists.
 const NAMED: usize = 8;
@@ -59,7 +67,17 @@ pub(super) fn open(
         Task::Encoding => sentence::encoder_head(files, options.pooling)?,
     };
     check_pooling(options, &head)?;
-    let (tokenizer, limit) = tokenizer::read(files)?;
+    prompts::check(files, matches!(head, Head::Encoder { .. }))?;
+    let order = match head {
+        Head::Classifier { num_labels: 2 } => config.order().map_err(wrong)?,
+        _ => None,
+    };
+    let Read {
+        tokenizer,
+        max_length: limit,
+        one_type,
+        note,
+    } = tokenizer::read(files)?;
     if tokenizer.vocab_size() > config.vocab_size() {
         return Err(wrong(format!(
             "vocab_size is {}, but the tokenizer has {} pieces",
@@ -71,14 +89,45 @@ pub(super) fn open(
     check_max_length(&config, options)?;
     let mut notes = tensors.adopt(&mut config)?;
     notes.extend(unknown_tensors(&*tensors, &config));
+    notes.extend(note);
+    let graph_difference = tensors.verify(&config, &tokenizer)?;
+    if one_type || order == Some(Order::Reversed) {
+        let exchanged = classifier_name.strip_suffix(".weight");
+        tensors = Box::new(Adjusted {
+            inner: tensors,
+            one_type,
+            exchanged: exchanged.filter(|_| order == Some(Order::Reversed)),
+        });
+    }
+    notes.extend(adjustments(one_type, order));
     Ok(Source {
         kind,
         notes,
-        graph_difference: tensors.verify(&config, &tokenizer)?,
+        graph_difference,
         config,
         tokenizer,
         tensors,
     })
+}
+
+/// Notes on what the files say of token types and labels.
+fn adjustments(one_type: bool, order: Option<Order>) -> Vec<String> {
+    let mut notes = Vec::new();
+    if one_type {
+        notes.push("the tokenizer gives the model no token_type_ids: all token types are 0".into());
+    }
+    match order {
+        Some(Order::Reversed) => {
+            notes.push(
+                "id2label names label 0 the relevant one: the two labels were exchanged".into(),
+            );
+        }
+        Some(Order::Unnamed) => notes.push(
+            "id2label does not say which label is relevant: a score is label 1 less label 0".into(),
+        ),
+        Some(Order::Usual) | None => {}
+    }
+    notes
 }
 
 /// Opens the weights of a folder with the reader of their format.

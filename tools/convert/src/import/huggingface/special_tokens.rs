@@ -1,6 +1,6 @@
 //! `special_tokens_map.json`: the pieces that are found in a text before it is split.
 
-use lanerank::tokenizer::{AddedToken, TokenizerConfig};
+use lanerank::tokenizer::TokenizerConfig;
 use serde::Deserialize;
 
 use super::tokenizer_settings::Token;
@@ -31,6 +31,23 @@ impl SpecialTokens {
         Ok(files.read_json_if_there(FILE)?.unwrap_or_default())
     }
 
+    fn named(&self) -> impl Iterator<Item = &Token> {
+        let named = [
+            &self.unk_token,
+            &self.cls_token,
+            &self.sep_token,
+            &self.pad_token,
+            &self.mask_token,
+        ];
+        named.into_iter().flatten()
+    }
+
+    /// The texts of all tokens.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        let tokens = self.named().chain(&self.additional_special_tokens);
+        tokens.map(Token::text)
+    }
+
     /// Makes the tokens special, as FlashRank does after it has read `tokenizer.json`. `has` tells
     /// whether the vocabulary has a piece.
     ///
@@ -53,22 +70,14 @@ impl SpecialTokens {
                 ));
             }
         }
-        let named = [
-            &self.unk_token,
-            &self.cls_token,
-            &self.sep_token,
-            &self.pad_token,
-            &self.mask_token,
-        ];
-        let tokens = named.into_iter().flatten();
-        for token in tokens.chain(&self.additional_special_tokens) {
+        for token in self.named().chain(&self.additional_special_tokens) {
             let text = token.text();
             let known = rules.added_tokens.iter().any(|added| added.content == text);
             if !known && !has(text) {
                 return Err(format!("{text:?} is not in the vocabulary"));
             }
             if !known {
-                rules.added_tokens.push(AddedToken::special(text));
+                rules.added_tokens.push(token.special());
             }
         }
         Ok(())

@@ -1,12 +1,10 @@
 //! A model's tokenizer, from `tokenizer.json` or `vocab.txt`. If both exist, they must agree.
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use lanerank::Tokenizer;
-use lanerank::tokenizer::TokenizerConfig;
 
-use super::special_tokens::SpecialTokens;
+use super::added_tokens::{AddedTokens, Vocabulary};
 use super::tokenizer_settings::TokenizerSettings;
 use super::{sentence, tokenizer_json as parser};
 use crate::import::error::ImportError;
@@ -18,17 +16,29 @@ const VOCAB: &str = "vocab.txt";
 /// Files of other tokenizers.
 const SENTENCE_PIECE: [&str; 3] = ["sentencepiece.bpe.model", "spiece.model", "spm.model"];
 
-/// Reads the tokenizer of a model, and the maximum length in its settings.
+/// What a folder says of its tokenizer.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub tokenizer: Tokenizer,
+    /// Maximum length, if the files have one.
+    pub max_length: Option<usize>,
+    /// All token types are 0.
+    pub one_type: bool,
+    /// A warning for the user.
+    pub note: Option<String>,
+}
+
+/// Reads the tokenizer of a model.
 ///
 /// # Errors
 /// When it is missing or not BERT's WordPiece, or two files disagree.
-pub(super) fn read(files: &Files) -> Result<(Tokenizer, Option<usize>), ImportError> {
+pub(super) fn read(files: &Files) -> Result<Read, ImportError> {
     let settings = TokenizerSettings::read(files)?;
-    let special = SpecialTokens::read(files)?;
+    let added = AddedTokens::read(files)?;
     let tokenizer = match (files.has(JSON), files.has(VOCAB)) {
-        (true, true) => read_both(files, &settings, &special)?,
-        (true, false) => read_json(files, &settings, &special)?,
-        (false, true) => read_vocab(files, VOCAB, &settings, &special)?,
+        (true, true) => read_both(files, &settings, &added)?,
+        (true, false) => read_json(files, &settings, &added)?,
+        (false, true) => read_vocab(files, VOCAB, &settings, &added)?,
         (false, false) => {
             let sentence_piece = SENTENCE_PIECE.iter().find(|name| files.has(name));
             if let Some(name) = sentence_piece {
@@ -43,7 +53,12 @@ pub(super) fn read(files: &Files) -> Result<(Tokenizer, Option<usize>), ImportEr
     };
     let sentence = sentence::max_length(files, tokenizer.config().lowercase)?;
     let lengths = [settings.max_length(), sentence];
-    Ok((tokenizer, lengths.into_iter().flatten().min()))
+    Ok(Read {
+        tokenizer,
+        max_length: lengths.into_iter().flatten().min(),
+        one_type: settings.one_type(),
+        note: settings.note(),
+    })
 }
 
 /// Reads a single `tokenizer.json`.
@@ -53,7 +68,7 @@ pub(super) fn read(files: &Files) -> Result<(Tokenizer, Option<usize>), ImportEr
 pub fn tokenizer_json(path: &Path) -> Result<Tokenizer, ImportError> {
     let (files, name) = alone(path)?;
     let settings = TokenizerSettings::default();
-    parse_json(&files, &name, &settings, &SpecialTokens::default())
+    parse_json(&files, &name, &settings, &AddedTokens::default())
 }
 
 /// Reads a single `vocab.txt`, with BERT's rules.
@@ -63,7 +78,7 @@ pub fn tokenizer_json(path: &Path) -> Result<Tokenizer, ImportError> {
 pub fn vocab_txt(path: &Path, cased: bool) -> Result<Tokenizer, ImportError> {
     let (files, name) = alone(path)?;
     let settings = TokenizerSettings::standard(cased);
-    read_vocab(&files, &name, &settings, &SpecialTokens::default())
+    read_vocab(&files, &name, &settings, &AddedTokens::default())
 }
 
 /// A file's folder and name.
@@ -77,9 +92,9 @@ fn alone(path: &Path) -> Result<(Files, String), ImportError> {
 fn read_json(
     files: &Files,
     settings: &TokenizerSettings,
-    special: &SpecialTokens,
+    added: &AddedTokens,
 ) -> Result<Tokenizer, ImportError> {
-    let tokenizer = parse_json(files, JSON, settings, special)?;
+    let tokenizer = parse_json(files, JSON, settings, added)?;
     let agreement = settings.check_agreement(&tokenizer.config());
     agreement.map_err(|reason| ImportError::at(files.path("tokenizer_config.json"), reason))?;
     Ok(tokenizer)
@@ -89,16 +104,14 @@ fn parse_json(
     files: &Files,
     name: &str,
     settings: &TokenizerSettings,
-    special: &SpecialTokens,
+    added: &AddedTokens,
 ) -> Result<Tokenizer, ImportError> {
     let path = files.path(name);
     let text = files.read_text(name)?;
     let mut file = parser::parse(&text, settings.pad_token(), settings.mask_token())
         .map_err(|reason| ImportError::at(&path, reason))?;
-    let pieces: HashSet<&str> = file.pieces.iter().map(String::as_str).collect();
-    add_special(files, special, &mut file.rules, &|token| {
-        pieces.contains(token)
-    })?;
+    let pieces = Vocabulary::new(file.pieces.iter().map(String::as_str));
+    added.complete(files, settings, &pieces, &mut file.rules, true)?;
     Tokenizer::from_pieces(&file.pieces, &file.rules).map_err(|e| ImportError::library(path, e))
 }
 
@@ -106,34 +119,24 @@ fn read_vocab(
     files: &Files,
     name: &str,
     settings: &TokenizerSettings,
-    special: &SpecialTokens,
+    added: &AddedTokens,
 ) -> Result<Tokenizer, ImportError> {
     let path = files.path(name);
     let bytes = files.read(name)?;
     let text = String::from_utf8_lossy(&bytes);
-    let pieces: HashSet<&str> = text.lines().map(str::trim_end).collect();
-    let rules = settings.rules(|piece| pieces.contains(piece));
+    let pieces = Vocabulary::new(text.lines().map(str::trim_end));
+    let rules = settings.rules(|piece| pieces.has(piece));
     let mut rules = rules.map_err(|reason| ImportError::at(&path, reason))?;
-    add_special(files, special, &mut rules, &|token| pieces.contains(token))?;
+    added.complete(files, settings, &pieces, &mut rules, false)?;
     Tokenizer::from_vocab_txt(&bytes, &rules).map_err(|e| ImportError::library(path, e))
-}
-
-fn add_special(
-    files: &Files,
-    special: &SpecialTokens,
-    rules: &mut TokenizerConfig,
-    has: &dyn Fn(&str) -> bool,
-) -> Result<(), ImportError> {
-    let added = special.add_to(rules, has);
-    added.map_err(|reason| ImportError::at(files.path(super::special_tokens::FILE), reason))
 }
 
 fn read_both(
     files: &Files,
     settings: &TokenizerSettings,
-    special: &SpecialTokens,
+    added: &AddedTokens,
 ) -> Result<Tokenizer, ImportError> {
-    let tokenizer = read_json(files, settings, special)?;
+    let tokenizer = read_json(files, settings, added)?;
     let path = files.path(VOCAB);
     let other = Tokenizer::from_vocab_txt(&files.read(VOCAB)?, &tokenizer.config())
         .map_err(|e| ImportError::library(&path, e))?;

@@ -22,6 +22,7 @@ pub(super) struct TokenizerFile {
 struct File<'a> {
     #[serde(default)]
     added_tokens: Vec<Added>,
+    truncation: Option<Truncation>,
     #[serde(borrow)]
     normalizer: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -30,6 +31,13 @@ struct File<'a> {
     post_processor: Option<&'a RawValue>,
     #[serde(borrow)]
     model: &'a RawValue,
+}
+
+/// Programs that rank set the length, stride and strategy themselves. They take the direction from
+/// here. `padding` has no effect on a score.
+#[derive(Deserialize)]
+struct Truncation {
+    direction: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -124,6 +132,14 @@ struct TemplateToken {
 /// Names the part that is not BERT's WordPiece.
 pub(super) fn parse(text: &str, pad: String, mask: String) -> Result<TokenizerFile, String> {
     let file: File = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    let direction = file.truncation.and_then(|truncation| truncation.direction);
+    if let Some(direction) = direction.filter(|direction| direction != "Right") {
+        return Err(format!(
+            "truncation.direction {direction:?} is not supported: a model file does not hold it; \
+             set it to \"Right\", and choose the side of each request with \
+             RerankOptions::truncation_side"
+        ));
+    }
     let model = word_piece(file.model)?;
     let ids: HashMap<&str, u64> = model
         .vocab

@@ -1,10 +1,14 @@
 //! `tokenizer_config.json`: the rules of a tokenizer without `tokenizer.json`, and a check of those
 //! of a tokenizer with one.
 
+use std::collections::BTreeMap;
+
 use lanerank::tokenizer::{AddedToken, TokenizerConfig};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::tokenizer_keys;
+use crate::import::entries::Entries;
 use crate::import::error::ImportError;
 use crate::import::files::Files;
 
@@ -19,12 +23,44 @@ const WORDPIECE: [&str; 4] = [
 /// Longest word that BERT's tokenizers look up.
 const MAX_WORD_CHARS: u32 = 100;
 
+/// Name of the file.
+pub(super) const FILE: &str = "tokenizer_config.json";
+
 /// A special token: its text, or an object with its text.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Token {
     Text(String),
-    Object { content: String },
+    Object(Object),
+}
+
+/// A token with its flags.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Object {
+    content: String,
+    #[serde(default)]
+    single_word: bool,
+    #[serde(default)]
+    lstrip: bool,
+    #[serde(default)]
+    rstrip: bool,
+    normalized: Option<bool>,
+    #[serde(default)]
+    special: bool,
+}
+
+impl Object {
+    fn added(&self, id: Option<u32>, special: bool) -> AddedToken {
+        AddedToken {
+            content: self.content.clone(),
+            id,
+            single_word: self.single_word,
+            lstrip: self.lstrip,
+            rstrip: self.rstrip,
+            normalized: self.normalized.unwrap_or(!special),
+            special,
+        }
+    }
 }
 
 impl Token {
@@ -32,7 +68,32 @@ impl Token {
     pub(super) fn text(&self) -> &str {
         match self {
             Token::Text(text) => text,
-            Token::Object { content } => content,
+            Token::Object(object) => &object.content,
+        }
+    }
+
+    /// The special token.
+    pub(super) fn special(&self) -> AddedToken {
+        match self {
+            Token::Text(text) => AddedToken::special(text),
+            Token::Object(object) => object.added(None, true),
+        }
+    }
+}
+
+/// Special tokens without or with names.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Tokens {
+    List(Vec<Token>),
+    Map(Entries<Token>),
+}
+
+impl Tokens {
+    fn iter(&self) -> Box<dyn Iterator<Item = &Token> + '_> {
+        match self {
+            Tokens::List(tokens) => Box::new(tokens.iter()),
+            Tokens::Map(entries) => Box::new(entries.0.iter().map(|(_, token)| token)),
         }
     }
 }
@@ -44,15 +105,25 @@ pub(super) struct TokenizerSettings {
     do_lower_case: Option<bool>,
     strip_accents: Option<bool>,
     tokenize_chinese_chars: Option<bool>,
-    do_basic_tokenize: Option<bool>,
     never_split: Option<Vec<Value>>,
     /// Some files have 1e30 for "no limit".
     model_max_length: Option<f64>,
+    /// The former name of `model_max_length`.
+    max_len: Option<f64>,
+    model_input_names: Option<Vec<String>>,
     unk_token: Option<Token>,
     cls_token: Option<Token>,
     sep_token: Option<Token>,
     pad_token: Option<Token>,
     mask_token: Option<Token>,
+    /// Tokens by their ids.
+    added_tokens_decoder: Option<Entries<Object>>,
+    additional_special_tokens: Option<Tokens>,
+    extra_special_tokens: Option<Tokens>,
+    model_specific_special_tokens: Option<Tokens>,
+    /// All other keys.
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
 }
 
 impl TokenizerSettings {
@@ -61,11 +132,10 @@ impl TokenizerSettings {
     /// # Errors
     /// When the file cannot be read, or turns off BERT's own splitting of words.
     pub(super) fn read(files: &Files) -> Result<Self, ImportError> {
-        let name = "tokenizer_config.json";
-        let settings: Self = files.read_json_if_there(name)?.unwrap_or_default();
+        let settings: Self = files.read_json_if_there(FILE)?.unwrap_or_default();
         match settings.check() {
             Ok(()) => Ok(settings),
-            Err(reason) => Err(ImportError::at(files.path(name), reason)),
+            Err(reason) => Err(ImportError::at(files.path(FILE), reason)),
         }
     }
 
@@ -78,9 +148,7 @@ impl TokenizerSettings {
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.do_basic_tokenize == Some(false) {
-            return Err("do_basic_tokenize: false is not supported".into());
-        }
+        tokenizer_keys::check(&self.others)?;
         if self
             .never_split
             .as_ref()
@@ -93,8 +161,21 @@ impl TokenizerSettings {
 
     /// The maximum length, if it is set and fits the machine.
     pub(super) fn max_length(&self) -> Option<usize> {
-        let length = self.model_max_length?;
+        let length = self.model_max_length.or(self.max_len)?;
         (1.0..1e9).contains(&length).then_some(length as usize)
+    }
+
+    /// Whether the model gets no token types, which makes all of them 0.
+    pub(super) fn one_type(&self) -> bool {
+        match (&self.model_input_names, self.tokenizer_class.as_deref()) {
+            (Some(names), _) => !names.iter().any(|name| name == "token_type_ids"),
+            (None, class) => class.is_some_and(|class| class.starts_with("DistilBertTokenizer")),
+        }
+    }
+
+    /// A note on unknown keys.
+    pub(super) fn note(&self) -> Option<String> {
+        tokenizer_keys::unknown(&self.others)
     }
 
     /// Text of the padding token.
@@ -105,6 +186,65 @@ impl TokenizerSettings {
     /// Text of the mask token.
     pub(super) fn mask_token(&self) -> String {
         name(&self.mask_token, "[MASK]")
+    }
+
+    /// The tokens of `added_tokens_decoder`, in order of their ids.
+    ///
+    /// # Errors
+    /// Names a key that is not an id.
+    pub(super) fn added_tokens(&self) -> Result<Vec<AddedToken>, String> {
+        let mut tokens = Vec::new();
+        let entries = self.added_tokens_decoder.as_ref();
+        for (key, token) in entries.map_or(&[][..], |entries| &entries.0) {
+            let id: u32 = key
+                .parse()
+                .map_err(|_| format!("added_tokens_decoder: {key:?} is not an id"))?;
+            tokens.push(token.added(Some(id), token.special));
+        }
+        tokens.sort_by_key(|token| token.id);
+        Ok(tokens)
+    }
+
+    /// Special tokens in addition to the five of BERT: those of the lists, and those of keys that
+    /// end in `_token`.
+    pub(super) fn special_tokens(&self) -> Vec<AddedToken> {
+        let other = |(key, value): (&String, &Value)| {
+            let token: Option<Token> = serde_json::from_value(value.clone()).ok();
+            token.filter(|_| key.ends_with("_token"))
+        };
+        let lists = [
+            &self.model_specific_special_tokens,
+            &self.additional_special_tokens,
+            &self.extra_special_tokens,
+        ];
+        let listed = lists.into_iter().flatten().flat_map(Tokens::iter);
+        let others = self.others.iter().filter_map(other);
+        others
+            .map(|token| token.special())
+            .chain(listed.map(Token::special))
+            .collect()
+    }
+
+    fn named(&self) -> impl Iterator<Item = &Token> {
+        let named = [
+            &self.unk_token,
+            &self.cls_token,
+            &self.sep_token,
+            &self.pad_token,
+            &self.mask_token,
+        ];
+        named.into_iter().flatten()
+    }
+
+    /// The texts of BERT's five special tokens, if the file has them.
+    pub(super) fn named_texts(&self) -> impl Iterator<Item = &str> {
+        self.named().map(Token::text)
+    }
+
+    /// BERT's special token with this text.
+    fn five(&self, text: &str) -> AddedToken {
+        let token = self.named().find(|token| token.text() == text);
+        token.map_or_else(|| AddedToken::special(text), Token::special)
     }
 
     /// The rules for a `vocab.txt`, with BERT's defaults. `has` tells whether the vocabulary has a
@@ -136,7 +276,7 @@ impl TokenizerSettings {
             handle_chinese_chars: self.tokenize_chinese_chars.unwrap_or(true),
             max_input_chars_per_word: MAX_WORD_CHARS,
             continuing_subword_prefix: "##".into(),
-            added_tokens: known.map(|token| AddedToken::special(token)).collect(),
+            added_tokens: known.map(|token| self.five(token)).collect(),
             mask_token: has(&mask).then_some(mask),
             unk_token: unk,
             cls_token: cls,
@@ -245,6 +385,8 @@ mod tests {
                 .unwrap_err()
                 .contains("BertJapaneseTokenizer")
         );
+        let left = settings(json!({"truncation_side": "left"}));
+        assert!(left.check().unwrap_err().contains("truncation_side"));
         let basic = settings(json!({"do_basic_tokenize": false}));
         assert!(basic.check().unwrap_err().contains("do_basic_tokenize"));
         assert!(settings(json!({"never_split": ["x"]})).check().is_err());
@@ -253,6 +395,19 @@ mod tests {
                 .check()
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn former_names_and_missing_inputs() {
+        let of = |value| settings(value);
+        assert_eq!(of(json!({"max_len": 128})).max_length(), Some(128));
+        let both = of(json!({"max_len": 128, "model_max_length": 256}));
+        assert_eq!(both.max_length(), Some(256));
+        assert!(of(json!({"model_input_names": ["input_ids", "attention_mask"]})).one_type());
+        let usual = json!({"model_input_names": ["input_ids", "token_type_ids"]});
+        assert!(!of(usual).one_type() && !of(json!({})).one_type());
+        let class = json!({"tokenizer_class": "DistilBertTokenizerFast"});
+        assert!(of(class).one_type());
     }
 
     #[test]

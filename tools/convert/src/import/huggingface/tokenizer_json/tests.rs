@@ -48,6 +48,16 @@ fn berts_own() {
     assert!(with("/pre_tokenizer", wrapped).is_ok());
 }
 
+#[test]
+fn truncation_from_the_left_is_refused() {
+    assert!(with("/truncation/max_length", json!(64)).is_ok());
+    let error = refusal(
+        "/truncation",
+        json!({"direction": "Left", "max_length": 64}),
+    );
+    assert!(error.contains("truncation.direction \"Left\""), "{error}");
+}
+
 fn template(pair_type: u32, ids: Value) -> Value {
     let special = |id: &str, kind: u32| json!({"SpecialToken": {"id": id, "type_id": kind}});
     let sequence = |id: &str, kind: u32| json!({"Sequence": {"id": id, "type_id": kind}});
