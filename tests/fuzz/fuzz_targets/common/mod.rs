@@ -8,11 +8,14 @@ use lanerank_convert::convert::{ConvertOptions, convert};
 use lanerank_convert::import::{self, Kind, Options};
 use tempfile::TempDir;
 
-const SIDE_FILES: [&str; 4] = [
+const SIDE_FILES: [&str; 7] = [
+    "added_tokens.json",
     "config.json",
-    "vocab.txt",
+    "config_sentence_transformers.json",
+    "special_tokens_map.json",
     "tokenizer.json",
     "tokenizer_config.json",
+    "vocab.txt",
 ];
 
 /// A folder with all files of a model except its weights.
