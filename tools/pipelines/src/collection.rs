@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use lanerank_cli::failure::{Failure, Place};
 use lanerank_cli::trec::Qrels;
 use lanerank_cli::trec::collection::{QRELS_NAMES, for_each_document, part, read_queries};
-use lanerank_cli::failure::{Failure, Place};
 
 /// A document.
 #[derive(Debug, Clone, PartialEq, Eq)]

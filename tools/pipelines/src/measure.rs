@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use lanerank::format::write::write_file;
 use lanerank::{Fusion, Hit, Ranker, RerankOptions};
-use lanerank_cli::trec::metrics::{Gain, measure};
-use lanerank_cli::trec::run::{Candidate, append_trec, sort};
 use lanerank_cli::failure::Failure;
 use lanerank_cli::output;
+use lanerank_cli::trec::metrics::{Gain, measure};
+use lanerank_cli::trec::run::{Candidate, append_trec, sort};
 
 use crate::collection::Collection;
 use crate::first_stage::{FirstStage, Found};

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use lanerank_convert::convert::WeightDtype;
 use lanerank::{Model, Ranker};
+use lanerank_convert::convert::WeightDtype;
 use serde_json::{Value, json};
 
 use crate::emulator::{Function, Report};
