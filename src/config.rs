@@ -1,5 +1,7 @@
 //! Shape and rules of a model, as stored in the model file.
 
+use std::fmt;
+
 pub use lanerank_kernels::Activation;
 
 /// How an encoder pools token vectors into one.
@@ -273,5 +275,20 @@ impl Activations {
     pub fn from_bits(bits: u32) -> Option<Self> {
         let all = Self::all(Precision::Sixteen).sixteen;
         (bits & !all == 0).then_some(Activations { sixteen: bits })
+    }
+}
+
+/// As `lanerank convert --activations` reads it: `a8`, `a16`, `a8,attention.qkv=a16`.
+impl fmt::Display for Activations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Activations::all(Precision::Sixteen) {
+            return f.write_str(Precision::Sixteen.name());
+        }
+        f.write_str(Precision::Eight.name())?;
+        let sixteen = |m: &Matrix| self.of(*m) == Precision::Sixteen;
+        Matrix::ALL
+            .iter()
+            .filter(|m| sixteen(m))
+            .try_for_each(|m| write!(f, ",{}={}", m.name(), Precision::Sixteen.name()))
     }
 }

@@ -82,6 +82,8 @@ fn the_precision_of_activations_is_stored() {
     ] {
         let model = run(choice, WeightDtype::Int8).unwrap();
         assert_eq!(model.activations().to_bits(), bits, "{choice}");
+        let shown = run(&model.activations().to_string(), WeightDtype::Int8).unwrap();
+        assert_eq!(shown.activations(), model.activations(), "{choice}");
         let logits = logits(&model);
         assert!(
             !seen.contains(&logits),
@@ -96,7 +98,7 @@ fn the_precision_of_activations_is_stored() {
         };
         int8_model(&config, "auto").activations().to_bits()
     };
-    assert_eq!([2, 4, 5].map(auto), [0, 0, 5]);
+    assert_eq!([2, 4, 5, 12].map(auto), [0; 4]);
     for (choice, words) in [
         ("a4", "\"a4\" is none of"),
         ("", "\"\" is none of"),

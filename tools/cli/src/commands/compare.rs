@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::arguments::collection::CollectionArgs;
 use super::arguments::model::{LimitArgs, map};
 use super::eval::measure;
+use super::inspect::has_int8_matrices;
 use super::models;
 use crate::failure::{Failure, Place};
 use crate::output;
@@ -68,6 +69,8 @@ struct Report {
 struct ModelReport {
     file: String,
     bytes: u64,
+    /// Bits of the activations of int8 products. `None` if the file has no such product.
+    activations: Option<String>,
     metrics: Metrics,
     median_ms_per_query: Option<f64>,
     passages_per_second: f64,
@@ -112,6 +115,8 @@ impl Side {
         Ok(ModelReport {
             file: self.path.display().to_string(),
             bytes: file.len(),
+            activations: has_int8_matrices(self.ranker.model())
+                .then(|| self.ranker.model().activations().to_string()),
             metrics: Metrics::mean(&self.metrics),
             median_ms_per_query: median_ms(&self.times),
             passages_per_second: passages as f64 / seconds.max(f64::MIN_POSITIVE),
@@ -310,6 +315,9 @@ fn figure_table(report: &Report) -> Table {
         table.row([name.to_owned(), value(&report.a), value(&report.b)]);
     };
     both("bytes", &|m| m.bytes.to_string());
+    both("activations", &|m| {
+        m.activations.clone().unwrap_or("-".into())
+    });
     both("median ms a query", &|m| optional(m.median_ms_per_query, 2));
     both("passages a second", &|m| {
         format!("{:.0}", m.passages_per_second)

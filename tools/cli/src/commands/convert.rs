@@ -74,7 +74,9 @@ pub struct ConvertArgs {
     keep: Vec<Keep>,
 
     /// Bits of the activations that int8 matrices are multiplied by: auto, a8 or a16, and
-    /// exceptions by kind of matrix: a8,ffn.output=a16
+    /// exceptions by kind of matrix: a8,ffn.output=a16. auto is a8. a16 halves the rounding error
+    /// of the result for up to twice the time of a product; rankings of trained models stay the
+    /// same (`lanerank compare` shows both)
     #[arg(long, default_value = "auto", value_name = "BITS")]
     activations: ActivationChoice,
 

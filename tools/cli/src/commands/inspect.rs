@@ -129,10 +129,8 @@ fn shortest(value: f32) -> f64 {
 
 /// Bits of the activations of each int8 matrix; empty without such matrices.
 fn activations(model: &Model) -> Value {
-    let int8 = |s: &Section| s.dtype == Dtype::I8 && s.layout == Layout::Panels;
-    let matrices = Matrix::ALL
-        .into_iter()
-        .filter(|_| model.sections().iter().any(int8));
+    let any = has_int8_matrices(model);
+    let matrices = Matrix::ALL.into_iter().filter(|_| any);
     matrices
         .map(|matrix| {
             let precision = model.activations().of(matrix);
@@ -140,6 +138,12 @@ fn activations(model: &Model) -> Value {
         })
         .collect::<Map<_, _>>()
         .into()
+}
+
+/// Whether the file has a matrix that is multiplied in integers.
+pub(super) fn has_int8_matrices(model: &Model) -> bool {
+    let int8 = |s: &Section| s.dtype == Dtype::I8 && s.layout == Layout::Panels;
+    model.sections().iter().any(int8)
 }
 
 fn metadata(model: &Model) -> Value {

@@ -86,6 +86,11 @@ fn int8_differs_a_little() {
     for (side, file) in [("a", &f32), ("b", &int8)] {
         let bytes = std::fs::metadata(file).unwrap().len();
         assert_eq!(report[side]["bytes"], bytes);
+        let activations = ["a8", ""][usize::from(side == "a")];
+        assert_eq!(
+            report[side]["activations"].as_str().unwrap_or(""),
+            activations
+        );
         assert!(number(&report[side]["median_ms_per_query"]) > 0.0);
         // `eval` on the same file.
         let data = collection(&tiny);

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use lanerank::model::{Activations, Matrix, ModelConfig, Precision};
+use lanerank::model::{Activations, Matrix, Precision};
 
 use super::name_fits;
 use crate::error::Error;
@@ -11,12 +11,12 @@ use crate::error::Error;
 /// exceptions `name=a8` or `name=a16` by parts of the names in [`Matrix::name`], separated by
 /// commas: `a8,ffn.output=a16`, `attention=a16`. The last match wins.
 ///
-/// The default is `auto`, also where only exceptions are given: 8 bits in models of up to four
-/// layers. Deeper models get 16 bits for `attention.qkv` and `ffn.intermediate`, because the
-/// rounding errors of each layer pass through all later ones.
+/// The default is `auto`, which is `a8` for models of every depth, also where only exceptions are
+/// given. 16 bits cost a second product per matrix. On trained weights they gain nothing that a
+/// ranking shows: tools/convert/README.md has the measurement.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ActivationChoice {
-    /// For all matrices; `None` is `auto`.
+    /// For all matrices; `None` is `auto`, 8 bits.
     pub all: Option<Precision>,
     /// Exceptions: parts of a name, and the precision of the matrices that match.
     pub exceptions: Vec<(String, Precision)>,
@@ -29,11 +29,8 @@ impl ActivationChoice {
     }
 
     /// The precisions to store in the model file.
-    pub(super) fn resolve(&self, config: &ModelConfig) -> Result<Activations, Error> {
-        let mut chosen = match self.all {
-            Some(precision) => Activations::all(precision),
-            None => automatic(config),
-        };
+    pub(super) fn resolve(&self) -> Result<Activations, Error> {
+        let mut chosen = Activations::all(self.all.unwrap_or_default());
         for (pattern, precision) in &self.exceptions {
             let mut fitting = Matrix::ALL
                 .into_iter()
@@ -49,24 +46,6 @@ impl ActivationChoice {
         }
         Ok(chosen)
     }
-}
-
-/// Largest number of layers for which 8 bits are accurate enough.
-const SHALLOW: usize = 4;
-
-/// Whether the model is deep enough to need finer rounding: 16-bit activations where they matter
-/// most, and several scales per row of an embedding table.
-pub(super) fn is_deep(config: &ModelConfig) -> bool {
-    config.num_hidden_layers > SHALLOW
-}
-
-fn automatic(config: &ModelConfig) -> Activations {
-    let mut chosen = Activations::default();
-    if is_deep(config) {
-        chosen.set(Matrix::AttentionQkv, Precision::Sixteen);
-        chosen.set(Matrix::FfnIntermediate, Precision::Sixteen);
-    }
-    chosen
 }
 
 impl FromStr for ActivationChoice {

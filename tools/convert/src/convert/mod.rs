@@ -265,7 +265,7 @@ fn activations(
     weights: &[weights::Weight],
     options: &ConvertOptions,
 ) -> Result<Activations, Error> {
-    let chosen = options.activations.resolve(config)?;
+    let chosen = options.activations.resolve()?;
     if weights.iter().any(weights::Weight::is_int8_matrix) {
         return Ok(chosen);
     }

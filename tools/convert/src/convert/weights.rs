@@ -6,7 +6,6 @@ use lanerank::model::ModelConfig;
 use lanerank::model::architectures::schema;
 use lanerank::schema::{self, Kind};
 
-use super::activations::is_deep;
 use super::integers::{KeptRows, write_int8_panels};
 use super::matrix::{write_groups, write_panels, write_part, write_rows};
 use super::smoothing::{divide_columns, input_scale};
@@ -14,6 +13,10 @@ use super::tensors::{check_shape, read};
 use super::{ConvertOptions, WeightDtype};
 use crate::error::Error;
 use crate::source::{IntegerRows, TensorSource};
+
+/// Largest number of layers whose rounding errors let an embedding table have one scale per row. In
+/// deeper models each layer's errors pass through all later ones.
+const SHALLOW: usize = 4;
 
 /// A weight of the model file, and how it is stored.
 pub(crate) struct Weight {
@@ -35,7 +38,8 @@ pub(crate) fn all(config: &ModelConfig, options: &ConvertOptions) -> Vec<Weight>
                 Kind::Norm => Dtype::F32,
                 _ => options.dtype_of(&weight.name, default),
             },
-            grouped: is_deep(config) && matches!(weight.kind, Kind::Table | Kind::SmallTable),
+            grouped: config.num_hidden_layers > SHALLOW
+                && matches!(weight.kind, Kind::Table | Kind::SmallTable),
             weight,
         }
     };
