@@ -11,7 +11,7 @@ use crate::layers::attention::Prefix;
 use crate::model::open::Model;
 use crate::scorer::{PairQuery, Scorer};
 use crate::scratch::Scratch;
-use crate::tokenizer::TruncationPolicy;
+use crate::tokenizer::{Role, TruncationPolicy};
 
 /// Largest difference of a self-test's logit, as a share of its size (absolute below 1). Last bits
 /// of f16 and f32 files differ between tiers.
@@ -118,7 +118,7 @@ impl Model {
                 scorer.push_pair(&pair, passage, &mut scratch);
             }
             Head::Encoder { .. } => {
-                scorer.push_single(passage, policy, &mut scratch);
+                scorer.push_single((Role::Passage, passage), policy, &mut scratch);
             }
         }
         let mut outputs = Vec::with_capacity(self.config().num_hidden_layers);

@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::layers::attention::Prefix;
 use crate::model::open::Model;
-use crate::tokenizer::{Truncation, TruncationPolicy};
+use crate::tokenizer::{Role, Truncation, TruncationPolicy};
 
 /// Turns texts into vectors with a sentence encoder such as all-MiniLM-L6-v2.
 ///
@@ -50,7 +50,7 @@ impl Encoder {
             &mut vectors,
             |text, scratch| Truncation {
                 query_tokens: scorer.push_single(
-                    text.as_ref(),
+                    (Role::Text, text.as_ref()),
                     TruncationPolicy::default(),
                     scratch,
                 ),

@@ -8,7 +8,7 @@ use crate::model::architectures;
 use crate::ranker::{Ranker, RerankOptions};
 use crate::schema::{Extent, Schema};
 use crate::scorer::Scorer;
-use crate::tokenizer::{TokenizerScratch, TruncationPolicy};
+use crate::tokenizer::{Role, TokenizerScratch, TruncationPolicy};
 
 /// The answer to [`Ranker::estimate`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,20 +124,22 @@ impl<'a> Lengths<'a> {
             shared: 0,
         };
         if let Head::Classifier { .. } = scorer.model.config().head {
-            let count = lengths.count(query);
+            let count = lengths.count(Role::Query, query);
             lengths.query = Some(count);
             lengths.shared = scorer.frame().before_passage(count);
         }
         lengths
     }
 
-    fn count(&mut self, text: &str) -> usize {
-        self.scorer.tokenizer.count(text, &mut self.scratch)
+    fn count(&mut self, role: Role, text: &str) -> usize {
+        self.scorer
+            .tokenizer
+            .count_as(role, text, &mut self.scratch)
     }
 
     /// Tokens that the model reads for a passage, and whether truncation cuts it or the query.
     fn pair(&mut self, passage: &str) -> (usize, bool) {
-        let count = self.count(passage);
+        let count = self.count(Role::Passage, passage);
         let (frame, most) = (self.scorer.frame(), self.scorer.max_length);
         match self.query {
             Some(query) => {

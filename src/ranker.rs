@@ -15,7 +15,7 @@ use crate::layers::head::{cosine, log_odds};
 use crate::model::open::Model;
 use crate::scorer::PairQuery;
 use crate::sync::Pool;
-use crate::tokenizer::{Truncation, TruncationPolicy, TruncationSide};
+use crate::tokenizer::{Role, Truncation, TruncationPolicy, TruncationSide};
 
 /// A ranked passage.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -263,7 +263,8 @@ impl Ranker {
                 Query { read, tokens }
             }
             Head::Encoder { .. } => {
-                let (vector, cut) = scorer.vector(query, options.query_policy(), scratch);
+                let (vector, cut) =
+                    scorer.vector((Role::Query, query), options.query_policy(), scratch);
                 let special = scorer.frame().single_overhead();
                 let tokens = cut + scratch.batch.tokens().len().saturating_sub(special);
                 let read = ReadQuery::Vector(QueryVector { vector, cut });
@@ -395,6 +396,7 @@ impl Ranker {
                 }
                 (Source::Text(text), Head::Encoder { .. }) => {
                     let policy = options.query_policy();
+                    let text = (Role::Query, text);
                     let read = engine.with_scratch(|s| engine.scorer.vector(text, policy, s));
                     let (vector, cut) = read;
                     self.score_vectors(&QueryVector { vector, cut }, passages, options, scored);
@@ -456,7 +458,11 @@ impl Ranker {
             scored,
             |passage, scratch| Truncation {
                 query_tokens: query.cut,
-                passage_tokens: scorer.push_single(passage.as_ref(), policy, scratch),
+                passage_tokens: scorer.push_single(
+                    (Role::Passage, passage.as_ref()),
+                    policy,
+                    scratch,
+                ),
             },
             |truncation, vector| {
                 let cosine = cosine(scorer.kernels, &query.vector, vector);

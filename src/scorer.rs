@@ -7,7 +7,7 @@ use crate::layers::attention::Prefix;
 use crate::layers::head::{cosine, log_odds};
 use crate::model::open::Model;
 use crate::scratch::Scratch;
-use crate::tokenizer::{Frame, Tokenizer, Truncation, TruncationPolicy};
+use crate::tokenizer::{Frame, Role, Tokenizer, Truncation, TruncationPolicy};
 
 /// Everything that decides a score.
 #[derive(Clone)]
@@ -62,9 +62,9 @@ impl<'k> Scorer<'k> {
         let budget = self.frame().pair_budget(self.max_length);
         let (buffers, ids) = (&mut scratch.tokenizer, &mut pair.ids);
         pair.policy = policy;
-        pair.count = self
-            .tokenizer
-            .tokenize_from(query, policy.stored(budget), buffers, ids);
+        pair.count =
+            self.tokenizer
+                .read_from(Role::Query, query, policy.stored(budget), buffers, ids);
         // Truncation from the left stores all ids. No pair can have more than the last ones.
         ids.drain(..ids.len().saturating_sub(budget));
         let prefix = &mut pair.prefix;
@@ -84,7 +84,9 @@ impl<'k> Scorer<'k> {
         let (frame, policy) = (self.frame(), pair.policy);
         let (buffers, ids) = (&mut scratch.tokenizer, &mut scratch.ids);
         let limit = policy.stored(frame.pair_budget(self.max_length));
-        let count = self.tokenizer.tokenize_from(passage, limit, buffers, ids);
+        let count = self
+            .tokenizer
+            .read_from(Role::Passage, passage, limit, buffers, ids);
         let (query_kept, passage_kept) = frame.fit_pair(pair.count, count, self.max_length, policy);
         let query = policy.keep(&pair.ids, query_kept);
         let tokens = frame.pair(query, policy.keep(ids, passage_kept));
@@ -98,14 +100,14 @@ impl<'k> Scorer<'k> {
     /// Adds a single text to the batch. Returns the number of tokens cut.
     pub(crate) fn push_single(
         &self,
-        text: &str,
+        (role, text): (Role, &str),
         policy: TruncationPolicy,
         scratch: &mut Scratch,
     ) -> usize {
         let frame = self.frame();
         let (buffers, ids) = (&mut scratch.tokenizer, &mut scratch.ids);
         let limit = policy.stored(frame.single_budget(self.max_length));
-        let count = self.tokenizer.tokenize_from(text, limit, buffers, ids);
+        let count = self.tokenizer.read_from(role, text, limit, buffers, ids);
         let kept = frame.fit_single(count, self.max_length, policy);
         let tokens = frame.single(policy.keep(ids, kept));
         scratch.batch.push(&[], tokens);
@@ -137,7 +139,7 @@ impl<'k> Scorer<'k> {
     /// One text's vector, and the number of its tokens that were cut.
     pub(crate) fn vector(
         &self,
-        text: &str,
+        text: (Role, &str),
         policy: TruncationPolicy,
         scratch: &mut Scratch,
     ) -> (Vec<f32>, usize) {
@@ -160,8 +162,8 @@ impl<'k> Scorer<'k> {
                 log_odds(&scratch.out)
             }
             Head::Encoder { .. } => {
-                let (query, _) = self.vector(query, policy, scratch);
-                let (passage, _) = self.vector(passage, policy, scratch);
+                let (query, _) = self.vector((Role::Query, query), policy, scratch);
+                let (passage, _) = self.vector((Role::Passage, passage), policy, scratch);
                 cosine(self.kernels, &query, &passage)
             }
         }

@@ -30,6 +30,11 @@ impl<'a> Sections<'a> {
         }
     }
 
+    /// Whether a section is there that has not been taken.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.remaining.contains_key(name)
+    }
+
     /// Takes a byte string of any length.
     pub(crate) fn bytes(&mut self, name: &str) -> Result<Blob, Error> {
         let section = self.take(name)?;

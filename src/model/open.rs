@@ -17,7 +17,7 @@ use crate::format::storage::{AlignedBytes, Blob};
 use crate::format::write::MAX_FILE;
 use crate::format::{checksum, config, mapped, metadata};
 use crate::layers::loader::Loader;
-use crate::tokenizer::{Tokenizer, TokenizerSections};
+use crate::tokenizer::{Prompts, Tokenizer, TokenizerSections};
 
 /// How much of a file is verified before use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -251,7 +251,16 @@ fn load_tokenizer(sections: &mut Sections<'_>, config: &ModelConfig) -> Result<T
         offsets: sections.bytes("tokenizer.offsets")?,
         lookup: sections.bytes("tokenizer.lookup")?,
     })?;
-    let tokenizer = tokenizer.with_frame(architectures::of(config).frame);
+    let mut tokenizer = tokenizer.with_frame(architectures::of(config).frame);
+    if sections.has("tokenizer.prompts") {
+        let prompts = Prompts::parse(&sections.bytes("tokenizer.prompts")?)?;
+        let only_query = prompts.passage.is_empty() && prompts.text.is_empty();
+        if matches!(config.head, Head::Classifier { .. }) && !only_query {
+            let reason = "a cross-encoder has a prompt for the query only";
+            return Err(Error::section("tokenizer.prompts", reason));
+        }
+        tokenizer = tokenizer.with_prompts(prompts);
+    }
     let (pieces, embeddings) = (tokenizer.vocab_size(), config.vocab_size);
     if pieces > embeddings {
         let reason = format!("{pieces} pieces for {embeddings} embeddings");

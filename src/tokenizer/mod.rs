@@ -26,6 +26,7 @@ mod lookup;
 mod memo;
 mod normalize;
 mod pretokenize;
+mod prompts;
 mod scan;
 mod tables;
 mod tables_expand;
@@ -51,12 +52,14 @@ pub use frame::{Encoding, Frame, Truncation, TruncationSide, truncate_pair};
 pub(crate) use frame::{FrameRules, Token, TruncationPolicy};
 pub(crate) use normalize::{is_space, stands_alone};
 pub use pretokenize::TokenizerScratch;
+pub use prompts::{Prompts, Role};
 
 /// A vocabulary and its rules. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     shared: Arc<Shared>,
     frame: FrameRules,
+    prompts: Arc<Prompts>,
     special_as_text: bool,
 }
 
@@ -162,6 +165,7 @@ impl Tokenizer {
         Tokenizer {
             shared: Arc::new(shared),
             frame: FrameRules::BERT,
+            prompts: Arc::default(),
             special_as_text: false,
         }
     }
@@ -253,6 +257,21 @@ impl Tokenizer {
     /// The same tokenizer with a model's frame.
     pub(crate) fn with_frame(self, frame: FrameRules) -> Self {
         Tokenizer { frame, ..self }
+    }
+
+    /// What goes before a model's texts. [`Tokenizer::encode`] and its kin take texts as they are;
+    /// [`crate::Ranker`] and [`crate::Encoder`] put prompts before them.
+    pub fn prompts(&self) -> &Prompts {
+        &self.prompts
+    }
+
+    /// The same tokenizer with other prompts.
+    #[must_use]
+    pub fn with_prompts(self, prompts: Prompts) -> Self {
+        Tokenizer {
+            prompts: Arc::new(prompts),
+            ..self
+        }
     }
 
     /// Id of the class token, the first of every sequence.
@@ -370,6 +389,29 @@ impl Tokenizer {
         })
     }
 
+    /// As [`Tokenizer::tokenize_from`], with the role's prompt before the text.
+    pub(crate) fn read_from(
+        &self,
+        role: Role,
+        text: &str,
+        limit: usize,
+        scratch: &mut TokenizerScratch,
+        ids: &mut Vec<u32>,
+    ) -> usize {
+        let prompt = self.prompts.of(role);
+        if prompt.is_empty() {
+            return self.tokenize_from(text, limit, scratch, ids);
+        }
+        // Joined, because the tokens of both together need not be those of each.
+        let mut joined = std::mem::take(&mut scratch.joined);
+        joined.clear();
+        joined.push_str(prompt);
+        joined.push_str(text);
+        let count = self.tokenize_from(&joined, limit, scratch, ids);
+        scratch.joined = joined;
+        count
+    }
+
     /// [`Tokenizer::tokenize_into`] an emptied buffer.
     pub(crate) fn tokenize_from(
         &self,
@@ -385,6 +427,11 @@ impl Tokenizer {
     /// The number of a text's tokens, without special tokens around it.
     pub fn count(&self, text: &str, scratch: &mut TokenizerScratch) -> usize {
         self.tokenize_into(text, 0, scratch, &mut Vec::new())
+    }
+
+    /// As [`Tokenizer::count`], with the role's prompt before the text.
+    pub fn count_as(&self, role: Role, text: &str, scratch: &mut TokenizerScratch) -> usize {
+        self.read_from(role, text, 0, scratch, &mut Vec::new())
     }
 }
 

@@ -30,10 +30,13 @@ pub struct TokenizerScratch {
     long_words: LongWords,
     /// Number of the vocabulary of the ids; 0 for none.
     vocabulary: u64,
+    /// A prompt and a text.
+    pub(super) joined: String,
 }
 
 impl TokenizerScratch {
-    /// Empty memory. It grows with the words it sees, to a quarter of a megabyte at most.
+    /// Empty memory. It grows with the words it sees, to a quarter of a megabyte at most, and to
+    /// the longest text that had a prompt.
     pub fn new() -> Self {
         Self::default()
     }

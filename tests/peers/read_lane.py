@@ -120,8 +120,11 @@ class Model:
     def __init__(self, file):
         # Reading a section removes it.
         self.sections, self.cursors = read_sections(file), []
-        for read in self.small_sections, self.tokenizer_config, self.vocabulary, self.weights:
-            read()
+        self.small_sections()
+        self.tokenizer_config()
+        self.vocabulary()
+        self.read_prompts()
+        self.weights()
         need(not self.sections, f"sections too many: {list(self.sections)}")
         for s in self.cursors:
             need(s.at == len(s.data), f"{s.name}: bytes left over")
@@ -240,6 +243,18 @@ class Model:
             word = rng.choice([p + q, p[:-1], p[:-1] + q[-1:], p.swapcase(), rng.randbytes(len(p))])
             need(word in last or self.lookup(word) is None, f"tokenizer.lookup: {word} is found")
             tried += word not in last
+
+    def read_prompts(self):
+        self.prompts = ["", "", ""]
+        if "tokenizer.prompts" not in self.sections:
+            return
+        s = self.cursor("tokenizer.prompts")
+        sizes = []
+        for i in range(3):
+            sizes.append(*s.numbers("I"))
+            self.prompts[i] = s.text(sizes[i])
+        need(any(sizes) and max(sizes) <= 4096, "tokenizer.prompts: empty or too long")
+        need(self.c["head"] or not any(sizes[1:]), "tokenizer.prompts: for a passage or text")
 
     def lookup(self, word):
         fold = lambda a, b: (a * b & M64) ^ (a * b >> 64)
@@ -414,6 +429,7 @@ class Model:
         return x
 
     def score(self, tokenizer, query, passage):
+        query, passage = self.prompts[0] + query, self.prompts[1] + passage
         if self.c["head"] == 0:
             x = self.hidden(tokenizer.encode(query, passage))
             y = self.linear("pooler", x[0])

@@ -110,15 +110,4 @@ fn what_a_file_cannot_say_is_refused_by_name() {
             .unwrap();
         assert!(error.to_string().contains(words), "{error}");
     }
-    let folder = changed("model/two-labels", "config.json", &json!({}));
-    let prompts = json!({"default_prompt_name": "q", "prompts": {"q": "represent this: "}});
-    let path = folder.path().join("config_sentence_transformers.json");
-    fs::write(path, prompts.to_string()).unwrap();
-    let error = import::open(folder.path(), &Options::default())
-        .err()
-        .unwrap();
-    assert!(
-        error.to_string().contains("\"represent this: \""),
-        "{error}"
-    );
 }

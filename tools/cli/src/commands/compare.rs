@@ -260,8 +260,12 @@ fn are_comparable(a: &Model, b: &Model) -> bool {
 }
 
 fn have_same_ids(a: &Tokenizer, b: &Tokenizer) -> bool {
+    let same_prompts = a.prompts() == b.prompts();
     let (a, b) = (a.sections(), b.sections());
-    a.config[..] == b.config[..] && a.text[..] == b.text[..] && a.offsets[..] == b.offsets[..]
+    same_prompts
+        && a.config[..] == b.config[..]
+        && a.text[..] == b.text[..]
+        && a.offsets[..] == b.offsets[..]
 }
 
 fn print_text(report: &Report) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ use clap::Args;
 use lanerank::format::directory::{Dtype, Layout, Section};
 use lanerank::kernels::Kernels;
 use lanerank::model::{Activation, Architecture, Head, Matrix, ModelConfig, Pooling};
+use lanerank::tokenizer::Role;
 use lanerank::{CheckReport, Error, Model, Verify};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -70,6 +71,7 @@ pub fn run(args: &InspectArgs) -> Result<(), Failure> {
         ("activations".to_owned(), activations(&model)),
         ("metadata".to_owned(), metadata(&model)),
         ("tokenizer".to_owned(), tokenizer(&model)),
+        ("prompts".to_owned(), prompts(&model)),
     ]);
     let sections: Vec<_> = model.sections().iter().map(section).collect();
     let check = report.map(|(kernels, report)| check(kernels, &report));
@@ -173,6 +175,21 @@ fn tokenizer(model: &Model) -> Value {
         "mask_token": rules.mask_token,
         "added_tokens": added.collect::<Vec<_>>(),
     })
+}
+
+/// The prompts that are not empty, by their role.
+fn prompts(model: &Model) -> Value {
+    let prompts = model.tokenizer().prompts();
+    [
+        ("query", Role::Query),
+        ("passage", Role::Passage),
+        ("text", Role::Text),
+    ]
+    .into_iter()
+    .map(|(name, role)| (name.to_owned(), json!(prompts.of(role))))
+    .filter(|(_, prompt)| prompt != "")
+    .collect::<Map<_, _>>()
+    .into()
 }
 
 fn section(section: &Section) -> SectionFacts<'_> {

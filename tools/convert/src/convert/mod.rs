@@ -241,7 +241,7 @@ fn build(
             return Err(Error::Argument(reason));
         }
     }
-    let activations = activations(config, &weights, options)?;
+    let activations = activations(&weights, options)?;
     weights::check_shapes(&weights, source)?;
     let mut options = options.clone();
     for weight in &weights {
@@ -261,7 +261,6 @@ fn build(
 
 /// The precision of activations. It has a meaning only for int8 matrices.
 fn activations(
-    config: &ModelConfig,
     weights: &[weights::Weight],
     options: &ConvertOptions,
 ) -> Result<Activations, Error> {
@@ -288,8 +287,13 @@ fn plan(
     let metadata = metadata::to_bytes(&options.metadata)?;
     let self_test = self_test::empty();
     let config = config::to_bytes(config, activations);
+    let prompts = tokenizer.prompts();
+    let prompts = (!prompts.is_empty())
+        .then(|| prompts.to_bytes())
+        .transpose();
+    let prompts = prompts.map_err(lanerank::Error::from)?;
     let tokenizer = tokenizer.sections();
-    let strings: [(&str, &[u8]); 7] = [
+    let mut strings: Vec<(&str, &[u8])> = vec![
         ("config", &config),
         ("metadata", &metadata),
         ("self_test", &self_test),
@@ -298,8 +302,11 @@ fn plan(
         ("tokenizer.offsets", &tokenizer.offsets),
         ("tokenizer.lookup", &tokenizer.lookup),
     ];
+    if let Some(prompts) = &prompts {
+        strings.push(("tokenizer.prompts", prompts));
+    }
     let mut plan = Plan::default();
-    for (name, bytes) in strings {
+    for &(name, bytes) in &strings {
         plan.add(name, Dtype::U8, Layout::Rows, &[bytes.len()])?;
     }
     for weight in weights {

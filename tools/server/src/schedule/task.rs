@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Instant;
 
-use lanerank::tokenizer::TokenizerScratch;
+use lanerank::tokenizer::{Role, TokenizerScratch};
 use lanerank::{Hit, Query, RerankOptions, Span, TruncationSide};
 use tokio::sync::oneshot;
 
@@ -270,11 +270,15 @@ impl Task {
             (Operation::Rerank(_) | Operation::Explain(_), None) => query + frame.pair_overhead(),
             _ => frame.single_overhead(),
         };
+        let role = match self.operation {
+            Operation::Rerank(_) | Operation::Explain(_) => Role::Passage,
+            Operation::Embed => Role::Text,
+        };
         let mut tokens = Vec::with_capacity(self.texts.len());
         // Tokens of the query that were read but are too many for the model.
         let mut total = query.saturating_sub(most);
         for (index, text) in self.texts.iter().enumerate() {
-            let own = tokenizer.count(text, scratch);
+            let own = tokenizer.count_as(role, text, scratch);
             let own = self.options.max_text_tokens.map_or(own, |cap| own.min(cap));
             if self.options.refuse_truncation && around + own > most {
                 return Err(TaskError::TooLong {

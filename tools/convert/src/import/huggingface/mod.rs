@@ -60,14 +60,15 @@ pub(super) fn open(
         _ => "classifier.weight",
     };
     let classifier = tensors.shape(classifier_name);
-    let head = match config.task(classifier.is_some()).map_err(wrong)? {
+    let task = config.task(classifier.is_some()).map_err(wrong)?;
+    let (prompts, unused) = prompts::read(files, matches!(task, Task::Encoding))?;
+    let head = match task {
         Task::Classification => {
             classifier_head(&config, classifier_name, classifier).map_err(wrong)?
         }
-        Task::Encoding => sentence::encoder_head(files, options.pooling)?,
+        Task::Encoding => sentence::encoder_head(files, options.pooling, &prompts)?,
     };
     check_pooling(options, &head)?;
-    prompts::check(files, matches!(head, Head::Encoder { .. }))?;
     let order = match head {
         Head::Classifier { num_labels: 2 } => config.order().map_err(wrong)?,
         _ => None,
@@ -90,6 +91,7 @@ pub(super) fn open(
     let mut notes = tensors.adopt(&mut config)?;
     notes.extend(unknown_tensors(&*tensors, &config));
     notes.extend(note);
+    notes.extend(unused);
     let graph_difference = tensors.verify(&config, &tokenizer)?;
     if one_type || order == Some(Order::Reversed) {
         let exchanged = classifier_name.strip_suffix(".weight");
@@ -105,7 +107,7 @@ pub(super) fn open(
         notes,
         graph_difference,
         config,
-        tokenizer,
+        tokenizer: tokenizer.with_prompts(prompts),
         tensors,
     })
 }

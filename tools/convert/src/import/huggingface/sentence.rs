@@ -3,6 +3,7 @@
 use std::path::{Component, Path};
 
 use lanerank::model::{Head, Pooling};
+use lanerank::tokenizer::Prompts;
 use serde::Deserialize;
 
 use crate::import::error::ImportError;
@@ -27,6 +28,8 @@ struct PoolingConfig {
     pooling_mode_mean_sqrt_len_tokens: bool,
     pooling_mode_weightedmean_tokens: bool,
     pooling_mode_lasttoken: bool,
+    /// Whether a prompt's tokens are pooled; they are if it is missing.
+    include_prompt: Option<bool>,
 }
 
 impl PoolingConfig {
@@ -70,7 +73,11 @@ struct SentenceConfig {
 }
 
 /// The head of an encoder. `choice` overrides the folder's pooling.
-pub(super) fn encoder_head(files: &Files, choice: Option<Pooling>) -> Result<Head, ImportError> {
+pub(super) fn encoder_head(
+    files: &Files,
+    choice: Option<Pooling>,
+    prompts: &Prompts,
+) -> Result<Head, ImportError> {
     let modules: Vec<Module> = files
         .read_json_if_there("modules.json")?
         .unwrap_or_default();
@@ -92,10 +99,7 @@ pub(super) fn encoder_head(files: &Files, choice: Option<Pooling>) -> Result<Hea
             }
         }
     }
-    let pooling = match choice {
-        Some(choice) => choice,
-        None => read_pooling(files, pooling_folder)?,
-    };
+    let pooling = read_pooling(files, pooling_folder, choice, prompts)?;
     Ok(Head::Encoder { pooling, normalize })
 }
 
@@ -104,16 +108,30 @@ fn is_plain_name(path: &str) -> bool {
     matches!(components.next(), Some(Component::Normal(_))) && components.next().is_none()
 }
 
-fn read_pooling(files: &Files, folder: &str) -> Result<Pooling, ImportError> {
+fn read_pooling(
+    files: &Files,
+    folder: &str,
+    choice: Option<Pooling>,
+    prompts: &Prompts,
+) -> Result<Pooling, ImportError> {
     let name = format!("{folder}/config.json");
+    let wrong = |reason| ImportError::at(files.path(&name), reason);
     let config: Option<PoolingConfig> = files.read_json_if_there(&name)?;
-    let config = config.ok_or_else(|| {
-        let reason =
-            "an encoder without 1_Pooling/config.json; say --pooling mean or --pooling cls";
-        ImportError::at(files.root(), reason)
-    })?;
-    let pooling = config.pooling();
-    pooling.map_err(|reason| ImportError::at(files.path(&name), reason))
+    if config.as_ref().and_then(|config| config.include_prompt) == Some(false)
+        && !prompts.is_empty()
+    {
+        let reason = "include_prompt false is not supported; lanerank pools a prompt's tokens, too";
+        return Err(wrong(reason.into()));
+    }
+    match (choice, config) {
+        (Some(choice), _) => Ok(choice),
+        (None, Some(config)) => config.pooling().map_err(wrong),
+        (None, None) => {
+            let reason =
+                "an encoder without 1_Pooling/config.json; say --pooling mean or --pooling cls";
+            Err(ImportError::at(files.root(), reason))
+        }
+    }
 }
 
 /// The maximum length that sentence-transformers uses. `lowercase` is the tokenizer's.
@@ -138,7 +156,8 @@ mod tests {
         fs::create_dir(folder.path().join("1_Pooling")).unwrap();
         fs::write(folder.path().join("modules.json"), modules).unwrap();
         fs::write(folder.path().join("1_Pooling/config.json"), pooling).unwrap();
-        encoder_head(&Files::folder(folder.path()), choice).map_err(|e| e.to_string())
+        encoder_head(&Files::folder(folder.path()), choice, &Prompts::default())
+            .map_err(|e| e.to_string())
     }
 
     const POOLED: &str = r#"[{"type":"sentence_transformers.models.Transformer","path":""},
