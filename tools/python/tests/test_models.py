@@ -130,7 +130,9 @@ def test_archives_and_paths(tmp_path, caches):
     ("name", "error", "message"),
     [
         ("missing.lane", FileNotFoundError, "missing.lane"),
-        ("rank-T5-flan", ValueError, "not a registered model"),
+        ("rank-T5-flan", ValueError, "a T5 model.*ms-marco-MiniLM-L-12-v2"),
+        ("rank_zephyr_7b_v1_full", ValueError, "a language model"),
+        ("ms_marco_tinybert_l_2_v2", ValueError, '"ms-marco-TinyBERT-L-2-v2" is one'),
         ("", ValueError, "not a registered model"),
         ("../up", ValueError, "not the name of a repository"),
         ("org/name", HubError, "HF_HUB_OFFLINE"),

@@ -19,7 +19,8 @@
 //!
 //! | modules | contents |
 //! |---|---|
-//! | `error`, `options`, `entries`, `elements`, `stream`, `names`, `refusals` | shared types |
+//! | `error`, `options`, `entries`, `elements`, `stream` | shared types |
+//! | `pointer`, `nonfinite`, `names`, `refusals` | what is refused, or read, by content or name |
 //! | `archive`, `files` | a folder or a zip archive as one set of files |
 //! | `source`, `weights` | what readers return |
 //! | `safetensors`, `shards`, `pytorch`, `onnx`, `gguf` | the five readers |
@@ -36,9 +37,11 @@ mod files;
 mod gguf;
 mod huggingface;
 mod names;
+mod nonfinite;
 #[cfg(feature = "onnx")]
 mod onnx;
 mod options;
+mod pointer;
 mod pytorch;
 mod refusals;
 mod safetensors;

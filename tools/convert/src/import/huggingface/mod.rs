@@ -21,6 +21,7 @@ use super::names;
 use super::onnx;
 use super::options::{Kind, Options, check_max_length, check_pooling};
 use super::pytorch::PyTorch;
+use super::refusals;
 use super::safetensors::SafeTensors;
 use super::shards::Shards;
 use super::source::Source;
@@ -46,7 +47,8 @@ pub(super) fn open(
     let wrong = |reason: String| ImportError::at(files.path("config.json"), reason);
     let config: Config = files.read_json("config.json")?;
     // Checked before the weights, because the message is better.
-    config.task(false).map_err(wrong)?;
+    let pooled = options.pooling.is_some() || sentence::is_there(files);
+    config.task(false, pooled).map_err(wrong)?;
     config.check_supported().map_err(wrong)?;
     let architecture = config.architecture();
     if kind == Kind::Onnx && architecture != Architecture::Bert {
@@ -60,7 +62,11 @@ pub(super) fn open(
         _ => "classifier.weight",
     };
     let classifier = tensors.shape(classifier_name);
-    let head = match config.task(classifier.is_some()).map_err(wrong)? {
+    let head = match config.task(classifier.is_some(), pooled).map_err(wrong)? {
+        Task::Classification if kind == Kind::Onnx && classifier.is_none() => {
+            let reason = refusals::onnx_without_head();
+            return Err(ImportError::at(files.path(weights), reason));
+        }
         Task::Classification => {
             classifier_head(&config, classifier_name, classifier).map_err(wrong)?
         }
