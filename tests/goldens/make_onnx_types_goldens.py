@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes tests/data/onnx/no-types/: the classifier of tests/data/onnx/one-label exported without the
-input token_type_ids, and ONNX Runtime's logits.
+"""Writes tests/data/onnx/no-types/: the classifier of tests/data/onnx/one-label without the input
+token_type_ids, and ONNX Runtime's logits.
 
     pip install -r tests/peers/requirements.txt && python tests/goldens/make_onnx_types_goldens.py
 

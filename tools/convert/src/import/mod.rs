@@ -20,7 +20,8 @@
 //! | modules | contents |
 //! |---|---|
 //! | `error`, `options`, `entries`, `elements`, `stream` | shared types |
-//! | `pointer`, `nonfinite`, `names`, `refusals` | what is refused, or read, by content or name |
+//! | `pointer`, `nonfinite`, `refusals` | what is refused or read by its first bytes or its name |
+//! | `names`, `labels` | names of tensors and of labels |
 //! | `archive`, `files` | a folder or a zip archive as one set of files |
 //! | `source`, `weights` | what readers return |
 //! | `safetensors`, `shards`, `pytorch`, `onnx`, `gguf` | the five readers |
@@ -36,6 +37,7 @@ mod error;
 mod files;
 mod gguf;
 mod huggingface;
+mod labels;
 mod names;
 mod nonfinite;
 #[cfg(feature = "onnx")]

@@ -1,5 +1,5 @@
-//! `NaN`, `Infinity` and `-Infinity` in JSON files. They are no JSON, but Python's `json` writes and
-//! reads them.
+//! `NaN`, `Infinity` and `-Infinity` in JSON files. They are no JSON, but Python writes and reads
+//! them.
 //!
 //! Each is replaced by JSON of the same length, so that positions in errors stay those of the file:
 //! `NaN` by a text that no field accepts, an infinity by a float beyond every limit.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::labels::{self, Order};
+use crate::import::labels::{self, Order};
 use crate::import::refusals;
 
 /// The fields of `config.json` that affect the arithmetic. Other fields are ignored.

@@ -3,7 +3,6 @@
 mod added_tokens;
 mod adjusted;
 mod config;
-mod labels;
 mod prompts;
 mod sentence;
 mod special_tokens;
@@ -16,6 +15,7 @@ use lanerank::model::{Architecture, Head, ModelConfig};
 
 use super::error::ImportError;
 use super::files::Files;
+use super::labels::Order;
 use super::names;
 #[cfg(feature = "onnx")]
 use super::onnx;
@@ -31,7 +31,6 @@ pub use tokenizer::{tokenizer_json, vocab_txt};
 
 use adjusted::Adjusted;
 use config::{Config, Task};
-use labels::Order;
 use tokenizer::Read;
 
 /// Most unknown tensors that a note lists.
@@ -122,17 +121,7 @@ fn adjustments(one_type: bool, order: Option<Order>) -> Vec<String> {
     if one_type {
         notes.push("the tokenizer gives the model no token_type_ids: all token types are 0".into());
     }
-    match order {
-        Some(Order::Reversed) => {
-            notes.push(
-                "id2label names label 0 the relevant one: the two labels were exchanged".into(),
-            );
-        }
-        Some(Order::Unnamed) => notes.push(
-            "id2label does not say which label is relevant: a score is label 1 less label 0".into(),
-        ),
-        Some(Order::Usual) | None => {}
-    }
+    notes.extend(order.and_then(Order::note).map(str::to_owned));
     notes
 }
 
