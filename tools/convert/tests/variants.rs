@@ -46,7 +46,7 @@ fn lane(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 fn refusal(path: &Path) -> String {
-    lane(path).err().expect("it was accepted")
+    lane(path).expect_err("it was accepted")
 }
 
 const MODEL: &str = "sources/model";
