@@ -107,6 +107,9 @@ pub enum TokenizerError {
         /// The first such line, counted from 1.
         line: usize,
     },
+    /// The vocabulary file begins with a byte order mark before this piece, which no text contains
+    /// then. Only the padding token may stand there.
+    ByteOrderMark(String),
     /// The vocabulary is empty or has more than 1,048,575 pieces.
     VocabularySize(usize),
     /// A piece is longer than 255 bytes.
@@ -146,6 +149,11 @@ impl fmt::Display for TokenizerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TokenizerError::NotUtf8 { line } => write!(f, "vocabulary line {line} is not UTF-8"),
+            TokenizerError::ByteOrderMark(piece) => write!(
+                f,
+                "the vocabulary begins with a byte order mark, which other tokenizers take for a \
+                 part of the piece {piece:?}: save it as UTF-8 without the mark"
+            ),
             TokenizerError::VocabularySize(n) => {
                 write!(f, "{n} pieces: there have to be 1 to 1048575")
             }

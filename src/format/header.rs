@@ -58,7 +58,7 @@ impl Header {
             return Err(Error::format("header", reason));
         }
         if file[..8] != MAGIC {
-            return Err(Error::format("magic", "this is not a lanerank model file"));
+            return Err(Error::format("magic", foreign(file)));
         }
         let version = Le::read_u32(&file[8..12]);
         if version != VERSION {
@@ -98,6 +98,16 @@ impl Header {
             return Err(Error::format("reserved", "bytes 32 to 56 are not zero"));
         }
         Ok(())
+    }
+}
+
+/// What a file with other first bytes is.
+fn foreign(file: &[u8]) -> &'static str {
+    if file.starts_with(b"version https://git-lfs.github.com/spec/") {
+        "this is a Git LFS pointer, not the model file itself: run `git lfs pull` in the folder \
+         that git made, or download the file"
+    } else {
+        "this is not a lanerank model file"
     }
 }
 

@@ -112,7 +112,7 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::from_pieces`], or if the file is not UTF-8.
     pub fn from_vocab_txt(vocab: &[u8], config: &TokenizerConfig) -> Result<Self, TokenizerError> {
-        Self::from_pieces(&vocab::read_vocab_txt(vocab)?, config)
+        Self::from_pieces(&vocab::read_vocab_txt(vocab, &config.pad_token)?, config)
     }
 
     /// Takes the pieces in the order of their ids. Of equal pieces only the last is ever produced.

@@ -22,7 +22,13 @@ pub(super) struct Vocab {
 
 /// The pieces of a `vocab.txt`, read like Hugging Face's `tokenizers`: one piece per line, without
 /// trailing white space.
-pub(super) fn read_vocab_txt(bytes: &[u8]) -> Result<Vec<&str>, TokenizerError> {
+///
+/// `tokenizers` takes a byte order mark for a part of the first piece, which no text contains then.
+/// This is the same without the mark if that piece is `pad`. Otherwise it is an error.
+pub(super) fn read_vocab_txt<'a>(
+    bytes: &'a [u8],
+    pad: &str,
+) -> Result<Vec<&'a str>, TokenizerError> {
     let text = std::str::from_utf8(bytes).map_err(|e| {
         let line = bytes[..e.valid_up_to()]
             .iter()
@@ -31,7 +37,18 @@ pub(super) fn read_vocab_txt(bytes: &[u8]) -> Result<Vec<&str>, TokenizerError> 
             + 1;
         TokenizerError::NotUtf8 { line }
     })?;
-    Ok(text.lines().map(str::trim_end).collect())
+    let unmarked = text.strip_prefix('\u{feff}');
+    let pieces: Vec<&str> = unmarked
+        .unwrap_or(text)
+        .lines()
+        .map(str::trim_end)
+        .collect();
+    match pieces.first() {
+        Some(first) if unmarked.is_some() && *first != pad => {
+            Err(TokenizerError::ByteOrderMark((*first).to_owned()))
+        }
+        _ => Ok(pieces),
+    }
 }
 
 impl Vocab {

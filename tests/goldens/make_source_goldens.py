@@ -219,7 +219,7 @@ def write_torch(w):
     torch.save(views, OUT / "strided.bin")
 
 
-def write_gguf(w, name, kind, early=False, pooler=True, classifier=True):
+def write_gguf(w, name, kind, early=False, pooler=True, classifier=True, labels=None):
     g = gguf.GGUFWriter(OUT / name, "bert")
     g.add_name("tiny")
     g.add_context_length(POSITIONS)
@@ -229,6 +229,8 @@ def write_gguf(w, name, kind, early=False, pooler=True, classifier=True):
     g.add_head_count(HEADS)
     g.add_layer_norm_eps(2.0**-30)
     g.add_causal_attention(False)
+    if labels:
+        g.add_classifier_output_labels(labels)
     g.add_pooling_type(gguf.PoolingType.RANK if classifier else gguf.PoolingType.MEAN)
     special = [t in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]") for t in VOCAB]
 

@@ -76,13 +76,22 @@ fn labels_named_the_other_way_round() {
     let expected = data("model/two-labels/expected.json");
     let folder = changed("model/two-labels", "config.json", &names);
     let (reversed, notes) = ranker(folder.path());
-    assert!(notes.contains("label 0 the relevant one"), "{notes}");
+    assert!(notes.contains("label 0 is the relevant one"), "{notes}");
     check(&reversed, &expected, |logits| logits[0] - logits[1]);
     let names = json!({"id2label": {"0": "not_relevant", "1": "relevant"}});
     let folder = changed("model/two-labels", "config.json", &names);
     let (usual, notes) = ranker(folder.path());
     assert_eq!(notes, "");
     check(&usual, &expected, |logits| logits[1] - logits[0]);
+}
+
+/// `make_gguf_label_goldens.py` made the file.
+#[test]
+fn labels_of_a_gguf_file_named_the_other_way_round() {
+    let (ranker, notes) = ranker(&data("sources/two-labels.gguf"));
+    assert!(notes.contains("label 0 is the relevant one"), "{notes}");
+    let expected = data("sources/two-labels.json");
+    check(&ranker, &expected, |logits| logits[0] - logits[1]);
 }
 
 #[test]

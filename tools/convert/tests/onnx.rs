@@ -116,6 +116,71 @@ fn encoders_give_onnx_runtimes_vectors() {
     }
 }
 
+/// `make_onnx_types_goldens.py` made the files.
+#[test]
+fn without_the_input_token_type_ids_all_types_are_0() {
+    check_logits("no-types");
+    for file in ["eager", "dynamo", "exporter"] {
+        let notes = open("no-types", file).notes.join("; ");
+        assert!(notes.contains("all token types are 0"), "{notes}");
+    }
+    assert!(open("one-label", "torch_eager").notes.is_empty());
+}
+
+#[test]
+fn an_encoder_in_place_of_a_cross_encoder_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    for file in ["config.json", "vocab.txt", "tokenizer_config.json"] {
+        std::fs::copy(folder("one-label").join(file), place.path().join(file)).unwrap();
+    }
+    for file in ["torch_eager.onnx", "fused.onnx"] {
+        let path = place.path().join("model.onnx");
+        std::fs::copy(folder("encoder").join(file), &path).unwrap();
+        let error = import::open(&path, &Options::default())
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            error.contains("model.onnx: config.json says cross-encoder"),
+            "{error}"
+        );
+        assert!(error.contains("--task text-classification"), "{error}");
+    }
+}
+
+#[test]
+fn external_data_that_is_a_git_lfs_pointer_is_named() {
+    let place = tempfile::tempdir().unwrap();
+    for file in ["config.json", "vocab.txt", "tokenizer_config.json"] {
+        std::fs::copy(folder("one-label").join(file), place.path().join(file)).unwrap();
+    }
+    // ModelProto with a graph whose initializer has its data in another file.
+    let field =
+        |number: u8, content: &[u8]| [&[number << 3 | 2, content.len() as u8], content].concat();
+    let entry = |key: &[u8], value: &[u8]| field(13, &[field(1, key), field(2, value)].concat());
+    let tensor = [
+        vec![8, 1, 16, 1],
+        field(8, b"w"),
+        entry(b"location", b"model.onnx.data"),
+        vec![112, 1],
+    ];
+    let output = field(12, &field(1, b"w"));
+    let graph = [field(5, &tensor.concat()), output].concat();
+    let model = [vec![8, 8], field(7, &graph), field(8, &[16, 14])].concat();
+    let path = place.path().join("model.onnx");
+    std::fs::write(&path, model).unwrap();
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 4\n";
+    std::fs::write(place.path().join("model.onnx.data"), pointer).unwrap();
+    let error = import::open(&path, &Options::default())
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        error.contains("model.onnx.data") && error.contains("git lfs pull"),
+        "{error}"
+    );
+}
+
 /// What happened to the integers of each weight.
 fn integers(file: &str) -> BTreeMap<String, String> {
     let model = converted(&mut open("one-label", file), WeightDtype::Int8);

@@ -6,7 +6,7 @@ use lanerank::Model;
 use lanerank_convert::cache::Cache;
 use lanerank_convert::convert::WeightDtype;
 use lanerank_convert::hub::{Hub, HubError, ModelId, Settings};
-use lanerank_convert::import::is_lane;
+use lanerank_convert::import::{ImportError, is_lane};
 
 /// FlashRank's default model: the meaning of its `cache_dir` without a name.
 const FLASHRANK_DEFAULT: &str = "ms-marco-TinyBERT-L-2-v2";
@@ -44,7 +44,7 @@ impl Wanted {
         }
         let path = Path::new(name);
         if is_lane(path) {
-            return Ok(Model::open(path)?);
+            return Model::open(path).map_err(|e| of_file(path, e));
         }
         if path.exists() {
             self.converted(path, notify)
@@ -110,6 +110,17 @@ impl Wanted {
             notify(&format!("the converted model is not kept: {e}"));
         }
         Ok(opened.model)
+    }
+}
+
+/// The engine's error about a file. An error of reading names the file itself.
+fn of_file(path: &Path, error: lanerank::Error) -> HubError {
+    match error {
+        lanerank::Error::Io { .. } => error.into(),
+        error => HubError::Import(ImportError::Library {
+            path: path.to_owned(),
+            source: Box::new(error.into()),
+        }),
     }
 }
 

@@ -130,20 +130,25 @@ def test_archives_and_paths(tmp_path, caches):
     ("name", "error", "message"),
     [
         ("missing.lane", FileNotFoundError, "missing.lane"),
-        ("rank-T5-flan", ValueError, "not a registered model"),
+        ("rank-T5-flan", ValueError, "a T5 model.*ms-marco-MiniLM-L-12-v2"),
+        ("rank_zephyr_7b_v1_full", ValueError, "a language model"),
+        ("ms_marco_tinybert_l_2_v2", ValueError, '"ms-marco-TinyBERT-L-2-v2" is one'),
         ("", ValueError, "not a registered model"),
         ("../up", ValueError, "not the name of a repository"),
         ("org/name", HubError, "HF_HUB_OFFLINE"),
         (NAME, HubError, "HF_HUB_OFFLINE"),
         ("empty", ModelError, "empty"),
         ("text.txt", ModelError, "text.txt"),
-        ("broken.lane", ModelError, "model file"),
+        ("broken.lane", ModelError, "broken.lane: model file"),
+        ("pointer.lane", ModelError, "pointer.lane: .*git lfs pull"),
     ],
 )
 def test_what_cannot_be_opened_is_named(tmp_path, monkeypatch, name, error, message):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.txt").write_text("no model")
     (tmp_path / "broken.lane").write_bytes(b"LANERANK" + bytes(200))
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{64 * '0'}\nsize 9\n"
+    (tmp_path / "pointer.lane").write_text(pointer)
     monkeypatch.chdir(tmp_path)
     for options in ({}, {"cache_dir": tmp_path / "cache"}):
         with pytest.raises(error, match=message) as raised:

@@ -77,15 +77,22 @@ pub fn run(args: &ModelsArgs) -> Result<(), Failure> {
 /// Resolves `--model`: a path, or the int8 file of a downloaded model.
 ///
 /// # Errors
-/// When the model is not on this machine; names the command that downloads it.
+/// When the model is not on this machine; names the command that downloads it. When the name is
+/// neither a path nor a registered model's.
 pub fn resolve(model: &Path) -> Result<PathBuf, Failure> {
-    let id = model.to_str().and_then(|name| name.parse::<ModelId>().ok());
+    let id = model.to_str().map(str::parse::<ModelId>);
     match id {
-        Some(id) if !is_lane(model) && !model.exists() => {
+        Some(Ok(id)) if !is_lane(model) && !model.exists() => {
             find(&Hub::from_env()?, &id, WeightDtype::Int8)
         }
+        Some(Err(e)) if is_plain(model) && !model.exists() => Err(e.into()),
         _ => Ok(model.to_owned()),
     }
+}
+
+/// Whether this is a single word without an extension, such as a misspelt name.
+fn is_plain(model: &Path) -> bool {
+    model.extension().is_none() && model.components().count() == 1
 }
 
 fn find(hub: &Hub, id: &ModelId, dtype: WeightDtype) -> Result<PathBuf, Failure> {

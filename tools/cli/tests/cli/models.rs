@@ -77,6 +77,19 @@ fn a_model_is_pulled_and_then_used_by_its_name() {
     setup
         .run(&["models", "path", "org/tiny"])
         .refused("models pull org/tiny");
+    for (name, words) in [
+        ("rank-T5-flan", "a T5 model"),
+        ("rank_zephyr", "a language model"),
+        (
+            "ms_marco_MiniLM_L_12_v2",
+            "\"ms-marco-MiniLM-L-12-v2\" is one",
+        ),
+        ("nosuchmodel", "`lanerank models list`"),
+    ] {
+        let run = ["rerank", "--model", name, "--query", "bread"];
+        setup.run(&run).refused(words);
+        setup.run(&["models", "pull", name]).refused(words);
+    }
     assert!(
         setup.server.seen().is_empty(),
         "the network was used unasked"

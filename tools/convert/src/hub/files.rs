@@ -32,6 +32,14 @@ const WEIGHTS: [&str; 5] = [
 /// Names the missing file.
 pub(super) fn select(paths: &[String]) -> Result<Vec<String>, String> {
     let has = |name: &str| paths.iter().any(|path| path == name);
+    if has("adapter_config.json") {
+        return Err(
+            "it is a PEFT adapter (LoRA or another kind), which holds changes to a base model's \
+             weights: load both with peft, call merge_and_unload(), save the result and convert \
+             that folder"
+                .into(),
+        );
+    }
     if !has("config.json") {
         return Err("it has no config.json".into());
     }
@@ -175,6 +183,8 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         assert!(selected(&[]).unwrap_err().contains("config.json"));
+        let adapter = selected(&["adapter_config.json", "adapter_model.safetensors"]);
+        assert!(adapter.unwrap_err().contains("merge_and_unload()"));
         assert!(
             selected(&["config.json"])
                 .unwrap_err()

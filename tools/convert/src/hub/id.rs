@@ -85,11 +85,7 @@ impl FromStr for ModelId {
         match name.split_once('/') {
             Some((org, name)) if is_part(org) && is_part(name) => {}
             Some(_) => return Err(refuse("not the name of a repository on the hub")),
-            None => {
-                return Err(refuse(
-                    "not a registered model (`lanerank models list`); others are named org/name",
-                ));
-            }
+            None => return Err(refuse(&registry::unknown(name))),
         }
         Ok(ModelId {
             repository: name.to_owned(),

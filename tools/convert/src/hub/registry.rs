@@ -147,10 +147,103 @@ pub fn find(id: &str) -> Option<&'static Registered> {
     MODELS.iter().find(|model| model.id == id)
 }
 
+/// Beginnings of other names of FlashRank's registry, in letters and digits, and what they are.
+const OTHERS: [(&[&str], &str); 3] = [
+    (
+        &["rankt5", "flashrankrankt5"],
+        "a T5 model with a decoder, which lanerank does not run",
+    ),
+    (
+        &["rankzephyr"],
+        "a language model of 7 billion parameters that puts a list in order, which lanerank does \
+         not run",
+    ),
+    (
+        &["minirerankerarabic"],
+        "FlashRank's model for Arabic, which is in no repository that lanerank knows; FlashRank's \
+         own folder or zip of it can be tried with `lanerank convert`, and \
+         ms-marco-MultiBERT-L-12 reads Arabic",
+    ),
+];
+
+/// Why a name is not a registered model, and which names are.
+pub(super) fn unknown(name: &str) -> String {
+    let key = plain(name);
+    let begins = |(names, _): &&(&[&str], &str)| names.iter().any(|name| key.starts_with(name));
+    let similar = MODELS.iter().find(|model| {
+        let repository = model.repository.rsplit('/').next().unwrap_or_default();
+        plain(model.id) == key || plain(repository) == key
+    });
+    let fault = match (OTHERS.iter().find(begins), similar) {
+        (Some((_, what)), _) => format!("is {what}"),
+        (None, Some(model)) => return format!("not a registered model; {:?} is one", model.id),
+        (None, None) => "not a registered model".into(),
+    };
+    let ids: Vec<&str> = MODELS.iter().map(|model| model.id).collect();
+    format!(
+        "{fault}. Registered (`lanerank models list`): {}. Others are named org/name",
+        ids.join(", ")
+    )
+}
+
+/// Letters and digits only, in lower case.
+fn plain(name: &str) -> String {
+    let letters = name.chars().filter(char::is_ascii_alphanumeric);
+    letters.map(|c| c.to_ascii_lowercase()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::ModelId;
     use super::*;
+
+    #[test]
+    fn other_names_of_flashrank_are_explained() {
+        for (names, words) in [
+            (["rank-T5-flan", "rank_t5_FLAN", "RankT5"], "a T5 model"),
+            (
+                ["rank_zephyr_7b_v1_full", "rank_zephyr", "Rank-Zephyr"],
+                "a language model",
+            ),
+            (
+                [
+                    "miniReranker_arabic_v1",
+                    "minireranker-arabic-v1",
+                    "MiniReranker_Arabic",
+                ],
+                "Arabic",
+            ),
+        ] {
+            for name in names {
+                let error = name.parse::<ModelId>().unwrap_err().to_string();
+                assert!(error.contains(words), "{error}");
+                for model in &MODELS {
+                    assert!(error.contains(model.id), "{error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn other_spellings_are_named() {
+        for name in [
+            "ms_marco_TinyBERT_L_2_v2",
+            "MS-MARCO-TINYBERT-L-2-V2",
+            "ms-marco-TinyBERT-L2-v2",
+        ] {
+            let error = name.parse::<ModelId>().unwrap_err().to_string();
+            assert!(
+                error.ends_with("\"ms-marco-TinyBERT-L-2-v2\" is one"),
+                "{error}"
+            );
+        }
+        let error = "nosuchmodel".parse::<ModelId>().unwrap_err().to_string();
+        assert!(
+            error.contains("not a registered model. Registered"),
+            "{error}"
+        );
+        assert!(error.contains("lanerank models list"), "{error}");
+    }
 
     #[test]
     fn every_entry_is_usable() {

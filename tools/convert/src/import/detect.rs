@@ -8,6 +8,8 @@ use super::archive::Archive;
 use super::error::ImportError;
 use super::files::{Files, Opened};
 use super::options::Kind;
+use super::pointer;
+use super::refusals;
 use super::shards;
 
 /// A located source.
@@ -56,12 +58,27 @@ pub(super) fn find(path: &Path, kind: Option<Kind>) -> Result<Found, ImportError
 }
 
 fn in_files(files: Files, kind: Option<Kind>) -> Result<Found, ImportError> {
+    refuse_adapter(&files)?;
     let (kind, weights) = find_weights(&files, kind)?;
     Ok(Found {
         files,
         kind,
         weights,
     })
+}
+
+/// Refuses a folder with the files of an adapter. PEFT's programs apply it to its base model even
+/// if there are other weights.
+fn refuse_adapter(files: &Files) -> Result<(), ImportError> {
+    const FILES: [&str; 3] = [
+        refusals::ADAPTER_CONFIG,
+        "adapter_model.safetensors",
+        "adapter_model.bin",
+    ];
+    match FILES.iter().find(|name| files.has(name)) {
+        Some(name) => Err(ImportError::at(files.path(name), refusals::adapter())),
+        None => Ok(()),
+    }
 }
 
 /// Names of weights files, in order of preference.
@@ -156,17 +173,23 @@ fn beside(path: &Path, kind: Kind) -> Result<Found, ImportError> {
             && !folder.join("config.json").is_file()
             && above.join("config.json").is_file()
     });
-    Ok(match above {
+    let found = match above {
         Some(above) => found(above, format!("onnx/{name}")),
         None => found(folder, name.to_owned()),
-    })
+    };
+    if kind != Kind::Gguf {
+        refuse_adapter(&found.files)?;
+    }
+    Ok(found)
 }
 
 fn content(path: &Path) -> Result<Content, ImportError> {
     let wrong = |e| ImportError::at(path, e);
     let mut start = Vec::new();
     let file = File::open(path).map_err(wrong)?;
-    file.take(16).read_to_end(&mut start).map_err(wrong)?;
+    let first = file.take(pointer::START_LEN as u64).read_to_end(&mut start);
+    first.map_err(wrong)?;
+    pointer::check(path, &start)?;
     let length = start.first_chunk().map_or(0, |b| u64::from_le_bytes(*b));
     Ok(match start[..] {
         [b'G', b'G', b'U', b'F', ..] => Content::Weights(Kind::Gguf),

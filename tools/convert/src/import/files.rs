@@ -2,13 +2,14 @@
 
 use std::cell::RefCell;
 use std::fs::{self, File};
-use std::io::{Cursor, Read};
+use std::io::{Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
 use super::archive::{Archive, ReadSeek};
 use super::error::ImportError;
+use super::{nonfinite, pointer, refusals};
 
 /// A tokenizer.json with half a million pieces has about 20 MB.
 const MAX_TEXT: u64 = 256 << 20;
@@ -25,10 +26,19 @@ pub(super) struct Opened {
 
 impl Opened {
     /// Opens a file on disk.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is a Git LFS pointer.
     pub(super) fn disk(path: &Path) -> Result<Opened, ImportError> {
         let wrong = |e| ImportError::at(path, e);
-        let file = File::open(path).map_err(wrong)?;
+        let mut file = File::open(path).map_err(wrong)?;
         let len = file.metadata().map_err(wrong)?.len();
+        if (pointer::START_LEN as u64..=pointer::MAX_LEN).contains(&len) {
+            let mut start = [0; pointer::START_LEN];
+            file.read_exact(&mut start).map_err(wrong)?;
+            pointer::check(path, &start)?;
+            file.rewind().map_err(wrong)?;
+        }
         Ok(Opened {
             path: path.to_owned(),
             reader: Box::new(file),
@@ -79,6 +89,12 @@ impl Files {
         let mut configs: Vec<&str> = configs.collect();
         configs.sort_by_key(depth);
         let prefix = match configs[..] {
+            [] if archive
+                .names()
+                .any(|name| name.ends_with(refusals::ADAPTER_CONFIG)) =>
+            {
+                return Err(wrong(refusals::adapter()));
+            }
             [] => return Err(wrong("no config.json in this archive".into())),
             [first, second, ..] if depth(&first) == depth(&second) => {
                 return Err(wrong(format!(
@@ -154,6 +170,7 @@ impl Files {
             .borrow_mut()
             .read(&format!("{}{name}", self.prefix))
             .map_err(|e| ImportError::at(&path, e))?;
+        pointer::check(&path, &content)?;
         Ok(Opened {
             path,
             len: content.len() as u64,
@@ -180,30 +197,47 @@ impl Files {
         }
     }
 
+    /// Reads a file as UTF-8.
+    ///
+    /// # Errors
+    /// As [`Files::read`], and when it is not UTF-8.
+    pub(super) fn read_utf8(&self, name: &str) -> Result<String, ImportError> {
+        String::from_utf8(self.read(name)?).map_err(|e| {
+            if matches!(e.as_bytes(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
+                return ImportError::at(self.path(name), "is UTF-16; save it as UTF-8");
+            }
+            let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+            let line = 1 + before.iter().filter(|&&b| b == b'\n').count() as u64;
+            ImportError::at_line(self.path(name), line, "not UTF-8")
+        })
+    }
+
     /// Reads a file as text, for parsers that borrow from it: UTF-8, with or without a byte order
     /// mark.
     ///
     /// # Errors
-    /// As [`Files::read`], and when it is not UTF-8.
+    /// As [`Files::read_utf8`].
     pub(super) fn read_text(&self, name: &str) -> Result<String, ImportError> {
-        let mut text = String::from_utf8(self.read(name)?).map_err(|e| {
-            let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
-            let line = 1 + before.iter().filter(|&&b| b == b'\n').count() as u64;
-            ImportError::at_line(self.path(name), line, "not UTF-8")
-        })?;
+        let mut text = self.read_utf8(name)?;
         if text.starts_with('\u{feff}') {
             text.drain(..'\u{feff}'.len_utf8());
         }
         Ok(text)
     }
 
-    /// Reads a JSON file.
+    /// Reads a JSON file. `NaN` and `Infinity`, which Python writes, may stand where no field is
+    /// read; an infinite float is a very large one.
     ///
     /// # Errors
     /// As [`Files::read_text`], and when it is not the expected JSON.
     pub(super) fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, ImportError> {
         let text = self.read_text(name)?;
-        serde_json::from_str(&text).map_err(|e| ImportError::json(self.path(name), &e))
+        serde_json::from_str(&nonfinite::replaced(&text)).map_err(|e| {
+            match nonfinite::fault(&text, &e) {
+                Some((line, reason)) => ImportError::at_line(self.path(name), line, reason),
+                None => ImportError::json(self.path(name), &e),
+            }
+        })
     }
 
     /// Reads a JSON file if it exists.

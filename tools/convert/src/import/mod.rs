@@ -19,7 +19,9 @@
 //!
 //! | modules | contents |
 //! |---|---|
-//! | `error`, `options`, `entries`, `elements`, `stream`, `names`, `refusals` | shared types |
+//! | `error`, `options`, `entries`, `elements`, `stream` | shared types |
+//! | `pointer`, `nonfinite`, `refusals` | what is refused or read by its first bytes or its name |
+//! | `names`, `labels` | names of tensors and of labels |
 //! | `archive`, `files` | a folder or a zip archive as one set of files |
 //! | `source`, `weights` | what readers return |
 //! | `safetensors`, `shards`, `pytorch`, `onnx`, `gguf` | the five readers |
@@ -35,10 +37,13 @@ mod error;
 mod files;
 mod gguf;
 mod huggingface;
+mod labels;
 mod names;
+mod nonfinite;
 #[cfg(feature = "onnx")]
 mod onnx;
 mod options;
+mod pointer;
 mod pytorch;
 mod refusals;
 mod safetensors;

@@ -60,6 +60,33 @@ const FAMILIES: [(&str, &str, &str); 48] = [
     ("stablelm", "StableLM", DECODER),
 ];
 
+/// The file that says what an adapter of PEFT changes.
+pub(super) const ADAPTER_CONFIG: &str = "adapter_config.json";
+
+/// Why the weights of an adapter are refused.
+pub(super) fn adapter() -> String {
+    "a PEFT adapter (LoRA or another kind) holds changes to a base model's weights, not a model: \
+     load both with peft, call merge_and_unload(), save the result with save_pretrained, and \
+     convert that folder"
+        .into()
+}
+
+/// Why an ONNX file without a classifier is refused where a cross-encoder is wanted.
+pub(super) fn onnx_without_head() -> String {
+    "config.json says cross-encoder, but the graph has no classifier: the encoder alone was \
+     exported; export BertForSequenceClassification (optimum-cli: --task text-classification), or \
+     convert the model's safetensors"
+        .into()
+}
+
+/// Whether a tensor's name is one that PEFT gives.
+pub(super) fn is_of_adapter(tensor: &str) -> bool {
+    tensor.starts_with("base_model.model.")
+        || [".lora_", ".base_layer.", ".modules_to_save."]
+            .iter()
+            .any(|part| tensor.contains(part))
+}
+
 /// Why a SentencePiece tokenizer is refused.
 pub(super) fn sentence_piece() -> String {
     format!(

@@ -13,7 +13,7 @@ use super::elements::{Convert, Element, no_weight};
 use super::entries::Entries;
 use super::error::ImportError;
 use super::files::Opened;
-use super::names;
+use super::names::Naming;
 use super::weights::Weights;
 use crate::error::Error;
 use crate::source::TensorSource;
@@ -53,16 +53,33 @@ impl SafeTensors {
     ///
     /// # Errors
     /// When the file cannot be read or is invalid; names the tensor.
-    pub(super) fn open(mut file: Opened) -> Result<Self, ImportError> {
+    pub(super) fn open(file: Opened) -> Result<Self, ImportError> {
+        Self::named(file, None)
+    }
+
+    /// Opens one of several files, with the naming of all of them.
+    ///
+    /// # Errors
+    /// As [`SafeTensors::open`].
+    pub(super) fn named(mut file: Opened, naming: Option<&Naming>) -> Result<Self, ImportError> {
         let path = file.path.clone();
         let wrong = |reason: String| ImportError::at(&path, reason);
         let header = read_header(&mut file.reader, file.len).map_err(wrong)?;
         let data_start = 8 + header.len() as u64;
         let entries = parse_header(&header).map_err(wrong)?;
         check_layout(&entries, file.len - data_start).map_err(wrong)?;
+        let own;
+        let naming = match naming {
+            Some(naming) => naming,
+            None => {
+                let names = entries.iter().map(|(name, _)| name.as_str());
+                own = Naming::of(names).map_err(wrong)?;
+                &own
+            }
+        };
         let mut tensors = BTreeMap::new();
         for (name, entry) in entries {
-            let short = names::canonical(&name);
+            let short = naming.canonical(&name);
             let tensor =
                 locate(entry, data_start).map_err(|e| wrong(format!("tensor {name:?}: {e}")))?;
             if tensors.insert(short.clone(), tensor).is_some() {

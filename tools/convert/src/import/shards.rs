@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::entries::Entries;
 use super::error::ImportError;
 use super::files::Files;
-use super::names;
+use super::names::Naming;
 use super::safetensors::SafeTensors;
 use super::weights::Weights;
 use crate::error::Error;
@@ -41,6 +41,8 @@ impl Shards {
     pub(super) fn open(files: &Files, index: &str) -> Result<Self, ImportError> {
         let wrong = |reason: String| ImportError::at(files.path(index), reason);
         let Index { weight_map } = files.read_json(index)?;
+        let naming = Naming::of(weight_map.0.iter().map(|(name, _)| name.as_str()));
+        let naming = naming.map_err(wrong)?;
         let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (tensor, file) in weight_map.0 {
             if !is_plain_name(&file) {
@@ -52,7 +54,7 @@ impl Shards {
             if !wanted
                 .entry(file)
                 .or_default()
-                .insert(names::canonical(&tensor))
+                .insert(naming.canonical(&tensor))
             {
                 return Err(wrong(format!("tensor {tensor:?} occurs twice")));
             }
@@ -68,7 +70,7 @@ impl Shards {
             places: BTreeMap::new(),
         };
         for (file, tensors) in wanted {
-            let shard = SafeTensors::open(files.open(&file)?)?;
+            let shard = SafeTensors::named(files.open(&file)?, Some(&naming))?;
             let found: BTreeSet<String> = shard.names().into_iter().collect();
             if let Some(name) = tensors.difference(&found).next() {
                 return Err(wrong(format!("tensor {name:?} is not in {file}")));

@@ -11,6 +11,7 @@ use lanerank::model::{Activation, Architecture, Head, ModelConfig, Pooling};
 
 use super::error::ImportError;
 use super::files::Opened;
+use super::labels::{self, Order};
 use super::{Kind, Options, Source, names, refusals};
 use crate::error::Error;
 use crate::source::TensorSource;
@@ -37,6 +38,7 @@ pub(crate) fn open(file: Opened, options: &Options) -> Result<Source, ImportErro
         Some(num_labels) => Head::Classifier { num_labels },
         None => encoder(&reader, options.pooling, &path)?,
     };
+    let order = order(&reader, &head).map_err(wrong)?;
     super::check_pooling(options, &head)?;
     let config = config(&reader, head, options.max_length).map_err(wrong)?;
     super::check_max_length(&config, options)?;
@@ -54,17 +56,23 @@ pub(crate) fn open(file: Opened, options: &Options) -> Result<Source, ImportErro
             "tensor {name:?} is not one of BERT's: another architecture"
         )));
     }
+    let mut notes = vec![format!(
+        "GGUF says neither which GELU nor how text is normalised: erf and {} text, as the \
+         vocabulary has it",
+        if rules.lowercase { "uncased" } else { "cased" }
+    )];
+    notes.extend(order.and_then(Order::note).map(str::to_owned));
     Ok(Source {
         kind: Kind::Gguf,
         config,
         tokenizer,
-        notes: vec![format!(
-            "GGUF says neither which GELU nor how text is normalised: erf and {} text, as the \
-             vocabulary has it",
-            if rules.lowercase { "uncased" } else { "cased" }
-        )],
+        notes,
         graph_difference: None,
-        tensors: Box::new(Gguf { path, reader }),
+        tensors: Box::new(Gguf {
+            path,
+            reader,
+            exchanged: order == Some(Order::Reversed),
+        }),
     })
 }
 
@@ -96,6 +104,31 @@ fn classifier(reader: &Reader) -> Result<Option<usize>, String> {
                 .into(),
         ),
         _ => Ok(None),
+    }
+}
+
+/// What the names of two labels say; `None` for other heads, or without names.
+fn order(reader: &Reader, head: &Head) -> Result<Option<Order>, String> {
+    const LABELS: &str = "bert.classifier.output_labels";
+    let wrong = |reason: String| format!("{LABELS}: {reason}");
+    match (head, reader.metadata.get(LABELS)) {
+        (_, None) | (Head::Encoder { .. }, _) => Ok(None),
+        (&Head::Classifier { num_labels }, Some(Value::Texts(names)))
+            if names.len() == num_labels =>
+        {
+            match &names[..] {
+                [first, second] => {
+                    let [first, second] = [first, second].map(|name| name.as_str().into());
+                    labels::order(&first, &second).map(Some).map_err(wrong)
+                }
+                _ => Ok(None),
+            }
+        }
+        (&Head::Classifier { num_labels }, Some(Value::Texts(names))) => Err(wrong(format!(
+            "{} names, but cls.output.weight has {num_labels} rows",
+            names.len()
+        ))),
+        _ => Err(wrong("not a list of names".into())),
     }
 }
 
@@ -203,6 +236,8 @@ fn known(config: &ModelConfig) -> HashSet<String> {
 struct Gguf {
     path: PathBuf,
     reader: Reader,
+    /// The two labels change places.
+    exchanged: bool,
 }
 
 impl TensorSource for Gguf {
@@ -218,10 +253,17 @@ impl TensorSource for Gguf {
     fn read(&mut self, name: &str) -> Result<Vec<f32>, Error> {
         let read = their_name(name).and_then(|theirs| self.reader.read(&theirs));
         match read {
-            Some(read) => read.map_err(|source| Error::Io {
-                path: self.path.clone(),
-                source,
-            }),
+            Some(read) => {
+                let mut values = read.map_err(|source| Error::Io {
+                    path: self.path.clone(),
+                    source,
+                })?;
+                if self.exchanged && name.starts_with("classifier.") {
+                    let half = values.len() / 2;
+                    values.rotate_left(half);
+                }
+                Ok(values)
+            }
             None => Err(Error::Tensor {
                 name: name.to_owned(),
                 reason: "missing".into(),

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::labels::{self, Order};
+use crate::import::labels::{self, Order};
 use crate::import::refusals;
 
 /// The fields of `config.json` that affect the arithmetic. Other fields are ignored.
@@ -83,7 +83,9 @@ impl Config {
     }
 
     /// The task of the model. If the file does not name it, a classifier among the tensors decides.
-    pub(super) fn task(&self, has_classifier: bool) -> Result<Task, String> {
+    /// `pooled` says that something else asks for a sentence encoder: BERT with another head is one
+    /// then, as sentence-transformers loads it.
+    pub(super) fn task(&self, has_classifier: bool, pooled: bool) -> Result<Task, String> {
         let class = self.architectures.as_ref().and_then(|names| names.first());
         let class = class.map(String::as_str);
         match self.model_type.as_deref() {
@@ -96,6 +98,9 @@ impl Config {
                 Ok(Task::Classification)
             }
             (Architecture::Bert, Some("BertModel")) => Ok(Task::Encoding),
+            (Architecture::Bert, Some(class)) if pooled && class.starts_with("Bert") => {
+                Ok(Task::Encoding)
+            }
             (Architecture::Electra { .. }, Some(other)) => Err(refusals::electra(other)),
             (_, Some(other)) => Err(refusals::architecture(other)),
             (_, None) if self.model_type.is_none() => {
@@ -231,7 +236,7 @@ mod tests {
 
     #[test]
     fn tasks() {
-        let task = |changes, classifier| config(changes).task(classifier);
+        let task = |changes, classifier| config(changes).task(classifier, false);
         assert_eq!(task(json!({}), true), Ok(Task::Encoding));
         let classification = json!({"architectures": ["BertForSequenceClassification"]});
         assert_eq!(task(classification, false), Ok(Task::Classification));
@@ -255,7 +260,13 @@ mod tests {
             "{error}"
         );
         assert!(task(json!({"architectures": null, "model_type": null}), true).is_err());
-        assert!(task(json!({"architectures": ["BertForMaskedLM"]}), true).is_err());
+        for class in ["BertForMaskedLM", "BertForPreTraining"] {
+            let config = config(json!({"architectures": [class]}));
+            assert!(config.task(true, false).is_err());
+            assert_eq!(config.task(false, true), Ok(Task::Encoding));
+        }
+        let other = config(json!({"architectures": ["GPT2Model"]}));
+        assert!(other.task(false, true).is_err());
         let error = task(json!({"model_type": "xlm-roberta"}), true).unwrap_err();
         assert!(error.contains("XLM-RoBERTa"));
     }

@@ -3,7 +3,6 @@
 mod added_tokens;
 mod adjusted;
 mod config;
-mod labels;
 mod prompts;
 mod sentence;
 mod special_tokens;
@@ -16,11 +15,13 @@ use lanerank::model::{Architecture, Head, ModelConfig};
 
 use super::error::ImportError;
 use super::files::Files;
+use super::labels::Order;
 use super::names;
 #[cfg(feature = "onnx")]
 use super::onnx;
 use super::options::{Kind, Options, check_max_length, check_pooling};
 use super::pytorch::PyTorch;
+use super::refusals;
 use super::safetensors::SafeTensors;
 use super::shards::Shards;
 use super::source::Source;
@@ -30,7 +31,6 @@ pub use tokenizer::{tokenizer_json, vocab_txt};
 
 use adjusted::Adjusted;
 use config::{Config, Task};
-use labels::Order;
 use tokenizer::Read;
 
 /// Most unknown tensors that a note lists.
@@ -46,7 +46,8 @@ pub(super) fn open(
     let wrong = |reason: String| ImportError::at(files.path("config.json"), reason);
     let config: Config = files.read_json("config.json")?;
     // Checked before the weights, because the message is better.
-    config.task(false).map_err(wrong)?;
+    let pooled = options.pooling.is_some() || sentence::is_there(files);
+    config.task(false, pooled).map_err(wrong)?;
     config.check_supported().map_err(wrong)?;
     let architecture = config.architecture();
     if kind == Kind::Onnx && architecture != Architecture::Bert {
@@ -60,9 +61,13 @@ pub(super) fn open(
         _ => "classifier.weight",
     };
     let classifier = tensors.shape(classifier_name);
-    let task = config.task(classifier.is_some()).map_err(wrong)?;
+    let task = config.task(classifier.is_some(), pooled).map_err(wrong)?;
     let (prompts, unused) = prompts::read(files, matches!(task, Task::Encoding))?;
     let head = match task {
+        Task::Classification if kind == Kind::Onnx && classifier.is_none() => {
+            let reason = refusals::onnx_without_head();
+            return Err(ImportError::at(files.path(weights), reason));
+        }
         Task::Classification => {
             classifier_head(&config, classifier_name, classifier).map_err(wrong)?
         }
@@ -118,17 +123,7 @@ fn adjustments(one_type: bool, order: Option<Order>) -> Vec<String> {
     if one_type {
         notes.push("the tokenizer gives the model no token_type_ids: all token types are 0".into());
     }
-    match order {
-        Some(Order::Reversed) => {
-            notes.push(
-                "id2label names label 0 the relevant one: the two labels were exchanged".into(),
-            );
-        }
-        Some(Order::Unnamed) => notes.push(
-            "id2label does not say which label is relevant: a score is label 1 less label 0".into(),
-        ),
-        Some(Order::Usual) | None => {}
-    }
+    notes.extend(order.and_then(Order::note).map(str::to_owned));
     notes
 }
 

@@ -72,6 +72,11 @@ struct SentenceConfig {
     do_lower_case: bool,
 }
 
+/// Whether a folder has the files that make BERT a sentence encoder.
+pub(super) fn is_there(files: &Files) -> bool {
+    files.has("modules.json") || files.has("1_Pooling/config.json")
+}
+
 /// The head of an encoder. `choice` overrides the folder's pooling.
 pub(super) fn encoder_head(
     files: &Files,

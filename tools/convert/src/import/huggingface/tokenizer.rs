@@ -122,13 +122,17 @@ fn read_vocab(
     added: &AddedTokens,
 ) -> Result<Tokenizer, ImportError> {
     let path = files.path(name);
-    let bytes = files.read(name)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let pieces = Vocabulary::new(text.lines().map(str::trim_end));
+    let text = files.read_utf8(name)?;
+    if text.contains('\r') && !text.contains('\n') {
+        let reason = "its lines end in carriage returns alone; save it with line feeds";
+        return Err(ImportError::at(&path, reason));
+    }
+    let unmarked = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let pieces = Vocabulary::new(unmarked.lines().map(str::trim_end));
     let rules = settings.rules(|piece| pieces.has(piece));
     let mut rules = rules.map_err(|reason| ImportError::at(&path, reason))?;
     added.complete(files, settings, &pieces, &mut rules, false)?;
-    Tokenizer::from_vocab_txt(&bytes, &rules).map_err(|e| ImportError::library(path, e))
+    Tokenizer::from_vocab_txt(text.as_bytes(), &rules).map_err(|e| ImportError::library(path, e))
 }
 
 fn read_both(
@@ -138,7 +142,7 @@ fn read_both(
 ) -> Result<Tokenizer, ImportError> {
     let tokenizer = read_json(files, settings, added)?;
     let path = files.path(VOCAB);
-    let other = Tokenizer::from_vocab_txt(&files.read(VOCAB)?, &tokenizer.config())
+    let other = Tokenizer::from_vocab_txt(files.read_text(VOCAB)?.as_bytes(), &tokenizer.config())
         .map_err(|e| ImportError::library(&path, e))?;
     let (ours, theirs) = (tokenizer.vocab_size() as u32, other.vocab_size() as u32);
     let differs = |&id: &u32| tokenizer.token(id) != other.token(id);

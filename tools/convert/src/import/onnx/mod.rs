@@ -68,6 +68,7 @@ use lanerank::model::{Activation, Head, ModelConfig};
 
 use super::error::ImportError;
 use super::files::Files;
+use super::refusals;
 use super::weights::Weights;
 use crate::convert::f32_model;
 use crate::error::Error;
@@ -88,6 +89,14 @@ const PROBES: [(usize, usize); 2] = [(5, 11), (7, 13)];
 const MAX_LOGIT_DIFFERENCE: f32 = 2e-3;
 /// Largest allowed difference of an encoder's vector: 1 - cosine.
 const MAX_COSINE_DIFFERENCE: f32 = 1e-5;
+
+/// A note on a cross-encoder that was exported without the input `token_type_ids`.
+const ONE_TYPE: &str = "the graph does not read token_type_ids: all token types are 0, as for \
+     every program that runs this ONNX file; if the model was trained with them, export it with \
+     them, or convert its safetensors";
+
+/// Name of the table of token types.
+const TOKEN_TYPES: &str = "embeddings.token_type_embeddings.weight";
 
 /// An ONNX file whose graph was understood.
 #[derive(Debug)]
@@ -133,6 +142,11 @@ impl OnnxFile {
             roles,
         })
     }
+
+    /// Whether only row 0 of a table is in use, so that it stands for all rows.
+    fn is_one_row(&self, name: &str) -> bool {
+        name == TOKEN_TYPES && !self.roles.reads_types
+    }
 }
 
 impl Weights for OnnxFile {
@@ -164,19 +178,12 @@ impl Weights for OnnxFile {
                 return Err(wrong(reason));
             }
             (Head::Classifier { .. }, Top::Tokens) => {
-                return Err(wrong(
-                    "config.json says cross-encoder, but the graph has no classifier".into(),
-                ));
+                return Err(wrong(refusals::onnx_without_head()));
             }
             (Head::Encoder { .. }, Top::Logits(_)) => {
                 return Err(wrong(
                     "config.json says encoder, but the graph has a classifier".into(),
                 ));
-            }
-            (Head::Classifier { .. }, _) if !roles.reads_types => {
-                let reason =
-                    "a cross-encoder whose graph does not read token types; export it with them";
-                return Err(wrong(reason.into()));
             }
             _ => (),
         }
@@ -188,6 +195,9 @@ impl Weights for OnnxFile {
         }
         config.layer_norm_eps = roles.eps;
         let mut notes = Vec::new();
+        if matches!(config.head, Head::Classifier { .. }) && !roles.reads_types {
+            notes.push(ONE_TYPE.into());
+        }
         let (said, found) = (config.hidden_act, roles.activation);
         if said != found {
             let gelus = [Activation::Gelu, Activation::GeluTanh];
@@ -272,6 +282,10 @@ impl TensorSource for OnnxFile {
 
     fn read(&mut self, name: &str) -> Result<Vec<f32>, Error> {
         match self.roles.tensors.get(name) {
+            Some(Role::Matrix(matrix)) if self.is_one_row(name) => {
+                let ([rows, width], values) = (matrix.shape(), matrix.values());
+                Ok(values[..width].repeat(rows))
+            }
             Some(Role::Matrix(matrix)) => Ok(matrix.values()),
             Some(Role::Vector(values)) => Ok(values.to_vec()),
             None => Err(Error::Tensor {
@@ -283,7 +297,7 @@ impl TensorSource for OnnxFile {
 
     fn read_integers(&mut self, name: &str) -> Result<Option<IntegerRows>, Error> {
         Ok(match self.roles.tensors.get(name) {
-            Some(Role::Matrix(matrix)) => matrix.integers(),
+            Some(Role::Matrix(matrix)) if !self.is_one_row(name) => matrix.integers(),
             _ => None,
         })
     }

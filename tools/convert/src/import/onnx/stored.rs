@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use bytes::Bytes;
 use half::{bf16, f16};
 
+use super::super::pointer;
 use super::proto::TensorProto;
 use super::tensor::{Data, Tensor};
 
@@ -294,6 +295,9 @@ impl Beside {
         let wrong = |reason: String| format!("external data in {location:?}: {reason}");
         let path = self.inside(location).map_err(wrong)?;
         let bytes = read_file(&path, MAX_EXTERNAL - self.total).map_err(wrong)?;
+        if pointer::is_pointer(&bytes) {
+            return Err(wrong(pointer::REASON.into()));
+        }
         self.total += bytes.len() as u64;
         let bytes = Bytes::from(bytes);
         self.read.insert(location.to_owned(), bytes.clone());

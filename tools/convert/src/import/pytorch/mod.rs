@@ -13,7 +13,7 @@ use super::archive::{Archive, ReadSeek};
 use super::elements::{Element, no_weight};
 use super::error::ImportError;
 use super::files::Opened;
-use super::names;
+use super::names::Naming;
 use super::stream::Stream;
 use super::weights::Weights;
 use crate::error::Error;
@@ -153,6 +153,7 @@ fn tensors(
 ) -> Result<BTreeMap<String, View>, String> {
     let entries = heap.dict(top);
     let entries = entries.ok_or("is not a dictionary of tensors; save the model's state_dict")?;
+    let naming = Naming::of(entries.iter().filter_map(|(key, _)| heap.text(key)))?;
     let mut tensors = BTreeMap::new();
     for (key, value) in entries {
         let name = heap.text(key).ok_or("a tensor whose name is not a text")?;
@@ -164,7 +165,7 @@ fn tensors(
         };
         let view = view(&heap.tensors[number], storages);
         let view = view.map_err(|reason| format!("tensor {name:?}: {reason}"))?;
-        let name = names::canonical(name);
+        let name = naming.canonical(name);
         if tensors.insert(name.clone(), view).is_some() {
             return Err(format!("two tensors are both {name:?}"));
         }

@@ -64,9 +64,9 @@ impl Evaluator {
         let one = |tensor: Result<Tensor, String>| tensor.map(|t| vec![t]);
         match node.op.as_str() {
             "Identity" | "Dropout" => one(x.get(0).cloned()),
-            "Shape" | "Size" | "Gather" | "GatherND" | "Slice" | "Squeeze" | "Unsqueeze"
-            | "Concat" | "Reshape" | "Flatten" | "Transpose" | "Expand" | "Tile" | "Range"
-            | "ConstantOfShape" => one(shape::eval(node, x)),
+            "Shape" | "Size" | "Gather" | "GatherElements" | "GatherND" | "Slice" | "Squeeze"
+            | "Unsqueeze" | "Concat" | "Reshape" | "Flatten" | "Transpose" | "Expand" | "Tile"
+            | "Range" | "ConstantOfShape" => one(shape::eval(node, x)),
             "Split" => shape::split(node, x),
             "Cast" | "CastLike" => one(elementwise::cast(node, x)),
             "Where" => one(elementwise::select(x)),

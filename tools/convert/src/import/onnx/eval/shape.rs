@@ -11,6 +11,7 @@ pub(super) fn eval(node: &Node, x: &Inputs) -> Result<Tensor, String> {
         "Shape" => shape(node, x.get(0)?),
         "Size" => Ok(Tensor::ints(&[], vec![x.get(0)?.len() as i64])),
         "Gather" => gather(node, x.get(0)?, x.get(1)?),
+        "GatherElements" => gather_elements(node, x.get(0)?, x.get(1)?),
         "GatherND" => gather_nd(node, x.get(0)?, x.get(1)?),
         "Slice" => slice(node, x),
         "Squeeze" => squeeze(node, x),
@@ -82,6 +83,31 @@ fn gather(node: &Node, x: &Tensor, indices: &Tensor) -> Result<Tensor, String> {
         }
     }
     Ok(x.gather(out, &places))
+}
+
+/// Each element of `indices` is a place along one axis; its own place gives the others.
+fn gather_elements(node: &Node, x: &Tensor, indices: &Tensor) -> Result<Tensor, String> {
+    let at = node.axis(0, x.shape.len())?;
+    let fits = indices.shape.len() == x.shape.len()
+        && (0..x.shape.len()).all(|d| d == at || indices.shape[d] <= x.shape[d]);
+    if !fits {
+        let reason = format!("indices of shape {:?} into {:?}", indices.shape, x.shape);
+        return Err(reason);
+    }
+    let (steps, own) = (strides(&x.shape), strides(&indices.shape));
+    let mut places = Vec::with_capacity(indices.len());
+    for (number, &i) in indices.to_ints()?.iter().enumerate() {
+        let mut rest = number;
+        let mut place = index(i, x.shape[at])? * steps[at];
+        for (d, (&step, &inner)) in steps.iter().zip(&own).enumerate() {
+            if d != at {
+                place += rest / inner * step;
+            }
+            rest %= inner;
+        }
+        places.push(place);
+    }
+    Ok(x.gather(indices.shape.clone(), &places))
 }
 
 fn index(i: i64, dim: usize) -> Result<usize, String> {

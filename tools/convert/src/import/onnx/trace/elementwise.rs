@@ -423,8 +423,12 @@ pub(super) fn select(t: &mut Trace, x: &Operands) -> Result<Value, String> {
                 .scalar()
                 .ok_or("replaces scores by more than one number")?;
             let condition = x.known(0)?;
-            let added = condition
-                .to_ints()?
+            let choices = condition.to_ints()?;
+            let nothing = choices.iter().all(|&c| i64::from(c != 0) == keep);
+            let mut dims = condition.shape.iter().rev().zip(shape.iter().rev());
+            let fits =
+                condition.shape.len() <= shape.len() && dims.all(|(&c, &d)| c == d || c == 1);
+            let added = choices
                 .iter()
                 .map(|&c| {
                     if i64::from(c != 0) == keep {
@@ -438,6 +442,11 @@ pub(super) fn select(t: &mut Trace, x: &Operands) -> Result<Value, String> {
                 Term::Scores(scores) => {
                     mask(t, scores, &Tensor::floats(&condition.shape, added), shape)
                 }
+                // transformers' exporter replaces rows without any token, which BERT does not have.
+                _ if nothing && fits => Ok(Value::Term {
+                    id,
+                    shape: shape.clone(),
+                }),
                 _ => Err("a choice that BERT does not make".into()),
             }
         }

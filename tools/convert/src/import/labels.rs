@@ -49,6 +49,22 @@ pub(super) enum Order {
     Unnamed,
 }
 
+impl Order {
+    /// What the user should know.
+    pub(super) fn note(self) -> Option<&'static str> {
+        match self {
+            Order::Usual => None,
+            Order::Reversed => Some(
+                "the labels' names say that label 0 is the relevant one: the two were exchanged",
+            ),
+            Order::Unnamed => Some(
+                "the labels' names do not say which one is relevant: a score is label 1 less \
+                 label 0",
+            ),
+        }
+    }
+}
+
 /// Reads the names of two labels.
 ///
 /// # Errors
@@ -70,7 +86,7 @@ pub(super) fn order(first: &Value, second: &Value) -> Result<Order, String> {
         (None, None) if a == "label1" && b == "label0" => Ok(Order::Reversed),
         (None, None) => Ok(Order::Unnamed),
         (Some(_), Some(_)) => Err(format!(
-            "id2label names the two labels {first} and {second}: which one is relevant is not \
+            "the two labels are named {first} and {second}: which one is relevant is not \
              clear; name them in the file \"not_relevant\" and \"relevant\""
         )),
     }
