@@ -345,7 +345,10 @@ fn builders_refuse_what_cannot_be() {
     let most = lanerank::max_threads();
     for count in [most + 1, 100_000, usize::MAX] {
         let message = message(builder().threads(count));
-        assert!(message.contains(&format!("{count} is above {most}")), "{message}");
+        assert!(
+            message.contains(&format!("{count} is above {most}")),
+            "{message}"
+        );
     }
     assert!(message(Ranker::builder().model("/nowhere/x.lane")).contains("/nowhere/x.lane"));
     let error = Encoder::builder().opened(model.clone()).build().err();

@@ -77,9 +77,31 @@ pub fn run(args: &ModelsArgs) -> Result<(), Failure> {
 /// Resolves `--model`: a path, or the int8 file of a downloaded model.
 ///
 /// # Errors
-/// When the model is not on this machine; names the command that downloads it.
+/// When the model is not on this machine, or is a folder; names the command that downloads or
+/// converts it.
 pub fn resolve(model: &Path) -> Result<PathBuf, Failure> {
-    let id = model.to_str().and_then(|name| name.parse::<ModelId>().ok());
+    let shown = model.display();
+    if model.is_dir() {
+        return Err(Failure::Usage(format!(
+            "{shown} is a folder, not a model file; `lanerank convert {shown} -o FILE` makes one"
+        )));
+    }
+    if model.exists() && !is_lane(model) {
+        return Err(Failure::Usage(format!(
+            "{shown} is not a model file; `lanerank convert {shown} -o FILE` makes one from a \
+             safetensors, PyTorch, ONNX, GGUF or zip file"
+        )));
+    }
+    let name = model.to_str().unwrap_or_default();
+    if !model.exists() && !is_lane(model) && !name.contains(['/', '\\']) {
+        name.parse::<ModelId>().map_err(|_| {
+            Failure::Usage(format!(
+                "{shown} is neither a file nor a known model; `lanerank models list` shows the \
+                 names, and others are named org/name"
+            ))
+        })?;
+    }
+    let id = name.parse::<ModelId>().ok();
     match id {
         Some(id) if !is_lane(model) && !model.exists() => {
             find(&Hub::from_env()?, &id, WeightDtype::Int8)
