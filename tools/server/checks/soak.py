@@ -4,16 +4,17 @@
     python tools/server/checks/soak.py target/release/lanerank [--minutes 60] [--model FILE]
 
 Well-behaved clients send requests of many sizes to all rerank routes. Every answer must have the
-scores that `lanerank rerank` gives, bit for bit as f32. They repeat a request only as an ordinary
-client does: after 429, after a kept connection that the server closed, and while the server is down.
+scores that `lanerank rerank` gives, bit for bit as f32. They repeat a request only as ordinary
+clients do: after 429, after a kept connection that the server closed, and while the server is
+down.
 
 Hostile clients do not read their answers, send half bodies, slow bodies, garbage, huge and deep
 bodies, or go away. Meanwhile the model file is replaced by broken ones (garbage, cut, one bit
-flipped, a FIFO, one that claims a terabyte) with SIGHUP, then by the good one; at a third and at two
-thirds of the time the server is killed with SIGKILL and started again.
+flipped, a FIFO, one that claims a terabyte) with SIGHUP, then by the good one. At a third and at
+two thirds of the time the server is killed with SIGKILL and started again.
 
-Prints resident memory, open files and answers at intervals. Fails on a wrong or lost answer, on more
-than --memory, or if memory grows in the last sixth by more than 5 % and 4 MB.
+Prints resident memory, open files and answers at intervals. Fails on a wrong or lost answer, on
+more than --memory, or if memory grows in the last sixth by more than 5 % and 4 MB.
 """
 
 import argparse, http.client, json, os, random, shutil, signal, socket, struct, sys, tempfile
@@ -134,7 +135,8 @@ class Bad(threading.Thread):
         self.site, self.end, self.dice, self.counts = site, end, random.Random(seed), {}
 
     def run(self):
-        ways = [self.unread, self.half, self.slow, self.gone, self.garbage, self.malformed, self.huge]
+        ways = [self.unread, self.half, self.slow, self.gone]
+        ways += [self.garbage, self.malformed, self.huge]
         while time.time() < self.end:
             way = self.dice.choice(ways)
             self.counts[way.__name__] = self.counts.get(way.__name__, 0) + 1
@@ -315,6 +317,34 @@ def summed(threads):
     return counts
 
 
+def attack(soak, args, pairs):
+    """Runs all clients. Returns the peak of memory and its samples."""
+    begin = time.time()
+    end = begin + 60 * args.minutes
+    clients = [Good(soak.site, pairs, seed, end) for seed in range(args.clients)]
+    hostile = [Bad(soak.site, seed, end) for seed in range(args.hostile)]
+    for thread in clients + hostile:
+        thread.start()
+    failures, samples = soak.run(clients, begin, end)
+    for client in clients if not failures else []:
+        client.join(90)
+    failures = [c.failure or "still running" for c in clients if c.failure or c.is_alive()]
+    assert not failures, failures
+    for thread in hostile:
+        thread.join(30)
+    peak = soak.note()
+    assert soak.server.metric("lanerank_requests_in_flight ") == 0
+    stopped = time.time()
+    soak.server.__exit__()
+    print(f"stopped {time.time() - stopped:.1f} s after SIGTERM")
+    times = sorted(took for client in clients for took in client.times)
+    print(f"well-behaved: {summed(clients)}; hostile: {summed(hostile)}")
+    print(f"models: {soak.taken:.0f} taken, {soak.refused:.0f} refused")
+    p99, most = times[int(0.99 * len(times))], times[-1]
+    print(f"time of an answer: p99 {1e3 * p99:.0f} ms, most {1e3 * most:.0f} ms")
+    return peak, samples
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -332,30 +362,10 @@ def main():
         pairs = known(args.binary, model, random.Random(0))
         soak = Soak(args, model)
         soak.start()
-        begin = time.time()
-        end = begin + 60 * args.minutes
-        clients = [Good(soak.site, pairs, seed, end) for seed in range(args.clients)]
-        hostile = [Bad(soak.site, seed, end) for seed in range(args.hostile)]
-        for thread in clients + hostile:
-            thread.start()
-        failures, samples = soak.run(clients, begin, end)
-        for client in clients:
-            client.join(90)
-        failures += [c.failure for c in clients if c.failure and c.failure not in failures]
-        failures += ["still running" for c in clients if c.is_alive()]
-        assert not failures, failures
-        for thread in hostile:
-            thread.join(30)
-        peak = soak.note()
-        assert soak.server.metric("lanerank_requests_in_flight ") == 0
-        stopped = time.time()
-        soak.server.__exit__()
-        print(f"stopped {time.time() - stopped:.1f} s after SIGTERM")
-        times = sorted(time for client in clients for time in client.times)
-        print(f"well-behaved: {summed(clients)}; hostile: {summed(hostile)}")
-        print(f"models: {soak.taken:.0f} taken, {soak.refused:.0f} refused")
-        p99, most = times[int(0.99 * len(times))], times[-1]
-        print(f"time of an answer: p99 {1e3 * p99:.0f} ms, most {1e3 * most:.0f} ms")
+        try:
+            peak, samples = attack(soak, args, pairs)
+        finally:
+            soak.server.process.kill()
     assert soak.refused > 0, "no broken model was refused"
     before, last = samples[-len(samples) // 6], samples[-1]
     print(f"resident memory: {last / 1e6:.1f} MB at the end, at most {peak / 1e6:.1f} MB")
