@@ -7,7 +7,7 @@ use lanerank_kernels::{Isa, Kernels};
 
 use crate::config::Head;
 use crate::encoder::Encoder;
-use crate::engine::Engine;
+use crate::engine::{Engine, Interrupt};
 use crate::error::Error;
 use crate::model::open::Model;
 use crate::ranker::Ranker;
@@ -27,6 +27,7 @@ pub struct Builder<T> {
     max_length: Option<usize>,
     threads: Option<usize>,
     isa: Option<Isa>,
+    interrupt: Option<Box<Interrupt>>,
     special_tokens_as_text: bool,
     target: PhantomData<T>,
 }
@@ -38,6 +39,7 @@ impl<T> Default for Builder<T> {
             max_length: None,
             threads: None,
             isa: None,
+            interrupt: None,
             special_tokens_as_text: false,
             target: PhantomData,
         }
@@ -66,8 +68,11 @@ impl<T> Builder<T> {
     }
 
     /// Threads that one request may use: the calling one, and a pool that the first request of
-    /// several passages starts. If the system refuses to start it, the calling thread computes
-    /// alone. Default: as many as this process may use, in a container its share of the host.
+    /// several passages starts. At most [`max_threads`](crate::max_threads). If the system refuses
+    /// to start them, the request fails with [`Error::Threads`].
+    ///
+    /// Default: as many as this process may use, in a container its share of the host. If the
+    /// system refuses to start those, the calling thread computes alone.
     pub fn threads(mut self, count: usize) -> Self {
         self.threads = Some(count);
         self
@@ -76,6 +81,14 @@ impl<T> Builder<T> {
     /// The kernel tier. Default: `LANERANK_ISA` if it is set, else the best of this CPU.
     pub fn isa(mut self, isa: Isa) -> Self {
         self.isa = Some(isa);
+        self
+    }
+
+    /// A question that the thread that made a request asks about every 10 ms while it computes:
+    /// whether to stop. After `true` the request ends with [`Error::Interrupted`], on all its
+    /// threads. Default: requests are never interrupted.
+    pub fn interrupt(mut self, stop: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        self.interrupt = Some(Box::new(stop));
         self
     }
 
@@ -118,7 +131,8 @@ impl<T> Builder<T> {
             kernels,
             max_length,
         };
-        Ok(Engine::new(scorer, Threads::new(self.threads)?))
+        let threads = Threads::new(self.threads)?;
+        Ok(Engine::new(scorer, threads, self.interrupt))
     }
 }
 

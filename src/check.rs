@@ -1,5 +1,7 @@
 //! Checks of a model: its self-test, and its layers' outputs.
 
+use std::ops::ControlFlow;
+
 use half::f16;
 use lanerank_kernels::Kernels;
 
@@ -122,8 +124,11 @@ impl Model {
             }
         }
         let mut outputs = Vec::with_capacity(self.config().num_hidden_layers);
-        let watch = &mut |x: &[f32]| outputs.push(x.to_vec());
-        scorer.run_watched(&Prefix::default(), &mut scratch, watch);
+        let watch = &mut |x: &[f32]| {
+            outputs.push(x.to_vec());
+            ControlFlow::Continue(())
+        };
+        let _ = scorer.run_watched(&Prefix::default(), &mut scratch, watch);
         outputs
     }
 }

@@ -57,7 +57,7 @@ impl Encoder {
                 passage_tokens: 0,
             },
             |_, vector| vector.to_vec(),
-        );
+        )?;
         // Without a deadline every text has a vector.
         let vectors: Vec<Vec<f32>> = vectors.into_iter().flatten().collect();
         let broken = |vector: &Vec<f32>| vector.iter().any(|x| !x.is_finite());

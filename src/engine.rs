@@ -1,14 +1,16 @@
 //! Runs a request: items into batches, batches through the model, on several threads.
 
+use std::ops::ControlFlow;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
+use crate::error::Error;
 use crate::layers::attention::Prefix;
 use crate::scorer::Scorer;
 use crate::scratch::Scratch;
 use crate::sync::{Pool, lock};
-use crate::threads::Threads;
+use crate::threads::{Threads, Worker};
 use crate::tokenizer::{BYTES_PER_TOKEN, Truncation};
 
 /// Rows of a batch: enough for efficient matrix products, few enough that the activations of a
@@ -19,10 +21,17 @@ const DEADLINE_BATCH_ROWS: usize = BATCH_ROWS / 2;
 /// Batches per thread, at least: a thread that is done early finds more work.
 const BATCHES_PER_THREAD: usize = 4;
 
+/// How often a request asks whether to stop.
+const ASK_EVERY: Duration = Duration::from_millis(10);
+
+/// Says whether to stop a request.
+pub(crate) type Interrupt = dyn Fn() -> bool + Send + Sync;
+
 /// A scorer, and the threads to run it on.
 pub(crate) struct Engine {
     pub(crate) scorer: Scorer<'static>,
     pub(crate) threads: Threads,
+    interrupt: Option<Box<Interrupt>>,
     scratch: Pool<Scratch>,
 }
 
@@ -42,10 +51,15 @@ impl Pace {
 }
 
 impl Engine {
-    pub(crate) fn new(scorer: Scorer<'static>, threads: Threads) -> Self {
+    pub(crate) fn new(
+        scorer: Scorer<'static>,
+        threads: Threads,
+        interrupt: Option<Box<Interrupt>>,
+    ) -> Self {
         Engine {
             scorer,
             threads,
+            interrupt,
             scratch: Pool::default(),
         }
     }
@@ -82,6 +96,9 @@ impl Engine {
     /// `push` adds an item to the worker's batch. `finish` makes its result of the item's
     /// truncation and of the model's output. Items are begun in order. Those not begun before the
     /// deadline have no result.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], and [`Error::Threads`] if the pool cannot be started.
     pub(crate) fn run<T: Sync, R: Send>(
         &self,
         items: &[T],
@@ -90,27 +107,38 @@ impl Engine {
         results: &mut Vec<Option<R>>,
         push: impl Fn(&T, &mut Scratch) -> Truncation + Sync,
         finish: impl Fn(Truncation, &[f32]) -> R + Sync,
-    ) {
+    ) -> Result<(), Error> {
         results.clear();
         results.resize_with(items.len(), || None);
         let results = Mutex::new(&mut results[..]);
         let next = AtomicUsize::new(0);
-        let fill = |scratch: &mut Scratch| {
+        let stop = Stop::default();
+        let fill = |scratch: &mut Scratch, asker: &mut Asker<'_>| {
             scratch.batch.clear();
             scratch.pending.clear();
             while scratch.batch.full_rows() < pace.rows && !pace.is_late() {
+                asker.ask()?;
                 let i = next.fetch_add(1, Ordering::Relaxed);
                 let Some(item) = items.get(i) else { break };
                 let truncation = push(item, scratch);
                 scratch.pending.push((i, truncation));
             }
-            !scratch.pending.is_empty()
+            if scratch.pending.is_empty() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         };
         let width = self.scorer.out_width();
-        let work = || {
+        let work = |worker| {
+            let mut asker = stop.asker(worker, self.interrupt.as_deref());
             self.with_scratch(|scratch| {
-                while fill(scratch) {
-                    self.scorer.run(prefix, scratch);
+                while fill(scratch, &mut asker).is_continue() {
+                    let mut watch = |_: &[f32]| asker.ask();
+                    let ran = self.scorer.run_watched(prefix, scratch, &mut watch);
+                    if ran.is_break() {
+                        return;
+                    }
                     let mut results = lock(&results);
                     let outputs = scratch.out.chunks_exact(width);
                     for (&(i, truncation), out) in scratch.pending.iter().zip(outputs) {
@@ -119,6 +147,55 @@ impl Engine {
                 }
             });
         };
-        self.threads.run(items.len(), work);
+        self.threads.run(items.len(), work)?;
+        if stop.is_set() {
+            return Err(Error::Interrupted);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a request is to stop, for all its threads.
+#[derive(Default)]
+struct Stop(AtomicBool);
+
+impl Stop {
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// The view of one worker. Only the calling thread asks `interrupt`.
+    fn asker<'a>(&'a self, worker: Worker, interrupt: Option<&'a Interrupt>) -> Asker<'a> {
+        Asker {
+            stop: self,
+            interrupt: interrupt.filter(|_| worker == Worker::Caller),
+            asked: Instant::now(),
+        }
+    }
+}
+
+/// Asks now and then whether to stop.
+struct Asker<'a> {
+    stop: &'a Stop,
+    interrupt: Option<&'a Interrupt>,
+    asked: Instant,
+}
+
+impl Asker<'_> {
+    /// Breaks if the request is to stop.
+    fn ask(&mut self) -> ControlFlow<()> {
+        if let Some(interrupt) = self.interrupt
+            && self.asked.elapsed() >= ASK_EVERY
+        {
+            if interrupt() {
+                self.stop.0.store(true, Ordering::Relaxed);
+            }
+            self.asked = Instant::now();
+        }
+        if self.stop.is_set() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 }

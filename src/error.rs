@@ -34,6 +34,15 @@ pub enum Error {
     Isa(lanerank_kernels::IsaError),
     /// An argument is out of range.
     Argument(String),
+    /// The system refused to start the threads that the user asked for.
+    Threads {
+        /// The number asked for, the calling thread included.
+        count: usize,
+        /// What the system said.
+        reason: String,
+    },
+    /// [`Builder::interrupt`](crate::Builder::interrupt) said to stop.
+    Interrupted,
     /// The model computed a score that is not a number.
     NotANumber {
         /// Index of the passage.
@@ -68,6 +77,10 @@ impl fmt::Display for Error {
             Error::Tokenizer(e) => write!(f, "tokenizer: {e}"),
             Error::Isa(e) => write!(f, "{e}"),
             Error::Argument(what) => write!(f, "{what}"),
+            Error::Threads { count, reason } => {
+                write!(f, "threads: the system refused to start {count}: {reason}")
+            }
+            Error::Interrupted => write!(f, "interrupted"),
             Error::NotANumber { index } => {
                 write!(f, "the score of passage {index} is not a number")
             }

@@ -110,7 +110,7 @@ impl Ranker {
         let engine = &self.0.engine;
         let scorer = &engine.scorer;
         let read = engine.with_scratch(|scratch| Read::new(scorer, pair, passage, scratch));
-        let others = logits_without(engine, &pair.prefix, &read, options.deadline);
+        let others = logits_without(engine, &pair.prefix, &read, options.deadline)?;
         explanation(read, others)
     }
 }
@@ -162,7 +162,7 @@ fn logits_without(
     prefix: &Prefix,
     read: &Read,
     deadline: Option<Instant>,
-) -> Vec<Option<f32>> {
+) -> Result<Vec<Option<f32>>, Error> {
     let words = read.spans.iter().filter(|span| !span.tokens.is_empty());
     let gaps: Vec<&Range<usize>> = words.map(|span| &span.tokens).collect();
     let mut logits = Vec::new();
@@ -177,8 +177,8 @@ fn logits_without(
             read.truncation
         },
         |_, out| log_odds(out),
-    );
-    logits
+    )?;
+    Ok(logits)
 }
 
 fn explanation(read: Read, others: Vec<Option<f32>>) -> Result<Explanation, Error> {

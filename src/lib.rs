@@ -135,6 +135,7 @@ pub use fuse::{Fusion, fuse};
 pub use lanerank_kernels as kernels;
 pub use model::open::{Model, Verify};
 pub use ranker::{Hit, Query, Ranker, Ranking, RerankOptions};
+pub use threads::max_threads;
 pub use tokenizer::{Tokenizer, Truncation, TruncationSide};
 
 /// Runs the README's example.

@@ -392,18 +392,18 @@ impl Ranker {
                 (Source::Text(text), Head::Classifier { .. }) => {
                     let scorer = &engine.scorer;
                     engine.with_scratch(|s| scorer.set_query(own, text, options.policy(), s));
-                    self.score_pairs(own, passages, options, scored);
+                    self.score_pairs(own, passages, options, scored)?;
                 }
                 (Source::Text(text), Head::Encoder { .. }) => {
                     let policy = options.query_policy();
                     let text = (Role::Query, text);
                     let read = engine.with_scratch(|s| engine.scorer.vector(text, policy, s));
                     let (vector, cut) = read;
-                    self.score_vectors(&QueryVector { vector, cut }, passages, options, scored);
+                    self.score_vectors(&QueryVector { vector, cut }, passages, options, scored)?;
                 }
                 (Source::Read(query), _) => match &query.read {
-                    ReadQuery::Pair(pair) => self.score_pairs(pair, passages, options, scored),
-                    ReadQuery::Vector(v) => self.score_vectors(v, passages, options, scored),
+                    ReadQuery::Pair(pair) => self.score_pairs(pair, passages, options, scored)?,
+                    ReadQuery::Vector(v) => self.score_vectors(v, passages, options, scored)?,
                 },
             }
             let scored = &scored[..];
@@ -421,7 +421,7 @@ impl Ranker {
         passages: &[P],
         options: &RerankOptions<'_>,
         scored: &mut Vec<Option<Scored>>,
-    ) {
+    ) -> Result<(), Error> {
         let engine = &self.0.engine;
         let scorer = &engine.scorer;
         engine.run(
@@ -438,7 +438,7 @@ impl Ranker {
                     truncation,
                 }
             },
-        );
+        )
     }
 
     fn score_vectors<P: AsRef<str> + Sync>(
@@ -447,7 +447,7 @@ impl Ranker {
         passages: &[P],
         options: &RerankOptions<'_>,
         scored: &mut Vec<Option<Scored>>,
-    ) {
+    ) -> Result<(), Error> {
         let engine = &self.0.engine;
         let scorer = &engine.scorer;
         let policy = options.policy();
@@ -472,7 +472,7 @@ impl Ranker {
                     truncation,
                 }
             },
-        );
+        )
     }
 }
 

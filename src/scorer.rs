@@ -1,10 +1,13 @@
 //! From texts to a batch, and from a batch to scores: a model, its tokenizer and the kernels.
 
+use std::ops::ControlFlow;
+
 use lanerank_kernels::Kernels;
 
 use crate::config::Head;
 use crate::layers::attention::Prefix;
 use crate::layers::head::{cosine, log_odds};
+use crate::model::architectures::Watch;
 use crate::model::open::Model;
 use crate::scratch::Scratch;
 use crate::tokenizer::{Frame, Role, Tokenizer, Truncation, TruncationPolicy};
@@ -116,19 +119,20 @@ impl<'k> Scorer<'k> {
 
     /// Computes the batch into `scratch.out`.
     pub(crate) fn run(&self, prefix: &Prefix, scratch: &mut Scratch) {
-        self.run_watched(prefix, scratch, &mut |_| ());
+        let _ = self.run_watched(prefix, scratch, &mut |_| ControlFlow::Continue(()));
     }
 
-    /// As [`Scorer::run`]; `watch` sees the residual stream after each layer.
+    /// As [`Scorer::run`]; `watch` sees the residual stream after each layer, and may end the
+    /// computation.
     pub(crate) fn run_watched(
         &self,
         prefix: &Prefix,
         scratch: &mut Scratch,
-        watch: &mut dyn FnMut(&[f32]),
-    ) {
+        watch: &mut Watch<'_>,
+    ) -> ControlFlow<()> {
         self.model
             .network()
-            .run_watched(self.kernels, prefix, scratch, watch);
+            .run_watched(self.kernels, prefix, scratch, watch)
     }
 
     /// Numbers that [`Scorer::run`] leaves for each sequence.

@@ -342,6 +342,14 @@ fn builders_refuse_what_cannot_be() {
     assert!(message(builder().max_length(41)).contains("max_length: 41 is not in 3..=40"));
     assert!(message(builder().max_length(2)).contains("max_length"));
     assert!(message(builder().threads(0)).contains("threads"));
+    let most = lanerank::max_threads();
+    for count in [most + 1, 100_000, usize::MAX] {
+        let message = message(builder().threads(count));
+        assert!(
+            message.contains(&format!("{count} is above {most}")),
+            "{message}"
+        );
+    }
     assert!(message(Ranker::builder().model("/nowhere/x.lane")).contains("/nowhere/x.lane"));
     let error = Encoder::builder().opened(model.clone()).build().err();
     assert!(matches!(error, Some(Error::Unsupported(_))));

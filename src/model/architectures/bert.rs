@@ -7,9 +7,11 @@
 //! - the query's tokens, except once per request: their embeddings and first-layer projections are
 //!   the same in every pair.
 
+use std::ops::ControlFlow;
+
 use lanerank_kernels::{Activation, Kernels};
 
-use super::{Definition, Network};
+use super::{Definition, Network, Watch};
 use crate::batch::Batch;
 use crate::config::{Head, Matrix, ModelConfig};
 use crate::error::Error;
@@ -295,8 +297,8 @@ impl Network for Bert {
         kernels: &Kernels,
         prefix: &Prefix,
         scratch: &mut Scratch,
-        watch: &mut dyn FnMut(&[f32]),
-    ) {
+        watch: &mut Watch<'_>,
+    ) -> ControlFlow<()> {
         let Scratch {
             batch,
             out,
@@ -316,14 +318,14 @@ impl Network for Bert {
                     .attend(kernels, batch.sequences(), Some(prefix), s);
                 self.join_prefix(batch, prefix, s);
                 first.finish(kernels, s);
-                watch(&s.x);
+                watch(&s.x)?;
                 for layer in rest {
                     layer
                         .attention
                         .project(kernels, &s.x, &mut s.quantized, &mut s.qkv);
                     layer.attention.attend(kernels, batch.sequences(), None, s);
                     layer.finish(kernels, s);
-                    watch(&s.x);
+                    watch(&s.x)?;
                 }
             }
             None => self.join_prefix(batch, prefix, s),
@@ -331,9 +333,10 @@ impl Network for Bert {
         if let Some(last) = &self.last {
             last.attention.apply(kernels, batch.sequences(), s);
             last.feed_forward.apply(kernels, s);
-            watch(&s.x);
+            watch(&s.x)?;
         }
         self.head(kernels, batch, s, out);
+        ControlFlow::Continue(())
     }
 }
 

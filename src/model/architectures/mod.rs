@@ -16,6 +16,8 @@
 pub mod bert;
 pub mod electra;
 
+use std::ops::ControlFlow;
+
 use lanerank_kernels::Kernels;
 
 use crate::config::{Architecture, ModelConfig};
@@ -38,6 +40,9 @@ pub(crate) struct Definition {
 
 type Load = fn(&mut Loader<'_, '_>, &ModelConfig) -> Result<Box<dyn Network>, Error>;
 
+/// Sees the residual stream after each layer, and may end the computation.
+pub(crate) type Watch<'a> = dyn FnMut(&[f32]) -> ControlFlow<()> + 'a;
+
 /// A model's weights, ready to compute with.
 pub(crate) trait Network: Send + Sync {
     /// Computes what the sequences of a request share from `prefix.tokens`, their common first
@@ -48,14 +53,15 @@ pub(crate) trait Network: Send + Sync {
     /// result depends on its own tokens alone, bit for bit.
     ///
     /// `watch` is given the residual stream after each layer: all rows, or one row per sequence
-    /// after a last layer that computes first tokens only.
+    /// after a last layer that computes first tokens only. If it breaks, so does the computation,
+    /// and `scratch.out` has no meaning.
     fn run_watched(
         &self,
         kernels: &Kernels,
         prefix: &Prefix,
         scratch: &mut Scratch,
-        watch: &mut dyn FnMut(&[f32]),
-    );
+        watch: &mut Watch<'_>,
+    ) -> ControlFlow<()>;
 }
 
 /// The architecture of a model.

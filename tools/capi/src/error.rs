@@ -26,6 +26,8 @@ pub enum LanerankStatus {
     Isa = 5,
     /// The model computed NaN.
     NotANumber = 6,
+    /// The system refused to start the threads that were asked for.
+    Threads = 8,
     /// A bug in lanerank; please report it.
     Internal = 7,
 }
@@ -56,6 +58,7 @@ impl From<Error> for Failure {
             Error::Argument(_) => LanerankStatus::Argument,
             Error::Isa(_) => LanerankStatus::Isa,
             Error::NotANumber { .. } => LanerankStatus::NotANumber,
+            Error::Threads { .. } => LanerankStatus::Threads,
             _ => LanerankStatus::Model,
         };
         Failure::new(status, error)

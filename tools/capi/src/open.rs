@@ -23,6 +23,7 @@ pub struct LanerankOptions {
     /// Maximum tokens of query and passage together; 0 for the model's maximum.
     pub max_length: usize,
     /// Threads that one call may use, including the calling one; 0 for all cores of this process.
+    /// At most 64, or 4 for each core of this process if that is more.
     pub threads: usize,
     /// Nonzero reads special tokens such as `[SEP]` in texts as plain text. Set it if passages come
     /// from untrusted sources.

@@ -123,7 +123,10 @@ impl Failure {
             Failure::Output(e) if e.kind() == io::ErrorKind::BrokenPipe => 0,
             Failure::Output(_) | Failure::Failed(_) => 1,
             Failure::Library {
-                source: lanerank::Error::NotANumber { .. },
+                source:
+                    lanerank::Error::NotANumber { .. }
+                    | lanerank::Error::Threads { .. }
+                    | lanerank::Error::Interrupted,
                 ..
             } => 1,
             Failure::Library { .. } | Failure::Usage(_) | Failure::Input { .. } => 2,

@@ -77,6 +77,7 @@ impl Input {
             input: self,
             number: 0,
             buffer: Vec::new(),
+            mark: 0,
         }
     }
 
@@ -111,6 +112,8 @@ pub struct Lines {
     input: Input,
     number: u64,
     buffer: Vec<u8>,
+    /// Bytes at the start of the buffer that are no part of the line: a byte order mark.
+    mark: usize,
 }
 
 impl Lines {
@@ -119,14 +122,48 @@ impl Lines {
     /// # Errors
     /// When it cannot be read, is longer than [`MAX_LINE`] or is not UTF-8.
     pub fn next_line(&mut self) -> Result<Option<&str>, Failure> {
+        Ok(self.read()?.then(|| self.current()))
+    }
+
+    /// Goes to the next line that is not blank. Returns whether there is one.
+    ///
+    /// # Errors
+    /// As [`Lines::next_line`].
+    pub fn next_text(&mut self) -> Result<bool, Failure> {
+        while self.read()? {
+            if !self.current().trim().is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The line that was read last.
+    pub fn current(&self) -> &str {
+        // Checked by `read`.
+        std::str::from_utf8(trim_line_end(&self.buffer[self.mark..])).unwrap_or_default()
+    }
+
+    /// The input from the line that was read last; lines before it are blank.
+    pub fn again(self) -> Input {
+        let mut before = vec![b'\n'; self.number.saturating_sub(1) as usize];
+        before.extend(&self.buffer[self.mark..]);
+        Input {
+            place: self.input.place,
+            reader: Box::new(Cursor::new(before).chain(self.input.reader)),
+        }
+    }
+
+    fn read(&mut self) -> Result<bool, Failure> {
         self.buffer.clear();
+        self.mark = 0;
         self.number += 1;
         let place = self.input.place.at_line(self.number);
         let mut limited = self.input.reader.by_ref().take(MAX_LINE + 1);
         let read = limited.read_until(b'\n', &mut self.buffer);
         let count = read.map_err(|e| Failure::input(&place, e))?;
         if count == 0 {
-            return Ok(None);
+            return Ok(false);
         }
         if count as u64 > MAX_LINE {
             let reason = format!("line longer than {MAX_LINE} bytes");
@@ -134,10 +171,10 @@ impl Lines {
         }
         let text = std::str::from_utf8(trim_line_end(&self.buffer))
             .map_err(|_| Failure::input(&place, "not UTF-8"))?;
-        Ok(Some(match self.number {
-            1 => text.strip_prefix('\u{feff}').unwrap_or(text),
-            _ => text,
-        }))
+        if self.number == 1 && text.starts_with('\u{feff}') {
+            self.mark = '\u{feff}'.len_utf8();
+        }
+        Ok(true)
     }
 
     /// The place of the last line read.

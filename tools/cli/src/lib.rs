@@ -7,12 +7,13 @@ pub mod input;
 pub mod output;
 pub mod passages;
 pub mod table;
+pub mod texts;
 pub mod trec;
 
 use std::ffi::OsString;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 #[cfg(feature = "bench")]
 use commands::bench;
@@ -47,10 +48,11 @@ enum Command {
 
 /// Runs the command line and returns the exit code: 0 for success, 1 for work that failed, 2 for
 /// wrong usage or input. One line on standard error names the reason.
-pub fn main(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> u8 {
-    let cli = match Cli::try_parse_from(args) {
+pub fn main(args: impl IntoIterator<Item = impl Into<OsString>>) -> u8 {
+    let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(e) => return usage(&e),
+        Err(e) => return usage(&e, &help_of(&args)),
     };
     exit_code(run(&cli.command))
 }
@@ -86,8 +88,24 @@ fn run(command: &Command) -> Result<(), Failure> {
     }
 }
 
+/// The command line that prints the help of the command in `args`.
+fn help_of(args: &[OsString]) -> String {
+    let mut help = "lanerank".to_owned();
+    let top = Cli::command();
+    let mut command = &top;
+    for arg in args.iter().skip(1) {
+        let Some(next) = arg.to_str().and_then(|name| command.find_subcommand(name)) else {
+            break;
+        };
+        help.push(' ');
+        help.push_str(next.get_name());
+        command = next;
+    }
+    help + " --help"
+}
+
 /// Prints the requested help or version, or one line that says what is wrong with the arguments.
-fn usage(error: &clap::Error) -> u8 {
+fn usage(error: &clap::Error, help: &str) -> u8 {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             // A reader that closed the pipe has seen enough.
@@ -95,16 +113,19 @@ fn usage(error: &clap::Error) -> u8 {
             0
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            output::notice("no command; see `lanerank --help`");
+            output::notice(format!("no command; see `{help}`"));
             2
         }
         _ => {
             let text = error.to_string();
-            let what = text.split("\n\n").next().unwrap_or_default();
-            let words: Vec<&str> = what.split_whitespace().collect();
-            let line = words.join(" ");
+            // The first paragraph is the error. Tips follow, such as a name that is similar.
+            let paragraphs = text.split("\n\n").enumerate();
+            let told = paragraphs
+                .filter(|(i, paragraph)| *i == 0 || paragraph.trim_start().starts_with("tip: "))
+                .map(|(_, paragraph)| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
+            let line = told.collect::<Vec<_>>().join("; ");
             let line = line.strip_prefix("error: ").unwrap_or(&line);
-            output::notice(format!("{line}; see `lanerank --help`"));
+            output::notice(format!("{line}; see `{help}`"));
             2
         }
     }

@@ -1,4 +1,5 @@
-//! Reads the input of `rerank`: passages and optionally the query, as lines or as JSON.
+//! Reads passages and optionally the query, as lines or as JSON: the input of `rerank`. `embed` and
+//! `tokenize` read texts by the same rules ([`crate::texts`]).
 
 use std::fmt;
 
@@ -84,10 +85,68 @@ pub struct Request {
     pub passages: Vec<Passage>,
 }
 
+/// The first character of JSON, or what else an input starts with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// An array of texts or passages.
+    Array,
+    /// An object.
+    Object,
+    /// A line that is a JSON string.
+    String,
+    /// Plain text.
+    Text,
+}
+
+impl Start {
+    /// What this text starts with.
+    pub fn of(text: &str) -> Start {
+        let text = text.trim_start();
+        if text.starts_with('{') {
+            return Start::Object;
+        }
+        if let Some(items) = text.strip_prefix('[') {
+            // Other lines in brackets, such as `[1] text`, are text.
+            return if items.trim_start().starts_with(['{', '"', ']']) {
+                Start::Array
+            } else {
+                Start::Text
+            };
+        }
+        if is_string(text.lines().next().unwrap_or_default().trim_end()) {
+            Start::String
+        } else {
+            Start::Text
+        }
+    }
+}
+
+/// Whether a line is in quotes as a whole, as a JSON string is. `"Yes" or "no"` is not.
+fn is_string(line: &str) -> bool {
+    let inner = line
+        .strip_prefix('"')
+        .and_then(|line| line.strip_suffix('"'));
+    let Some(inner) = inner else { return false };
+    let mut escaped = false;
+    for c in inner.chars() {
+        if c == '"' && !escaped {
+            return false;
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    !escaped
+}
+
+/// Whether a line that starts an object is one of JSON lines, not the start of a request.
+pub(crate) fn is_line_of_jsonl(line: &str) -> bool {
+    serde_json::from_str::<Probe>(line).is_ok_and(|probe| probe.passages.is_none())
+}
+
 /// The form of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum InputFormat {
-    /// JSON if the input starts like an object or an array of passages, otherwise lines
+    /// JSON if the input starts with an object, an array of passages, or a line that is a JSON
+    /// string; otherwise lines
     Auto,
     /// One passage per line; skips blank lines
     Lines,
@@ -102,13 +161,14 @@ pub enum InputFormat {
 /// # Errors
 /// When the text does not have the requested form; names the line.
 pub fn parse(text: &str, format: InputFormat, place: &Place) -> Result<Request, Failure> {
+    let guessed = format == InputFormat::Auto;
     let format = match format {
         InputFormat::Auto => detect(text, place)?,
         given => given,
     };
     let request = match format {
         InputFormat::Request => parse_request(text).map_err(|e| Failure::json(place, &e))?,
-        InputFormat::Jsonl => parse_jsonl(text, place)?,
+        InputFormat::Jsonl => parse_jsonl(text, place, guessed)?,
         InputFormat::Lines | InputFormat::Auto => parse_lines(text),
     };
     check_scores(&request.passages, place)?;
@@ -123,29 +183,26 @@ struct Probe {
 }
 
 fn detect(text: &str, place: &Place) -> Result<InputFormat, Failure> {
-    let text = text.trim_start();
-    if let Some(items) = text.strip_prefix('[') {
-        // An array of passages. Other lines in brackets, such as `[1] text`, are text.
-        let is_array = items.trim_start().starts_with(['{', '"', ']']);
-        if !is_array {
-            return Ok(InputFormat::Lines);
+    match Start::of(text) {
+        Start::Text => Ok(InputFormat::Lines),
+        Start::String => Ok(InputFormat::Jsonl),
+        Start::Array => {
+            let array = serde_json::from_str::<Vec<Passage>>(text).map(|_| InputFormat::Request);
+            array.map_err(|e| must_be_json(place, &e))
         }
-        let array = serde_json::from_str::<Vec<Passage>>(text).map(|_| InputFormat::Request);
-        return array.map_err(|e| must_be_json(place, &e));
-    }
-    if !text.starts_with('{') {
-        return Ok(InputFormat::Lines);
-    }
-    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Probe>();
-    match values.next() {
-        Some(Ok(probe)) if probe.passages.is_some() => Ok(InputFormat::Request),
-        Some(Err(e)) => Err(must_be_json(place, &e)),
-        _ => Ok(InputFormat::Jsonl),
+        Start::Object => {
+            let mut values = serde_json::Deserializer::from_str(text).into_iter::<Probe>();
+            match values.next() {
+                Some(Ok(probe)) if probe.passages.is_some() => Ok(InputFormat::Request),
+                Some(Err(e)) => Err(must_be_json(place, &e)),
+                _ => Ok(InputFormat::Jsonl),
+            }
+        }
     }
 }
 
 /// The error of input that starts like JSON.
-fn must_be_json(place: &Place, error: &serde_json::Error) -> Failure {
+pub(crate) fn must_be_json(place: &Place, error: &serde_json::Error) -> Failure {
     match Failure::json(place, error) {
         Failure::Input { place, reason } => {
             let hint = "input that starts like JSON must be JSON, except with --format lines";
@@ -165,14 +222,15 @@ fn parse_request(text: &str) -> serde_json::Result<Request> {
     })
 }
 
-fn parse_jsonl(text: &str, place: &Place) -> Result<Request, Failure> {
+fn parse_jsonl(text: &str, place: &Place, guessed: bool) -> Result<Request, Failure> {
     let mut passages = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         if line.trim().is_empty() {
             continue;
         }
+        let refused = if guessed { must_be_json } else { Failure::json };
         let passage = serde_json::from_str::<Passage>(line);
-        passages.push(passage.map_err(|e| Failure::json(&place.at_line(number), &e))?);
+        passages.push(passage.map_err(|e| refused(&place.at_line(number), &e))?);
     }
     Ok(Request {
         query: None,
@@ -193,10 +251,15 @@ fn check_scores(passages: &[Passage], place: &Place) -> Result<(), Failure> {
     match passages.iter().position(infinite) {
         Some(index) => Err(Failure::input(
             place,
-            format!("the score of passage {index} is out of range"),
+            format!("the score of {} is out of range", ordinal(index, passages)),
         )),
         None => Ok(()),
     }
+}
+
+/// A passage for a message: people count from 1.
+fn ordinal(index: usize, passages: &[Passage]) -> String {
+    format!("passage {} of {}", index + 1, passages.len())
 }
 
 /// The first stage's scores, for fusion.
@@ -206,7 +269,11 @@ fn check_scores(passages: &[Passage], place: &Place) -> Result<(), Failure> {
 pub fn first_stage(passages: &[Passage], place: &Place) -> Result<Vec<f32>, Failure> {
     let score = |(index, passage): (usize, &Passage)| {
         passage.score.ok_or_else(|| {
-            let reason = format!("passage {index} has no score, which --fuse needs");
+            let passage = ordinal(index, passages);
+            let reason = format!(
+                "{passage} has no `score`: --fuse needs the first stage's score of each passage, \
+                 {{\"text\": ..., \"score\": ...}}"
+            );
             Failure::input(place, reason)
         })
     };
@@ -304,7 +371,7 @@ mod tests {
         let error = message("{\"text\":\"\\ud800\"}", InputFormat::Jsonl);
         assert!(error.starts_with("in:1: "), "{error}");
         let error = message("{\"text\":\"a\",\"score\":1e60}", InputFormat::Jsonl);
-        assert!(error.contains("passage 0 is out of range"), "{error}");
+        assert!(error.contains("passage 1 of 1 is out of range"), "{error}");
     }
 
     #[test]
@@ -312,7 +379,13 @@ mod tests {
         let text = "{\"text\":\"a\",\"score\":1}\n{\"text\":\"b\"}";
         let request = read(text, InputFormat::Jsonl).unwrap();
         let place = Place::named("in");
-        assert!(first_stage(&request.passages, &place).is_err());
+        let error = first_stage(&request.passages, &place)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("in: passage 2 of 2 has no `score`"),
+            "{error}"
+        );
         let first = first_stage(&request.passages[..1], &place).unwrap();
         assert_eq!(first, [1.0]);
     }

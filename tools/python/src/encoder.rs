@@ -26,6 +26,7 @@ impl Encoder {
         notify=None
     ))]
     fn new(
+        py: Python<'_>,
         model: String,
         cache_dir: Option<PathBuf>,
         max_length: Option<usize>,
@@ -40,7 +41,7 @@ impl Encoder {
             dtype: dtype.parse().map_err(conversion_exception)?,
             offline,
         };
-        let model = open(wanted, notify)?;
+        let model = open(py, wanted, notify)?;
         let dimension = model.config().hidden_size;
         let engine = Engine::new(move || {
             configure(lanerank::Encoder::builder(), &model, max_length, threads).build()
@@ -64,7 +65,7 @@ impl Encoder {
         texts: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyByteArray>> {
         let texts = strings("texts", texts)?;
-        let encoder = self.engine.get().map_err(exception)?;
+        let encoder = self.engine.get(py).map_err(exception)?;
         let bytes = py.detach(|| -> Result<Vec<u8>, lanerank::Error> {
             let vectors = encoder.encode(&texts)?;
             let values = vectors.iter().flatten();

@@ -5,6 +5,9 @@ use std::process;
 use std::sync::Mutex;
 
 use lanerank::{Builder, Error, Model};
+use pyo3::Python;
+
+use crate::interrupts;
 
 type Make<T> = dyn Fn() -> Result<T, Error> + Send + Sync;
 
@@ -29,7 +32,7 @@ pub(crate) fn configure<T>(
     max_length: Option<usize>,
     threads: Option<usize>,
 ) -> Builder<T> {
-    let mut builder = builder.opened(model.clone());
+    let mut builder = builder.opened(model.clone()).interrupt(interrupts::arrived);
     if let Some(tokens) = max_length {
         builder = builder.max_length(tokens.min(model.config().max_length));
     }
@@ -54,12 +57,13 @@ impl<T: Clone> Engine<T> {
         })
     }
 
-    /// This process's engine. Call it with the interpreter lock held: forks happen with that lock
-    /// held, so this lock is free in every child.
+    /// This process's engine. Forks happen with the interpreter lock held, which the caller has, so
+    /// this lock is free in every child.
     ///
     /// # Errors
     /// Errors of `make`.
-    pub(crate) fn get(&self) -> Result<T, Error> {
+    pub(crate) fn get(&self, py: Python<'_>) -> Result<T, Error> {
+        interrupts::prepare(py);
         let mut made = self.made.lock().unwrap_or_else(|e| e.into_inner());
         match &made.engine {
             Some(engine) if made.process == process::id() => Ok(engine.clone()),

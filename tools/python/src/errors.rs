@@ -10,6 +10,8 @@ use pyo3::PyErr;
 use pyo3::create_exception;
 use pyo3::exceptions::{PyArithmeticError, PyOSError, PyRuntimeError, PyValueError};
 
+use crate::interrupts;
+
 create_exception!(
     lanerank,
     ModelError,
@@ -29,7 +31,8 @@ pub(crate) fn exception(error: Error) -> PyErr {
         Error::Io { path, source } => os_error(&path, &source),
         Error::Argument(reason) => PyValueError::new_err(reason),
         Error::NotANumber { .. } => PyArithmeticError::new_err(error.to_string()),
-        Error::Isa(_) => PyRuntimeError::new_err(error.to_string()),
+        Error::Interrupted => interrupts::raised(),
+        Error::Isa(_) | Error::Threads { .. } => PyRuntimeError::new_err(error.to_string()),
         _ => ModelError::new_err(error.to_string()),
     }
 }

@@ -5,6 +5,7 @@
 mod encoder;
 mod engine;
 mod errors;
+mod interrupts;
 mod models;
 mod ranker;
 mod texts;

@@ -8,6 +8,8 @@ use lanerank_convert::convert::WeightDtype;
 use lanerank_convert::hub::{Hub, HubError, ModelId, Settings};
 use lanerank_convert::import::{ImportError, is_lane};
 
+use crate::interrupts::Abandoned;
+
 /// FlashRank's default model: the meaning of its `cache_dir` without a name.
 const FLASHRANK_DEFAULT: &str = "ms-marco-TinyBERT-L-2-v2";
 
@@ -31,25 +33,30 @@ impl Wanted {
     /// with this path, a model with this name in the caches, and the hub unless it is forbidden.
     ///
     /// # Errors
-    /// When there is no such model, or it cannot be used.
-    pub(crate) fn open(&self, notify: &Notify<'_>) -> Result<Model, HubError> {
+    /// When there is no such model, or it cannot be used. Ends the thread if the wait for it is
+    /// over.
+    pub(crate) fn open(
+        &self,
+        notify: &Notify<'_>,
+        abandoned: &Abandoned,
+    ) -> Result<Model, HubError> {
         let Some(name) = &self.name else {
             return match self.kept(FLASHRANK_DEFAULT) {
-                Some(source) => self.converted(&source, notify),
+                Some(source) => self.converted(&source, notify, abandoned),
                 None => Ok(Model::embedded()?),
             };
         };
         if let Some(source) = self.kept(name) {
-            return self.converted(&source, notify);
+            return self.converted(&source, notify, abandoned);
         }
         let path = Path::new(name);
         if is_lane(path) {
             return Model::open(path).map_err(|e| of_file(path, e));
         }
         if path.exists() {
-            self.converted(path, notify)
+            self.converted(path, notify, abandoned)
         } else {
-            self.by_name(&name.parse()?, notify)
+            self.by_name(&name.parse()?, notify, abandoned)
         }
     }
 
@@ -66,7 +73,12 @@ impl Wanted {
     }
 
     /// The model with a name, from the caches or from the hub.
-    fn by_name(&self, id: &ModelId, notify: &Notify<'_>) -> Result<Model, HubError> {
+    fn by_name(
+        &self,
+        id: &ModelId,
+        notify: &Notify<'_>,
+        abandoned: &Abandoned,
+    ) -> Result<Model, HubError> {
         let mut settings = Settings::from_env()?;
         settings.offline |= self.offline;
         let usual = Hub::new(settings.clone());
@@ -87,13 +99,18 @@ impl Wanted {
                 let (from, to) = (&settings.endpoint, settings.cache.display());
                 notify(&format!("downloading {id} from {from} into {to}"));
             }
-            Ok::<_, HubError>((hub, hub.pull(id, &mut |_| {})?))
+            Ok::<_, HubError>((hub, hub.pull(id, &mut |_| abandoned.check())?))
         })?;
-        hub.open(&snapshot, self.dtype, &mut |_, _| {})
+        hub.open(&snapshot, self.dtype, &mut |_, _| abandoned.check())
     }
 
     /// The model of a source, from the cache of converted files or converted now.
-    fn converted(&self, source: &Path, notify: &Notify<'_>) -> Result<Model, HubError> {
+    fn converted(
+        &self,
+        source: &Path,
+        notify: &Notify<'_>,
+        abandoned: &Abandoned,
+    ) -> Result<Model, HubError> {
         let folder = match &self.cache_dir {
             Some(folder) => converted_folder(folder),
             None => Settings::from_env()?.converted,
@@ -101,6 +118,7 @@ impl Wanted {
         let entry = Cache::new(folder).of_path(source, self.dtype)?;
         let mut told = false;
         let opened = entry.open(&mut |_, _| {
+            abandoned.check();
             if !told {
                 notify(&format!("converting {}", source.display()));
                 told = true;

@@ -8,6 +8,7 @@ use pyo3::types::PyType;
 
 use crate::engine::{Engine, configure};
 use crate::errors::{conversion_exception, exception, hub_exception};
+use crate::interrupts::waiting;
 use crate::models::Wanted;
 use crate::texts::{string, strings};
 
@@ -15,14 +16,18 @@ use crate::texts::{string, strings};
 ///
 /// # Errors
 /// The exception for what went wrong.
-pub(crate) fn open(wanted: Wanted, notify: Option<Py<PyAny>>) -> PyResult<lanerank::Model> {
-    let notify = |message: &str| {
+pub(crate) fn open(
+    py: Python<'_>,
+    wanted: Wanted,
+    notify: Option<Py<PyAny>>,
+) -> PyResult<lanerank::Model> {
+    let notify = move |message: &str| {
         if let Some(notify) = &notify {
             // An exception of a logging handler must not prevent opening a model.
-            Python::attach(|py| notify.call1(py, (message,)).map(drop).unwrap_or(()));
+            Python::try_attach(|py| notify.call1(py, (message,)).map(drop).unwrap_or(()));
         }
     };
-    Python::attach(|py| py.detach(|| wanted.open(&notify))).map_err(hub_exception)
+    waiting(py, move |abandoned| wanted.open(&notify, &abandoned))?.map_err(hub_exception)
 }
 
 /// A passage's rank and scores.
@@ -132,6 +137,7 @@ impl Ranker {
         notify=None
     ))]
     fn new(
+        py: Python<'_>,
         model: Option<String>,
         cache_dir: Option<PathBuf>,
         max_length: Option<usize>,
@@ -146,7 +152,7 @@ impl Ranker {
             dtype: dtype.parse().map_err(conversion_exception)?,
             offline,
         };
-        let model = open(wanted, notify)?;
+        let model = open(py, wanted, notify)?;
         let engine = Engine::new(move || {
             configure(lanerank::Ranker::builder(), &model, max_length, threads).build()
         });
@@ -155,14 +161,14 @@ impl Ranker {
 
     /// Maximum length in tokens, with query and special tokens.
     #[getter]
-    fn max_length(&self) -> PyResult<usize> {
-        Ok(self.0.get().map_err(exception)?.max_length())
+    fn max_length(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.0.get(py).map_err(exception)?.max_length())
     }
 
     /// The kernel tier in use.
     #[getter]
-    fn isa(&self) -> PyResult<&'static str> {
-        Ok(self.0.get().map_err(exception)?.kernels().isa().name())
+    fn isa(&self, py: Python<'_>) -> PyResult<&'static str> {
+        Ok(self.0.get(py).map_err(exception)?.kernels().isa().name())
     }
 
     /// The scores, in the order of the texts.
@@ -173,7 +179,7 @@ impl Ranker {
         texts: &Bound<'_, PyAny>,
     ) -> PyResult<Vec<f32>> {
         let (query, texts) = (string(&"query", query)?, strings("texts", texts)?);
-        let ranker = self.0.get().map_err(exception)?;
+        let ranker = self.0.get(py).map_err(exception)?;
         py.detach(|| ranker.scores(&query, &texts))
             .map_err(exception)
     }
@@ -186,7 +192,7 @@ impl Ranker {
         passages: &Bound<'_, PyAny>,
     ) -> PyResult<Vec<(usize, f32)>> {
         let (query, texts) = (string(&"query", query)?, strings("passages", passages)?);
-        let ranker = self.0.get().map_err(exception)?;
+        let ranker = self.0.get(py).map_err(exception)?;
         let hits = py.detach(|| ranker.rerank(&query, &texts));
         let hits = hits.map_err(exception)?.into_iter();
         Ok(hits.map(|hit| (hit.index, hit.score)).collect())
@@ -210,7 +216,7 @@ impl Ranker {
             fusion: Fusion::ZScore { weight },
             ..RerankOptions::default()
         };
-        let ranker = self.0.get().map_err(exception)?;
+        let ranker = self.0.get(py).map_err(exception)?;
         let ranking = py.detach(|| ranker.rerank_with(&query, &texts, &options));
         let hits = ranking.map_err(exception)?.hits.into_iter();
         Ok(hits.map(Hit::from).collect())

@@ -10,8 +10,8 @@ reranker and the openai SDK. Each must return the order and, bit for bit as f32,
 vectors come from tests/data/model/mean-pooled.
 """
 
-import argparse, json, math, struct, subprocess, tempfile
-from common import ROOT, Server
+import argparse, json, math, subprocess, tempfile
+from common import ROOT, Server, f32, known_scores
 
 QUERY = "how do I keep bread fresh"
 TEXTS = [
@@ -22,15 +22,12 @@ TEXTS = [
     "naïve café, 東京, 🍞",
 ]
 MODEL = "rerank-v3.5"
-f32 = lambda x: struct.unpack("<f", struct.pack("<f", x))[0]
 
 
 def expected(binary):
     """(index, score) from the command line, best first."""
-    lines = "".join(json.dumps({"text": t}) + "\n" for t in TEXTS)
-    command = [binary, "rerank", "--query", QUERY, "--json", "--format", "jsonl"]
-    out = subprocess.run(command, input=lines, capture_output=True, text=True, check=True).stdout
-    return [(r["index"], f32(r["score"])) for r in json.loads(out)]
+    scores = known_scores(binary, QUERY, TEXTS)
+    return sorted(enumerate(scores), key=lambda hit: -hit[1])
 
 
 def same(name, got, want):

@@ -1,8 +1,10 @@
 """A running `lanerank serve` for the scripts of this folder."""
 
-import json, re, subprocess, threading, urllib.request
+import json, re, struct, subprocess, threading, urllib.request
 from pathlib import Path
 
+#: The most resident memory that hostile requests may make a server with small models take.
+MEMORY = 512e6
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -63,3 +65,23 @@ class Server:
     def rss(self):
         """Resident memory in bytes."""
         return self.metric("process_resident_memory_bytes ")
+
+    def peak(self):
+        """The most memory that was ever resident, in bytes."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) * 1024
+
+
+def f32(x):
+    """The nearest 32-bit float."""
+    return struct.unpack("<f", struct.pack("<f", x))[0]
+
+
+def known_scores(binary, query, texts, model=None):
+    """The score of each text by the command line, as 32-bit floats."""
+    lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+    command = [binary, "rerank", "--query", query, "--json", "--format", "jsonl"]
+    command += ["--model", str(model)] if model else []
+    done = subprocess.run(command, input=lines, capture_output=True, text=True, check=True)
+    ranked = sorted(json.loads(done.stdout), key=lambda hit: hit["index"])
+    return [f32(hit["score"]) for hit in ranked]

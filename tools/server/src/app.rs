@@ -47,7 +47,7 @@ impl App {
         let models = Models::open(&settings)?;
         let pool =
             Pool::start(settings.threads, settings.queue).map_err(|source| ServeError::Io {
-                what: "starting threads".to_owned(),
+                what: format!("threads: starting {}", settings.threads),
                 source,
             })?;
         let metrics = Metrics::new().map_err(|e| ServeError::Config(format!("metrics: {e}")))?;

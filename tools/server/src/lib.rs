@@ -58,6 +58,7 @@ pub use settings::{ModelSource, ServeSettings, TlsFiles};
 /// When the server cannot start.
 pub fn run(settings: ServeSettings) -> Result<(), ServeError> {
     log::start(&settings)?;
+    start_threads(settings.io_threads)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(settings.io_threads)
         .thread_name("http")
@@ -80,4 +81,25 @@ pub fn run(settings: ServeSettings) -> Result<(), ServeError> {
     // Whatever still runs, such as a read that blocks, does not delay the end.
     runtime.shutdown_background();
     ended
+}
+
+/// Starts and ends as many threads as the runtime will have, which panics if the system refuses.
+fn start_threads(count: usize) -> Result<(), ServeError> {
+    let (wait, waiting) = std::sync::mpsc::channel::<()>();
+    let waiting = std::sync::Arc::new(std::sync::Mutex::new(waiting));
+    let start = || {
+        let waiting = std::sync::Arc::clone(&waiting);
+        // Ends when the sender is dropped.
+        std::thread::Builder::new().spawn(move || drop(waiting.lock().map(|end| end.recv())))
+    };
+    let started: Result<Vec<_>, _> = (0..count).map(|_| start()).collect();
+    drop(wait);
+    for thread in started.map_err(|source| ServeError::Io {
+        what: format!("io-threads: starting {count}"),
+        source,
+    })? {
+        // Such a thread does not panic.
+        let _ = thread.join();
+    }
+    Ok(())
 }

@@ -84,11 +84,13 @@ pub struct ServeOptions {
     #[arg(long, value_name = "FILE", env = "LANERANK_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
 
-    /// Scoring threads, one core each [default: the number of cores this process may use]
+    /// Scoring threads, one core each; at most 64 or 4 per core [default: the number of cores this
+    /// process may use]
     #[arg(long, value_name = "COUNT", env = "LANERANK_THREADS")]
     pub threads: Option<usize>,
 
-    /// Threads that read requests and write responses [default: a quarter of --threads, at least 1]
+    /// Threads that read requests and write responses; at most 64 or 4 per core [default: a quarter
+    /// of --threads, at least 1]
     #[arg(long, value_name = "COUNT", env = "LANERANK_IO_THREADS")]
     pub io_threads: Option<usize>,
 

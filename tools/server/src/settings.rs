@@ -69,7 +69,7 @@ impl ServeSettings {
         resolve: impl Fn(&str) -> Result<PathBuf, String>,
     ) -> Result<ServeSettings, ServeError> {
         let available = || std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = at_least_one("threads", options.threads.unwrap_or_else(available))?;
+        let threads = threads("threads", options.threads.unwrap_or_else(available))?;
         let io_threads = options.io_threads.unwrap_or((threads / 4).max(1));
         let ms = |value: Option<u64>, default| Duration::from_millis(value.unwrap_or(default));
         let unless_zero = |time: Duration| (!time.is_zero()).then_some(time);
@@ -84,7 +84,7 @@ impl ServeSettings {
             listen,
             tokens: tokens(&options)?,
             threads,
-            io_threads: at_least_one("io-threads", io_threads)?,
+            io_threads: self::threads("io-threads", io_threads)?,
             queue: at_least_one("queue", options.queue.unwrap_or(256))?,
             max_connections: at_least_one(
                 "max-connections",
@@ -108,6 +108,17 @@ impl ServeSettings {
             unix: options.unix,
         })
     }
+}
+
+/// A number of threads, within the library's limit.
+fn threads(name: &str, value: usize) -> Result<usize, ServeError> {
+    let most = lanerank::max_threads();
+    if value > most {
+        return Err(ServeError::Config(format!(
+            "{name}: {value} is above {most}, the most for the CPUs that this process may use"
+        )));
+    }
+    at_least_one(name, value)
 }
 
 fn at_least_one(name: &str, value: usize) -> Result<usize, ServeError> {

@@ -9,19 +9,26 @@ use lanerank::Encoder;
 use super::arguments::model::{NO_DEFAULT_HELP, RankerArgs};
 use crate::failure::Failure;
 use crate::input::Input;
+use crate::output;
+use crate::passages::InputFormat;
+use crate::texts::Texts;
 
 /// Lines per batch: enough work for all threads.
 const LINES: usize = 256;
 
-/// Turn texts into vectors with a sentence encoder: JSON strings in, JSON arrays out, one per line
+/// Turn texts into vectors with a sentence encoder: one JSON array per text
 #[derive(Debug, Args)]
 #[command(mut_arg("model", |arg| arg.help(NO_DEFAULT_HELP)))]
 pub struct EmbedArgs {
-    /// The texts [default: standard input]
+    /// Texts in a form that `rerank` reads, such as lines or JSON lines [default: standard input]
     file: Option<PathBuf>,
 
     #[command(flatten)]
     encoder: RankerArgs,
+
+    /// Form of the input
+    #[arg(long, value_enum, default_value_t = InputFormat::Auto)]
+    format: InputFormat,
 }
 
 /// Runs the command.
@@ -38,19 +45,22 @@ pub fn run(args: &EmbedArgs) -> Result<(), Failure> {
         ));
     }
     let encoder: Encoder = args.encoder.builder::<Encoder>()?.build()?;
-    let mut lines = Input::open(args.file.as_deref())?.lines();
+    let input = Input::open(args.file.as_deref())?;
+    let place = input.place().clone();
+    let mut read = Texts::open(input, args.format)?;
+    let mut none = true;
     let mut out = BufWriter::with_capacity(1 << 18, std::io::stdout().lock());
     let mut texts: Vec<String> = Vec::with_capacity(LINES);
-    while let Some(line) = lines.next_line()? {
-        if line.trim().is_empty() {
-            continue;
-        }
-        let text = serde_json::from_str(line);
-        texts.push(text.map_err(|e| Failure::json(&lines.place(), &e))?);
+    while let Some(text) = read.next_text()? {
+        none = false;
+        texts.push(text);
         if texts.len() == LINES {
             write_vectors(&encoder, &texts, &mut out)?;
             texts.clear();
         }
+    }
+    if none {
+        output::notice(format!("{place}: no texts"));
     }
     write_vectors(&encoder, &texts, &mut out)?;
     out.flush().map_err(Failure::Output)

@@ -77,9 +77,21 @@ pub fn run(args: &ModelsArgs) -> Result<(), Failure> {
 /// Resolves `--model`: a path, or the int8 file of a downloaded model.
 ///
 /// # Errors
-/// When the model is not on this machine; names the command that downloads it. When the name is
-/// neither a path nor a registered model's.
+/// When the model is not on this machine, is a folder or a file of another format; names the
+/// command that downloads or converts it. When the name is neither a path nor a registered model's.
 pub fn resolve(model: &Path) -> Result<PathBuf, Failure> {
+    let shown = model.display();
+    if model.is_dir() {
+        return Err(Failure::Usage(format!(
+            "{shown} is a folder, not a model file; `lanerank convert {shown} -o FILE` makes one"
+        )));
+    }
+    if model.exists() && !is_lane(model) {
+        return Err(Failure::Usage(format!(
+            "{shown} is not a model file; `lanerank convert {shown} -o FILE` makes one from a \
+             safetensors, PyTorch, ONNX, GGUF or zip file"
+        )));
+    }
     let id = model.to_str().map(str::parse::<ModelId>);
     match id {
         Some(Ok(id)) if !is_lane(model) && !model.exists() => {

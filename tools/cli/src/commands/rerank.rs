@@ -144,6 +144,11 @@ pub fn run(args: &RerankArgs) -> Result<(), Failure> {
     let request = passages::parse(&input.read_whole(MAX_WHOLE)?, args.format, &place)?;
     let query = query(args, request.query.as_deref(), &place)?;
     let passages = &request.passages;
+    if passages.is_empty() {
+        output::notice(format!("{place}: no passages, so there is nothing to rank"));
+    } else if query.trim().is_empty() {
+        output::notice("the query is empty: the scores say nothing about relevance");
+    }
     let first_stage = match fusion {
         Some(_) => Some(passages::first_stage(passages, &place)?),
         None => None,

@@ -6,14 +6,17 @@ use std::path::PathBuf;
 
 use clap::Args;
 use lanerank::Tokenizer;
+use lanerank::tokenizer::Encoding;
 use lanerank_convert::import;
 use serde::{Deserialize, Serialize};
 
 use super::arguments::model::ModelArgs;
 use crate::failure::Failure;
 use crate::input::Input;
+use crate::output;
+use crate::texts::{Line, LineFormat, TextLines};
 
-/// Turn texts into token ids: JSON lines in, a string or a pair ["a","b"] each; JSON lines out
+/// Turn texts into token ids: lines, or JSON lines of strings and pairs ["a","b"]; JSON lines out
 #[derive(Debug, Args)]
 pub struct TokenizeArgs {
     /// The texts [default: standard input]
@@ -41,6 +44,10 @@ pub struct TokenizeArgs {
     /// Treat special tokens such as [SEP] in a text as plain text
     #[arg(long)]
     special_tokens_as_text: bool,
+
+    /// Form of the input
+    #[arg(long, value_enum, default_value_t = LineFormat::Auto)]
+    format: LineFormat,
 }
 
 #[derive(Deserialize)]
@@ -55,6 +62,15 @@ struct Tokens {
     type_ids: Vec<u8>,
 }
 
+impl From<Encoding> for Tokens {
+    fn from(encoding: Encoding) -> Self {
+        Tokens {
+            ids: encoding.ids,
+            type_ids: encoding.type_ids,
+        }
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -62,16 +78,23 @@ struct Tokens {
 pub fn run(args: &TokenizeArgs) -> Result<(), Failure> {
     let tokenizer = tokenizer(args)?.special_tokens_as_text(args.special_tokens_as_text);
     let max_length = args.max_length.unwrap_or(usize::MAX);
-    let mut lines = Input::open(args.file.as_deref())?.lines();
+    let input = Input::open(args.file.as_deref())?;
+    let place = input.place().clone();
+    let mut lines = TextLines::new(input, args.format);
+    let mut none = true;
     let mut out = BufWriter::with_capacity(1 << 18, std::io::stdout().lock());
     while let Some(line) = lines.next_line()? {
-        if line.trim().is_empty() {
-            continue;
-        }
-        let tokens = tokenize(&tokenizer, line, max_length);
-        let tokens = tokens.map_err(|e| Failure::json(&lines.place(), &e))?;
+        none = false;
+        let tokens = match line {
+            Line::Plain(text) => Ok(Tokens::from(tokenizer.encode(text, max_length))),
+            Line::Json(line) => tokenize(&tokenizer, line, max_length),
+        };
+        let tokens = tokens.map_err(|e| lines.not_json(&e))?;
         serde_json::to_writer(&mut out, &tokens).map_err(|e| Failure::Output(e.into()))?;
         out.write_all(b"\n").map_err(Failure::Output)?;
+    }
+    if none {
+        output::notice(format!("{place}: no texts"));
     }
     out.flush().map_err(Failure::Output)
 }
@@ -92,8 +115,5 @@ fn tokenize(tokenizer: &Tokenizer, line: &str, max_length: usize) -> serde_json:
         let Single(text) = serde_json::from_str(line)?;
         tokenizer.encode(&text, max_length)
     };
-    Ok(Tokens {
-        ids: encoding.ids,
-        type_ids: encoding.type_ids,
-    })
+    Ok(encoding.into())
 }

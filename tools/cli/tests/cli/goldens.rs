@@ -244,11 +244,34 @@ fn an_encoder_of_the_first_token() {
 }
 
 #[test]
+fn embed_reads_what_rerank_reads() {
+    let (_place, file) = convert("mean-pooled", "int8");
+    let embed = |input: &str| {
+        let outcome = lanerank_with(&["embed", "--model", &file], input);
+        outcome.ok().to_owned()
+    };
+    let json = embed("\"the lamp\"\n\"bread\"\n");
+    assert_eq!(json.lines().count(), 2);
+    for input in [
+        "the lamp\n\nbread\n",
+        "{\"text\": \"the lamp\"}\n{\"text\": \"bread\"}\n",
+        "[\"the lamp\",\n \"bread\"]\n",
+        "{\"query\": \"q\",\n \"passages\": [\"the lamp\", \"bread\"]}\n",
+    ] {
+        assert_eq!(embed(input), json, "{input}");
+    }
+}
+
+#[test]
 fn embed_says_which_line_is_wrong_and_what_it_needs() {
     let (_place, file) = convert("mean-pooled", "int8");
     let outcome = lanerank_with(&["embed", "--model", &file], "\"a\"\n\nnonsense\n");
     outcome.refused("standard input:3");
-    assert_eq!(lanerank_with(&["embed", "--model", &file], "").ok(), "");
+    let none = lanerank_with(&["embed", "--model", &file], "");
+    assert_eq!(
+        (none.ok(), none.stderr.as_str()),
+        ("", "lanerank: standard input: no texts\n")
+    );
     let (_place, file) = convert("old-names", "int8");
     lanerank_with(&["embed", "--model", &file], "\"a\"\n").refused("cross-encoder");
 }

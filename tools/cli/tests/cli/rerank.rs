@@ -65,6 +65,36 @@ fn the_three_forms_of_input_agree() {
 }
 
 #[test]
+fn what_is_empty_is_noted() {
+    let tiny = Tiny::new();
+    let model = tiny.model();
+    let none = rerank(&model, &["-q", "bread", "--json"], "\n");
+    assert_eq!(none.json(), json!([]));
+    assert_eq!(
+        none.stderr,
+        "lanerank: standard input: no passages, so there is nothing to rank\n"
+    );
+    let empty = rerank(&model, &["-q", " "], "bread\n");
+    assert!(empty.ok().contains("bread"));
+    assert!(
+        empty.stderr.starts_with("lanerank: the query is empty"),
+        "{}",
+        empty.stderr
+    );
+    assert_eq!(empty.stderr.lines().count(), 1);
+}
+
+#[test]
+fn a_missing_score_is_counted_from_one() {
+    let tiny = Tiny::new();
+    let model = tiny.model();
+    let input = "{\"text\":\"a\",\"score\":1}\n{\"text\":\"b\"}\n";
+    let outcome = rerank(&model, &["-q", "bread", "--fuse", "rrf"], input);
+    outcome.refused("passage 2 of 2 has no `score`");
+    rerank(&model, &["-q", "bread", "--fuse", "rrf"], "a\nb").refused("passage 1 of 2 has no");
+}
+
+#[test]
 fn text_for_people() {
     let tiny = Tiny::new();
     let model = tiny.model();

@@ -194,6 +194,57 @@ fn signals_stop_and_reload() {
     }
 }
 
+/// A FIFO in the place of the model file blocks whoever opens it. A broken file is refused.
+#[cfg(unix)]
+#[test]
+fn a_reload_that_blocks_or_fails_does_not_delay_the_end() {
+    use std::time::{Duration, Instant};
+
+    const STOP: Duration = Duration::from_secs(20);
+    let tiny = Tiny::new();
+    let source = tiny.model();
+    let model = text(&tiny.path("served.lane"));
+    let texts = ["the lamp", "bread"];
+    for blocks in [true, false] {
+        std::fs::copy(&source, &model).unwrap();
+        let args = [
+            "--model",
+            &model,
+            "--listen",
+            "127.0.0.1:0",
+            "--reload-interval",
+            "0",
+        ];
+        let mut server = Serving::start(&args, &[]);
+        let before = server.ask(&rerank(&texts));
+        assert!(before.starts_with("HTTP/1.1 200"), "{before}");
+        std::fs::remove_file(&model).unwrap();
+        if blocks {
+            let made = std::process::Command::new("mkfifo").arg(&model).status();
+            assert!(made.unwrap().success());
+        } else {
+            std::fs::write(&model, "LANE, but broken").unwrap();
+        }
+        for _ in 0..3 {
+            server.signal("-HUP");
+            let after = server.ask(&rerank(&texts));
+            let body = |answer: &str| answer.split("\r\n\r\n").nth(1).unwrap().to_owned();
+            assert_eq!(body(&after), body(&before));
+        }
+        let begun = Instant::now();
+        server.signal("-TERM");
+        let status = loop {
+            if let Some(status) = server.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(begun.elapsed() < STOP, "it is deaf: blocks = {blocks}");
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        assert_eq!(status.code(), Some(0));
+        std::fs::remove_file(&model).unwrap();
+    }
+}
+
 #[test]
 fn texts_are_logged_where_asked_for() {
     let tiny = Tiny::new();

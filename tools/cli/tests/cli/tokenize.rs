@@ -23,6 +23,27 @@ fn model_vocabulary_and_tokenizer_file_agree() {
 }
 
 #[test]
+fn plain_lines_are_texts() {
+    let tiny = Tiny::new();
+    let vocab = text(&tiny.path("vocab.txt"));
+    let run = |input: &str, format: &str| {
+        let args = ["tokenize", "--vocab", &vocab, "--format", format];
+        lanerank_with(&args, input)
+    };
+    let json = run("\"the bread\"\n\"[bread]\"\n", "auto");
+    let plain = run("the bread\n\n[bread]\n", "auto");
+    assert_eq!(plain.ok(), json.ok());
+    let quoted = run("\"bread\"\n", "lines");
+    assert_ne!(quoted.ok(), run("\"bread\"\n", "jsonl").ok());
+    run("bread\n", "jsonl").refused("standard input:1: ");
+    let none = run("\n", "auto");
+    assert_eq!(
+        (none.ok(), none.stderr.as_str()),
+        ("", "lanerank: standard input: no texts\n")
+    );
+}
+
+#[test]
 fn options() {
     let tiny = Tiny::new();
     let vocab = text(&tiny.path("vocab.txt"));

@@ -15,6 +15,84 @@ fn usage_errors_are_one_line() {
 }
 
 #[test]
+fn misspelt_names_get_the_right_one_and_the_right_help() {
+    for (args, tip, help) in [
+        (&["rerankk"][..], "'rerank'", "`lanerank --help`"),
+        (
+            &["rerank", "--qery", "x"],
+            "'--query'",
+            "`lanerank rerank --help`",
+        ),
+        (&["models", "lst"], "'list'", "`lanerank models --help`"),
+        (
+            &["models", "list", "--jsn"],
+            "'--json'",
+            "`lanerank models list --help`",
+        ),
+        (
+            &["rerank", "--fuse", "zscor"],
+            "'zscore'",
+            "`lanerank rerank --help`",
+        ),
+        (&["models"], "no command", "`lanerank models --help`"),
+        (&["-q", "models"], "-q", "`lanerank --help`"),
+    ] {
+        let outcome = lanerank(args);
+        outcome.refused(tip);
+        outcome.refused(help);
+    }
+}
+
+#[test]
+fn too_many_threads_are_refused_at_once() {
+    let tiny = Tiny::new();
+    let model = tiny.model();
+    for args in [
+        &["rerank", "-q", "bread", "-m", &model][..],
+        &["bench", "-m", &model],
+        &["embed", "-m", &model],
+        &["serve", "--listen", "127.0.0.1:0"],
+    ] {
+        let outcome = lanerank(&[args, &["--threads", "100000"]].concat());
+        outcome.refused("threads: 100000 is above");
+    }
+    let args = ["serve", "--listen", "127.0.0.1:0", "--io-threads", "100000"];
+    lanerank(&args).refused("io-threads: 100000 is above");
+}
+
+/// The system has no room for a thread's stack of 64 TiB.
+#[cfg(all(target_os = "linux", target_pointer_width = "64", feature = "rayon"))]
+#[test]
+fn threads_that_cannot_be_started_are_an_error() {
+    let tiny = Tiny::new();
+    let model = tiny.model();
+    let texts = tiny.write("texts.txt", "bread\nthe lamp\n");
+    let run = |args: &[&str]| {
+        let output = command()
+            .args(args)
+            .env("RUST_MIN_STACK", (1u64 << 46).to_string())
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!stderr.contains("panic"), "{stderr}");
+        (output.status.code(), stderr)
+    };
+    let rerank = ["rerank", "-q", "bread", "-m", &model, &texts];
+    let (code, stderr) = run(&[&rerank[..], &["--threads", "2"]].concat());
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(
+        stderr.contains("threads: the system refused to start 2"),
+        "{stderr}"
+    );
+    // Without a wish the calling thread computes alone.
+    let (code, stderr) = run(&rerank);
+    assert_eq!(code, Some(0), "{stderr}");
+    let (code, stderr) = run(&["serve", "--model", &model, "--listen", "127.0.0.1:0"]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("threads: "), "{stderr}");
+}
+
+#[test]
 fn help_and_version() {
     assert!(lanerank(&["--help"]).ok().contains("Usage: lanerank"));
     assert!(lanerank(&["--version"]).ok().starts_with("lanerank "));
@@ -34,6 +112,14 @@ fn bad_models_are_named() {
     let bytes = tiny.write("garbage.lane", "garbage");
     lanerank(&["rerank", "-q", "x", "-m", &bytes]).refused("garbage.lane: model file: ");
     lanerank(&["inspect", &bytes]).refused("garbage.lane");
+    let folder = text(tiny.folder.path());
+    let rerank = |model: &str| lanerank(&["rerank", "-q", "x", "-m", model]);
+    rerank(&folder).refused(&format!(
+        "is a folder, not a model file; `lanerank convert {folder}"
+    ));
+    rerank(&text(&tiny.path("model.safetensors"))).refused("lanerank convert");
+    rerank("nosuchmodel").refused("lanerank models list");
+    lanerank(&["serve", "--model", &folder]).refused("lanerank convert");
 }
 
 #[test]

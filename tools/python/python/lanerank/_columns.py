@@ -6,7 +6,7 @@ from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 
-from ._models import Ranker
+from ._models import Ranker, needs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ class Scorer:
         self._output = output
 
     def __call__(self, batch: Any) -> Any:
-        import pyarrow
+        with needs("Scorer", "pyarrow"):
+            import pyarrow
 
         queries, passages = (batch.column(name).to_pylist() for name in self._columns)
         scores = pair_scores(ranker(*self._model), queries, passages)
@@ -113,7 +114,8 @@ class ListRanker:
         self._output = output
 
     def __call__(self, batch: Any) -> Any:
-        import pyarrow
+        with needs("ListRanker", "pyarrow"):
+            import pyarrow
 
         own = ranker(*self._model)
         rows = zip(*(batch.column(name).to_pylist() for name in self._columns))

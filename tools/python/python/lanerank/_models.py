@@ -20,6 +20,24 @@ else:
         return function
 
 
+class needs:
+    """A context that imports optional packages. A missing one becomes an error that names the
+    command that installs it."""
+
+    def __init__(self, user: str, packages: str) -> None:
+        self.user, self.packages = user, packages
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if isinstance(error, ModuleNotFoundError):
+            raise ModuleNotFoundError(
+                f"{self.user} needs {self.packages} ({error}): pip install {self.packages}",
+                name=error.name,
+            ) from error
+
+
 class RerankRequest:
     """A query and the passages to rerank for it: dicts with `text` and any other keys."""
 
@@ -197,7 +215,8 @@ class Ranker(_Model):
 
         Raises:
             KeyError: A passage has no `text`.
-            TypeError: A text or the query is not a str.
+            TypeError: A text or the query is not a str, or passages are not a list of them.
+            KeyboardInterrupt: Ctrl-C was pressed. The ranker can be used again.
         """
         if isinstance(request, str):
             if passages is None:
@@ -209,7 +228,7 @@ class Ranker(_Model):
             query, passages = request.query, request.passages
         if inplace:
             _check_can_be_sorted(passages)
-        given = list(passages)
+        given = _items(passages)
         order = self._native.order(query, [_text(i, passage) for i, passage in enumerate(given)])
         if inplace:
             return _sort_in_place(passages, order)
@@ -236,6 +255,21 @@ class Ranker(_Model):
         A small reranker and BM25 together are better than either alone.
         """
         return self._native.rank(query, texts, top_k, first_stage, weight)
+
+
+def _items(passages: Any) -> list[Any]:
+    # Each of these can be iterated, but not by passages: by characters, numbers or keys.
+    wrong = isinstance(passages, (str, bytes, bytearray)) or hasattr(passages, "keys")
+    try:
+        if not wrong:
+            return list(passages)
+    except TypeError:
+        if hasattr(passages, "__iter__"):
+            raise
+    raise TypeError(
+        f"passages is {type(passages).__name__}, not a list of dict or str; for one passage, pass "
+        "[passage]"
+    )
 
 
 def _text(index: int, passage: Any) -> Any:
@@ -310,8 +344,9 @@ class Encoder(_Model):
 
     def encode(self, texts: Iterable[str]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
         """A row of float32 for each text, in the order given. Normalised to unit length if the
-        model says so. Needs numpy."""
-        import numpy
+        model says so. Needs numpy; encode_lists does not."""
+        with needs("Encoder.encode", "numpy"):
+            import numpy
 
         vectors = numpy.frombuffer(self._native.encode(texts), numpy.float32)
         return vectors.reshape(-1, self.dimension)

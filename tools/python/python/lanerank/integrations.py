@@ -12,6 +12,8 @@ as `ranker`. None of them changes the documents that it is given.
 
 import sys
 
+from ._models import needs
+
 
 def _langchain():
     from collections.abc import Sequence
@@ -262,10 +264,10 @@ def _count(name, value):
 
 
 _MADE_BY = {
-    "HaystackRanker": _haystack,
-    "LangChainReranker": _langchain,
-    "LlamaIndexReranker": _llama_index,
-    "RerankersRanker": _rerankers,
+    "HaystackRanker": (_haystack, "haystack-ai"),
+    "LangChainReranker": (_langchain, "langchain-core"),
+    "LlamaIndexReranker": (_llama_index, "llama-index-core"),
+    "RerankersRanker": (_rerankers, "rerankers"),
 }
 __all__ = sorted(_MADE_BY)
 
@@ -273,7 +275,9 @@ __all__ = sorted(_MADE_BY)
 def __getattr__(name):
     if name not in _MADE_BY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    made = _MADE_BY[name]()
+    make, package = _MADE_BY[name]
+    with needs(f"lanerank.integrations.{name}", package):
+        made = make()
     # Pickled instances and serialised pipelines look the class up by this name.
     made.__qualname__ = name
     globals().setdefault(name, made)

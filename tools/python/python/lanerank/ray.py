@@ -18,6 +18,7 @@ ranking.
 from __future__ import annotations
 
 from ._columns import ListRanker, Scorer
+from ._models import needs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def _map(
     batch_size: int,
     options: dict[str, Any],
 ) -> Dataset:
-    from ray.data import ActorPoolStrategy
+    with needs("lanerank.ray", "'ray[data]'"):
+        from ray.data import ActorPoolStrategy
 
     # Ray sizes blocks by bytes. A pair has few bytes for its computing time, so whole files would
     # be one actor's work. This splits them in order, without a shuffle.

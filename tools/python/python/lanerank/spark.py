@@ -14,6 +14,7 @@ or `candidates`, `output`. A missing text gives a null score, a missing list a n
 """
 
 from ._columns import ListRanker, Scorer, pair_scores, ranker
+from ._models import needs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ __all__ = ["rank", "rerank_score", "score"]
 
 def score(pairs: "DataFrame", **options: "Any") -> "DataFrame":
     """Adds a score, a float, to each row."""
-    from pyspark.sql.types import FloatType
+    with needs("lanerank.spark", "pyspark"):
+        from pyspark.sql.types import FloatType
 
     return _map(pairs, Scorer(**options), options.get("output", "score"), FloatType())
 
@@ -37,7 +39,14 @@ def score(pairs: "DataFrame", **options: "Any") -> "DataFrame":
 def rank(requests: "DataFrame", **options: "Any") -> "DataFrame":
     """Adds a ranking to each row: an array of structs of the candidate's index and score, best
     first."""
-    from pyspark.sql.types import ArrayType, FloatType, IntegerType, StructField, StructType
+    with needs("lanerank.spark", "pyspark"):
+        from pyspark.sql.types import (
+            ArrayType,
+            FloatType,
+            IntegerType,
+            StructField,
+            StructType,
+        )
 
     place = StructType([StructField("index", IntegerType()), StructField("score", FloatType())])
     return _map(requests, ListRanker(**options), options.get("output", "ranking"), ArrayType(place))
@@ -49,8 +58,9 @@ def rerank_score(
     max_length: "Optional[int]" = None,
 ) -> "Callable[..., Any]":
     """A pandas UDF (query, passage) -> score, for columns and, registered, for SQL."""
-    import pandas
-    from pyspark.sql.pandas import functions
+    with needs("lanerank.spark.rerank_score", "pyspark pandas pyarrow"):
+        import pandas
+        from pyspark.sql.pandas import functions
 
     # Its type hints cover only calls with the kind of function as a number.
     pandas_udf: "Any" = functions.pandas_udf

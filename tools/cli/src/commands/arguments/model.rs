@@ -105,7 +105,7 @@ pub struct LimitArgs {
     #[arg(long, value_name = "TOKENS")]
     pub max_length: Option<usize>,
 
-    /// Threads per request [default: all that this process may use]
+    /// Threads per request, at most 64 or 4 per CPU [default: all CPUs that this process may use]
     #[arg(long, value_name = "COUNT")]
     pub threads: Option<usize>,
 }
