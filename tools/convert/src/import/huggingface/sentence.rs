@@ -211,7 +211,7 @@ mod tests {
                 .contains("../1_Pooling")
         );
         let empty = tempfile::tempdir().unwrap();
-        let error = encoder_head(&Files::folder(empty.path()), None)
+        let error = encoder_head(&Files::folder(empty.path()), None, &Prompts::default())
             .unwrap_err()
             .to_string();
         assert!(error.contains("--pooling mean"), "{error}");
