@@ -48,6 +48,10 @@ typedef enum lanerank_status {
      A bug in lanerank; please report it.
      */
     LANERANK_STATUS_INTERNAL = 7,
+    /*
+     The system refused to start the threads that were asked for.
+     */
+    LANERANK_STATUS_THREADS = 8,
 } lanerank_status;
 
 /*
@@ -66,6 +70,7 @@ typedef struct lanerank_options {
     size_t max_length;
     /*
      Threads that one call may use, including the calling one; 0 for all cores of this process.
+     At most 64, or 4 for each core of this process if that is more.
      */
     size_t threads;
     /*

@@ -26,10 +26,10 @@ pub enum LanerankStatus {
     Isa = 5,
     /// The model computed NaN.
     NotANumber = 6,
-    /// The system refused to start the threads that were asked for.
-    Threads = 8,
     /// A bug in lanerank; please report it.
     Internal = 7,
+    /// The system refused to start the threads that were asked for.
+    Threads = 8,
 }
 
 /// A status with its message.

@@ -26,7 +26,6 @@ impl Encoder {
         notify=None
     ))]
     fn new(
-        py: Python<'_>,
         model: String,
         cache_dir: Option<PathBuf>,
         max_length: Option<usize>,
@@ -41,7 +40,7 @@ impl Encoder {
             dtype: dtype.parse().map_err(conversion_exception)?,
             offline,
         };
-        let model = open(py, wanted, notify)?;
+        let model = open(wanted, notify)?;
         let dimension = model.config().hidden_size;
         let engine = Engine::new(move || {
             configure(lanerank::Encoder::builder(), &model, max_length, threads).build()

@@ -8,7 +8,7 @@ use pyo3::types::PyType;
 
 use crate::engine::{Engine, configure};
 use crate::errors::{conversion_exception, exception, hub_exception};
-use crate::interrupts::waiting;
+use crate::interrupts::{Abandoned, waiting};
 use crate::models::Wanted;
 use crate::texts::{string, strings};
 
@@ -16,18 +16,15 @@ use crate::texts::{string, strings};
 ///
 /// # Errors
 /// The exception for what went wrong.
-pub(crate) fn open(
-    py: Python<'_>,
-    wanted: Wanted,
-    notify: Option<Py<PyAny>>,
-) -> PyResult<lanerank::Model> {
+pub(crate) fn open(wanted: Wanted, notify: Option<Py<PyAny>>) -> PyResult<lanerank::Model> {
     let notify = move |message: &str| {
         if let Some(notify) = &notify {
             // An exception of a logging handler must not prevent opening a model.
             Python::try_attach(|py| notify.call1(py, (message,)).map(drop).unwrap_or(()));
         }
     };
-    waiting(py, move |abandoned| wanted.open(&notify, &abandoned))?.map_err(hub_exception)
+    let open = move |abandoned: Abandoned| wanted.open(&notify, &abandoned);
+    Python::attach(|py| waiting(py, open))?.map_err(hub_exception)
 }
 
 /// A passage's rank and scores.
@@ -137,7 +134,6 @@ impl Ranker {
         notify=None
     ))]
     fn new(
-        py: Python<'_>,
         model: Option<String>,
         cache_dir: Option<PathBuf>,
         max_length: Option<usize>,
@@ -152,7 +148,7 @@ impl Ranker {
             dtype: dtype.parse().map_err(conversion_exception)?,
             offline,
         };
-        let model = open(py, wanted, notify)?;
+        let model = open(wanted, notify)?;
         let engine = Engine::new(move || {
             configure(lanerank::Ranker::builder(), &model, max_length, threads).build()
         });

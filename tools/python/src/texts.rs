@@ -11,8 +11,8 @@ const CHECK_EVERY: usize = 1 << 16;
 /// The strings of an iterable, without copying them. `name` is the argument's name for messages.
 ///
 /// # Errors
-/// `TypeError` if it is no iterable of texts, such as a `str`, or names the first element that is not a `str`; `UnicodeEncodeError` for a lone
-/// surrogate, which is not text.
+/// `TypeError` if it is no iterable of texts, such as a `str`, or names the first element that is
+/// not a `str`; `UnicodeEncodeError` for a lone surrogate, which is not text.
 pub(crate) fn strings(name: &str, texts: &Bound<'_, PyAny>) -> PyResult<Vec<PyBackedStr>> {
     // Each of these can be iterated, but not by texts: by characters, numbers or keys.
     let is_other = texts.is_instance_of::<PyString>()

@@ -165,4 +165,5 @@ def test_missing_packages_are_named(monkeypatch, encoder):
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory):
-    return Encoder(str(DATA / "model" / "mean-pooled"), cache_dir=str(tmp_path_factory.mktemp("lanes")))
+    cache = tmp_path_factory.mktemp("lanes")
+    return Encoder(str(DATA / "model" / "mean-pooled"), cache_dir=str(cache))

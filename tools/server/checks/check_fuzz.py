@@ -90,7 +90,8 @@ def schemathesis(url, examples, folder):
     ]
     # Schemathesis writes a cache of crashes into its working folder.
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
-    print("\n".join(done.stdout.splitlines()[-25:]))
+    lines = done.stdout.splitlines()
+    print("\n".join(lines[-25:] if done.returncode == 0 else lines))
     return done.returncode == 0
 
 

@@ -224,7 +224,7 @@ fn failures_say_what_to_do() {
     setup
         .run(&["models", "pull", "../../etc"])
         .refused("not the name of a repository");
-    setup.run(&["models"]).refused("lanerank --help");
+    setup.run(&["models"]).refused("lanerank models --help");
     let mut offline = setup.command(&["models", "pull", "org/tiny"]);
     let offline = outcome(offline.env("HF_HUB_OFFLINE", "1").output().unwrap());
     failed(offline, "HF_HUB_OFFLINE forbids the network");

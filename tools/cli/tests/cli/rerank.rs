@@ -163,7 +163,8 @@ fn fusion() {
             .ok()
             .contains("blend")
     );
-    rerank(&model, &["-q", "x", "--fuse", "zscore"], "a\nb").refused("passage 0 has no score");
+    rerank(&model, &["-q", "x", "--fuse", "zscore"], "a\nb")
+        .refused("passage 1 of 2 has no `score`");
     rerank(
         &model,
         &["-q", "x", "--fuse", "zscore", "--weight", "2"],

@@ -60,7 +60,7 @@ fn responses(surface: &Surface, route: &Route) -> Value {
     let unauthorized = surface.guarded.then_some(ErrorKind::Unauthorized);
     for kind in route.errors.iter().copied().chain(unauthorized) {
         let status = kind.status();
-        let schema = reference("schemas", surface.shape.schema());
+        let schema = reference("schemas", errors_of(surface, route));
         let response = &mut responses[status.as_str()];
         *response = json!({
             "description": meaning(status),
@@ -73,6 +73,14 @@ fn responses(surface: &Surface, route: &Route) -> Value {
         }
     }
     responses
+}
+
+/// The schema of a route's errors: one that answers in either shape refuses in either.
+fn errors_of(surface: &Surface, route: &Route) -> &'static str {
+    match route.answer {
+        Answer::Schema("RanksOrReranked") => "TeiOrCohereError",
+        _ => surface.shape.schema(),
+    }
 }
 
 fn success(route: &Route) -> Value {

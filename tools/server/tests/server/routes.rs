@@ -369,6 +369,17 @@ fn openapi_knows_every_route() {
         "/v2/rerank",
     ];
     assert_eq!(paths, known);
+    // A route that answers in TEI's or Cohere's shape also refuses in either.
+    let refused = server.post("/rerank", &json!({"query": "q", "documents": 7}));
+    let body = refused.json();
+    let keys: Vec<&String> = body.as_object().unwrap().keys().collect();
+    assert_eq!((refused.status, keys.len()), (422, 2));
+    assert!(body["message"] == body["detail"] && body["detail"].is_string());
+    for path in ["/rerank", "/reranking"] {
+        let refusals = &page["paths"][path]["post"]["responses"]["422"];
+        let schema = &refusals["content"]["application/json"]["schema"]["$ref"];
+        assert_eq!(schema, "#/components/schemas/TeiOrCohereError");
+    }
     for (path, methods) in page["paths"].as_object().unwrap() {
         for method in methods.as_object().unwrap().keys() {
             let answer = match method.as_str() {
