@@ -122,7 +122,7 @@ fn read_vocab(
     added: &AddedTokens,
 ) -> Result<Tokenizer, ImportError> {
     let path = files.path(name);
-    let bytes = files.read(name)?;
+    let bytes = files.read_lines(name)?;
     let text = String::from_utf8_lossy(&bytes);
     let pieces = Vocabulary::new(text.lines().map(str::trim_end));
     let rules = settings.rules(|piece| pieces.has(piece));
@@ -138,7 +138,7 @@ fn read_both(
 ) -> Result<Tokenizer, ImportError> {
     let tokenizer = read_json(files, settings, added)?;
     let path = files.path(VOCAB);
-    let other = Tokenizer::from_vocab_txt(&files.read(VOCAB)?, &tokenizer.config())
+    let other = Tokenizer::from_vocab_txt(&files.read_lines(VOCAB)?, &tokenizer.config())
         .map_err(|e| ImportError::library(&path, e))?;
     let (ours, theirs) = (tokenizer.vocab_size() as u32, other.vocab_size() as u32);
     let differs = |&id: &u32| tokenizer.token(id) != other.token(id);
