@@ -9,11 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use super::archive::{Archive, ReadSeek};
-use super::budget::Budget;
+use super::budget::{Budget, LONGEST_TEXT};
 use super::error::ImportError;
-
-/// A tokenizer.json with half a million pieces has about 20 MB.
-const MAX_TEXT: u64 = 256 << 20;
 
 /// An open file.
 pub(super) struct Opened {
@@ -208,13 +205,13 @@ impl Files {
             bytes = self.unpack(name, &path)?;
         } else {
             let opened = self.on_disk(&path)?;
-            let read = opened.reader.take(MAX_TEXT + 1).read_to_end(&mut bytes);
+            let read = opened.reader.take(LONGEST_TEXT + 1).read_to_end(&mut bytes);
             read.map_err(|e| ImportError::at(&path, e))?;
         }
-        if bytes.len() as u64 <= MAX_TEXT {
+        if bytes.len() as u64 <= LONGEST_TEXT {
             Ok(bytes)
         } else {
-            let reason = format!("longer than {MAX_TEXT} bytes");
+            let reason = format!("longer than {LONGEST_TEXT} bytes");
             Err(ImportError::at(&path, reason))
         }
     }

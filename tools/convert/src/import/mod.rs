@@ -16,11 +16,11 @@
 //! # Memory
 //!
 //! Sources may be hostile, so what reading one holds is bounded by its size: at most
-//! [`SOURCE_FACTOR`] bytes for each byte of its files, and [`FIXED_BYTES`]. A conversion, and the
-//! check of an ONNX graph, hold besides at most [`MODEL_FACTOR`] bytes for each byte of the model's
-//! weights in f32, and computing a node of a graph [`NODE_BYTES`]. The readers of a source share
-//! one `Budget` for this. `tests/allocations` measures every reader, on ordinary and on hostile
-//! files.
+//! [`SOURCE_FACTOR`] bytes for each byte of its files, and [`FIXED_BYTES`]; never more than
+//! [`MOST_BYTES`]. A conversion, and the check of an ONNX graph, hold besides at most
+//! [`MODEL_FACTOR`] bytes for each byte of the model's weights in f32, and computing a node of a
+//! graph [`NODE_BYTES`]. The readers of a source share one `Budget` for this. `tests/allocations`
+//! measures every reader, on ordinary and on hostile files.
 //!
 //! # Order of the modules
 //!
@@ -60,7 +60,7 @@ mod weights;
 
 use std::path::Path;
 
-pub use budget::{FIXED_BYTES, MODEL_FACTOR, NODE_BYTES, SOURCE_FACTOR};
+pub use budget::{FIXED_BYTES, MODEL_FACTOR, MOST_BYTES, NODE_BYTES, SOURCE_FACTOR};
 pub use detect::is_lane;
 pub use entries::Entries;
 pub use error::ImportError;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::archive::ReadSeek;
+use super::budget::LONGEST_TEXT;
 use super::elements::{Convert, Element, no_weight};
 use super::entries::Entries;
 use super::error::ImportError;
@@ -107,6 +108,11 @@ fn read_header(file: &mut dyn Read, file_len: u64) -> Result<Vec<u8>, String> {
     file.read_exact(&mut length)
         .map_err(|e| format!("header length: {e}"))?;
     let length = u64::from_le_bytes(length);
+    if length > LONGEST_TEXT {
+        return Err(format!(
+            "the header claims {length} bytes; at most {LONGEST_TEXT} are read"
+        ));
+    }
     if length > file_len.saturating_sub(8) {
         return Err(format!(
             "the header claims {length} bytes in a file of {file_len}"

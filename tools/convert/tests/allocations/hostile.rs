@@ -106,10 +106,8 @@ fn claiming(mut archive: Vec<u8>, name: &[u8], len: u32) -> Vec<u8> {
     let records = records
         .filter(|(_, w)| *w == b"PK\x01\x02")
         .map(|(at, _)| at);
-    let at = records
-        .filter(|at| archive[at + 46..].starts_with(name))
-        .last();
-    let at = at.unwrap();
+    let mut of_name = records.filter(|at| archive[at + 46..].starts_with(name));
+    let at = of_name.next().unwrap();
     archive[at + 24..at + 28].copy_from_slice(&len.to_le_bytes());
     archive
 }
@@ -247,9 +245,12 @@ fn refused_text(case: &str, content: &str, json: bool) {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("x");
     fs::write(&path, content).unwrap();
-    let read = |path: &Path| match json {
-        true => import::tokenizer_json(path),
-        false => import::vocab_txt(path, false),
+    let read = |path: &Path| {
+        if json {
+            import::tokenizer_json(path)
+        } else {
+            import::vocab_txt(path, false)
+        }
     };
     let (peak, tokenizer) = peak_of(|| read(&path).map(|_| ()));
     let allowed = limit(content.len() as u64);

@@ -7,7 +7,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use half::f16;
 
 use super::super::archive::ReadSeek;
-use super::super::budget::Budget;
+use super::super::budget::{Budget, LONGEST_TEXT};
 use super::super::elements::Element;
 use super::super::files::Opened;
 use super::super::stream::Stream;
@@ -102,7 +102,7 @@ impl Reader {
     /// When the file is invalid; names the key or tensor.
     pub(super) fn open(mut file: Opened) -> Result<Self, String> {
         let mut stream = Counted {
-            stream: Stream::new(&mut file.reader, file.len),
+            stream: Stream::new(&mut file.reader, file.len.min(LONGEST_TEXT)),
             budget: file.budget,
         };
         if stream.array()? != *b"GGUF" {

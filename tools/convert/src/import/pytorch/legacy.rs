@@ -8,7 +8,7 @@ use std::io::{Seek, SeekFrom};
 use super::pickle::{self, Heap, Value};
 use super::{Container, Parts, Place, Storage, storage_bytes};
 use crate::import::archive::ReadSeek;
-use crate::import::budget::Budget;
+use crate::import::budget::{Budget, LONGEST_TEXT};
 use crate::import::elements::Element;
 use crate::import::stream::Stream;
 
@@ -25,7 +25,7 @@ pub(super) fn open(
     file_len: u64,
     budget: &Budget,
 ) -> Result<Parts, String> {
-    let mut stream = Stream::new(&mut reader, file_len);
+    let mut stream = Stream::new(&mut reader, file_len.min(LONGEST_TEXT));
     if stream.array().ok() != Some(MAGIC) || stream.byte().ok() != Some(b'.') {
         return Err("not a file that torch.save made".into());
     }
