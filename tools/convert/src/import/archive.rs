@@ -1,14 +1,16 @@
 //! Reads zip archives without unpacking them to disk.
 //!
-//! An archive is refused as a whole if an entry's name leads out of it, is absolute or is a link,
-//! or if it holds far more than its bytes can. Unpacking it elsewhere would be dangerous, and no
-//! model is packed like this.
+//! An archive is refused as a whole if an entry's name leads out of it, is absolute or occurs
+//! twice, if it is a link, or if it unpacks to more than the source's [`Budget`]. Unpacking it
+//! elsewhere would be dangerous, and no model is packed like this.
 
-use std::collections::BTreeMap;
-use std::io::{self, Read, Seek};
+use std::collections::{BTreeMap, HashSet};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use zip::ZipArchive;
 use zip::read::ZipFile;
+
+use super::budget::Budget;
 
 /// The source of an archive's bytes.
 pub(super) trait ReadSeek: Read + Seek + Send {}
@@ -16,11 +18,6 @@ impl<T: Read + Seek + Send> ReadSeek for T {}
 
 /// Archives of models have about ten entries; those of checkpoints have one per tensor.
 const MAX_ENTRIES: usize = 1 << 16;
-/// Longest entry.
-const MAX_ENTRY: u64 = 4 << 30;
-/// Text packs to a tenth, weights hardly at all. Entries up to `SMALL` bytes may pack to anything.
-const MAX_RATIO: u64 = 100;
-const SMALL: u64 = 4 << 20;
 
 /// An archive whose entries were checked.
 pub(super) struct Archive {
@@ -34,8 +31,18 @@ impl Archive {
     ///
     /// # Errors
     /// When it is not a zip archive, or holds something that is refused.
-    pub(super) fn open(reader: Box<dyn ReadSeek>, len: u64) -> Result<Self, String> {
+    pub(super) fn open(
+        reader: Box<dyn ReadSeek>,
+        len: u64,
+        budget: &Budget,
+    ) -> Result<Self, String> {
         let zip = ZipArchive::new(reader).map_err(|e| e.to_string())?;
+        if zip.has_duplicate_names() {
+            let start = zip.central_directory_start();
+            return Err(twice(
+                &repeated(zip.into_inner(), start).unwrap_or_default(),
+            ));
+        }
         let mut archive = Archive {
             zip,
             files: BTreeMap::new(),
@@ -48,14 +55,16 @@ impl Archive {
         for index in 0..count {
             let entry = archive.zip.by_index_raw(index).map_err(|e| e.to_string())?;
             let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
-            check(&entry, &name).map_err(|reason| format!("entry {name:?}: {reason}"))?;
+            check(&entry, &name)
+                .and_then(|()| budget.check(entry.size()))
+                .map_err(|reason| format!("entry {name:?}: {reason}"))?;
             packed = packed.saturating_add(entry.compressed_size());
             if entry.is_dir() {
                 continue;
             }
             drop(entry);
             if archive.files.insert(name.clone(), index).is_some() {
-                return Err(format!("entry {name:?}: occurs twice"));
+                return Err(twice(&name));
             }
         }
         if packed <= len {
@@ -88,14 +97,26 @@ impl Archive {
     /// # Errors
     /// When it does not exist, is damaged, is encrypted or uses an unknown compression.
     pub(super) fn read(&mut self, name: &str) -> io::Result<Vec<u8>> {
-        let index = self.files.get(name).ok_or(io::ErrorKind::NotFound)?;
-        let mut entry = self.zip.by_index(*index).map_err(io::Error::other)?;
+        self.read_at(self.index_of(name).ok_or(io::ErrorKind::NotFound)?)
+    }
+
+    /// The index of a file, for [`Archive::read_at`].
+    pub(super) fn index_of(&self, name: &str) -> Option<usize> {
+        self.files.get(name).copied()
+    }
+
+    /// As [`Archive::read`], by index.
+    pub(super) fn read_at(&mut self, index: usize) -> io::Result<Vec<u8>> {
+        let mut entry = self.zip.by_index(index).map_err(io::Error::other)?;
         let len = entry.size();
         let mut content = Vec::new();
+        // The budget bounds the length that the archive claims.
+        content.try_reserve_exact(usize::try_from(len).map_err(io::Error::other)?)?;
         (&mut entry).take(len + 1).read_to_end(&mut content)?;
         if content.len() as u64 == len {
             Ok(content)
         } else {
+            let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
             Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 format!("entry {name:?} does not have the announced length of {len} bytes"),
@@ -121,16 +142,31 @@ fn check<R: Read>(entry: &ZipFile<'_, R>, name: &str) -> Result<(), String> {
     if name.contains('\\') {
         return Err("has a backslash in its name".into());
     }
-    let (size, packed) = (entry.size(), entry.compressed_size());
-    if size > MAX_ENTRY {
-        return Err(format!("{size} bytes; at most {MAX_ENTRY} are read"));
-    }
-    if size > SMALL && size / MAX_RATIO > packed {
-        return Err(format!(
-            "claims to be {size} bytes packed in {packed}; no model compresses that well"
-        ));
-    }
     Ok(())
+}
+
+/// Programs differ in which of the two they read.
+fn twice(name: &str) -> String {
+    format!("entry {name:?}: occurs twice; pack the model again")
+}
+
+/// The first name that a central directory from `start` on has twice.
+fn repeated(mut reader: Box<dyn ReadSeek>, start: u64) -> io::Result<String> {
+    reader.seek(SeekFrom::Start(start))?;
+    let mut reader = BufReader::new(reader);
+    let mut seen = HashSet::new();
+    loop {
+        // A record: 46 bytes with the lengths of three parts, then the parts, the name first.
+        let mut record = [0; 46];
+        reader.read_exact(&mut record)?;
+        let length = |at: usize| u16::from_le_bytes([record[at], record[at + 1]]);
+        let mut name = vec![0; length(28).into()];
+        reader.read_exact(&mut name)?;
+        reader.seek_relative(i64::from(length(30)) + i64::from(length(32)))?;
+        if let Some(name) = seen.replace(name) {
+            return Ok(String::from_utf8_lossy(&name).into_owned());
+        }
+    }
 }
 
 #[cfg(test)]

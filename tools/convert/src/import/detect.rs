@@ -212,7 +212,7 @@ fn content(path: &Path) -> Result<Content, ImportError> {
 /// Tells a zip archive of a model folder from a zip archive of a pickle's tensors.
 fn zipped(path: &Path) -> Result<Content, ImportError> {
     let opened = Opened::disk(path)?;
-    let archive = Archive::open(opened.reader, opened.len);
+    let archive = Archive::open(opened.reader, opened.len, &opened.budget);
     let archive = archive.map_err(|reason| ImportError::at(path, reason))?;
     let is_pickle = |name: &str| name.rsplit('/').next() == Some("data.pkl");
     let is_folder = |name: &str| name.rsplit('/').next() == Some("config.json");

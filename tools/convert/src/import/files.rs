@@ -1,6 +1,7 @@
 //! The files of a model, from a folder or a zip archive.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -8,11 +9,9 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use super::archive::{Archive, ReadSeek};
+use super::budget::{Budget, LONGEST_TEXT};
 use super::error::ImportError;
 use super::{nonfinite, pointer, refusals};
-
-/// A tokenizer.json with half a million pieces has about 20 MB.
-const MAX_TEXT: u64 = 256 << 20;
 
 /// An open file.
 pub(super) struct Opened {
@@ -22,10 +21,12 @@ pub(super) struct Opened {
     pub reader: Box<dyn ReadSeek>,
     /// Its length in bytes.
     pub len: u64,
+    /// What its reader may hold.
+    pub budget: Budget,
 }
 
 impl Opened {
-    /// Opens a file on disk.
+    /// Opens a file on disk, with a budget of its own.
     ///
     /// # Errors
     /// When it cannot be read, or is a Git LFS pointer.
@@ -43,6 +44,7 @@ impl Opened {
             path: path.to_owned(),
             reader: Box::new(file),
             len,
+            budget: Budget::of(len),
         })
     }
 }
@@ -53,6 +55,10 @@ pub(super) struct Files {
     archive: Option<RefCell<Archive>>,
     /// Prefix of every name in the archive.
     prefix: String,
+    /// What the readers of these files may hold.
+    budget: Budget,
+    /// Files whose bytes the budget counts.
+    counted: RefCell<BTreeSet<PathBuf>>,
 }
 
 impl Files {
@@ -62,6 +68,8 @@ impl Files {
             root: path.to_owned(),
             archive: None,
             prefix: String::new(),
+            budget: Budget::of(0),
+            counted: RefCell::default(),
         }
     }
 
@@ -72,7 +80,8 @@ impl Files {
     pub(super) fn archive(path: &Path) -> Result<Files, ImportError> {
         let opened = Opened::disk(path)?;
         let wrong = |reason: String| ImportError::at(path, reason);
-        let archive = Archive::open(opened.reader, opened.len).map_err(wrong)?;
+        let budget = opened.budget;
+        let archive = Archive::open(opened.reader, opened.len, &budget).map_err(wrong)?;
         let names = archive.names().filter(|name| !is_litter(name));
         let configs = names.filter_map(|name| match name.rsplit_once('/') {
             None => (name == "config.json").then_some(""),
@@ -108,6 +117,8 @@ impl Files {
             root: path.to_owned(),
             archive: Some(RefCell::new(archive)),
             prefix,
+            budget,
+            counted: RefCell::default(),
         })
     }
 
@@ -163,19 +174,41 @@ impl Files {
     /// When it does not exist or cannot be read.
     pub(super) fn open(&self, name: &str) -> Result<Opened, ImportError> {
         let path = self.path(name);
-        let Some(archive) = &self.archive else {
-            return Opened::disk(&path);
-        };
-        let content = archive
-            .borrow_mut()
-            .read(&format!("{}{name}", self.prefix))
-            .map_err(|e| ImportError::at(&path, e))?;
+        if self.archive.is_none() {
+            return self.on_disk(&path);
+        }
+        let content = self.unpack(name, &path)?;
         pointer::check(&path, &content)?;
         Ok(Opened {
             path,
             len: content.len() as u64,
             reader: Box::new(Cursor::new(content)),
+            budget: self.budget.clone(),
         })
+    }
+
+    /// Opens a file on disk. The budget counts its bytes once.
+    fn on_disk(&self, path: &Path) -> Result<Opened, ImportError> {
+        let opened = Opened::disk(path)?;
+        if self.counted.borrow_mut().insert(path.to_owned()) {
+            self.budget.grow(opened.len);
+        }
+        Ok(Opened {
+            budget: self.budget.clone(),
+            ..opened
+        })
+    }
+
+    /// A file of the archive.
+    fn unpack(&self, name: &str, path: &Path) -> Result<Vec<u8>, ImportError> {
+        let Some(archive) = &self.archive else {
+            return Err(ImportError::at(path, "is not in an archive"));
+        };
+        let (mut archive, name) = (archive.borrow_mut(), format!("{}{name}", self.prefix));
+        let len = archive.len_of(&name).unwrap_or(0);
+        let taken = self.budget.take(len);
+        taken.map_err(|reason| ImportError::at(path, reason))?;
+        archive.read(&name).map_err(|e| ImportError::at(path, e))
     }
 
     /// Reads a whole file.
@@ -183,17 +216,20 @@ impl Files {
     /// # Errors
     /// When it does not exist, cannot be read, or is much longer than the text files of a model.
     pub(super) fn read(&self, name: &str) -> Result<Vec<u8>, ImportError> {
-        let opened = self.open(name)?;
+        let path = self.path(name);
         let mut bytes = Vec::new();
-        let read = opened.reader.take(MAX_TEXT + 1).read_to_end(&mut bytes);
-        read.map_err(|e| ImportError::at(&opened.path, e))?;
-        if bytes.len() as u64 <= MAX_TEXT {
+        if self.archive.is_some() {
+            bytes = self.unpack(name, &path)?;
+        } else {
+            let opened = self.on_disk(&path)?;
+            let read = opened.reader.take(LONGEST_TEXT + 1).read_to_end(&mut bytes);
+            read.map_err(|e| ImportError::at(&path, e))?;
+        }
+        if bytes.len() as u64 <= LONGEST_TEXT {
             Ok(bytes)
         } else {
-            Err(ImportError::at(
-                &opened.path,
-                format!("longer than {MAX_TEXT} bytes"),
-            ))
+            let reason = format!("longer than {LONGEST_TEXT} bytes");
+            Err(ImportError::at(&path, reason))
         }
     }
 
@@ -201,7 +237,7 @@ impl Files {
     ///
     /// # Errors
     /// As [`Files::read`], and when it is not UTF-8.
-    pub(super) fn read_utf8(&self, name: &str) -> Result<String, ImportError> {
+    fn read_utf8(&self, name: &str) -> Result<String, ImportError> {
         String::from_utf8(self.read(name)?).map_err(|e| {
             if matches!(e.as_bytes(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
                 return ImportError::at(self.path(name), "is UTF-16; save it as UTF-8");
@@ -212,16 +248,31 @@ impl Files {
         })
     }
 
-    /// Reads a file as text, for parsers that borrow from it: UTF-8, with or without a byte order
-    /// mark.
+    /// Reads a vocabulary, one piece per line.
     ///
     /// # Errors
-    /// As [`Files::read_utf8`].
+    /// As [`Files::read`], when it is not UTF-8, and when its pieces would take more than the
+    /// budget.
+    pub(super) fn read_lines(&self, name: &str) -> Result<String, ImportError> {
+        let text = self.read_utf8(name)?;
+        let taken = self.budget.lines(text.as_bytes());
+        taken.map_err(|reason| ImportError::at(self.path(name), reason))?;
+        Ok(text)
+    }
+
+    /// Reads a JSON file as text, for parsers that borrow from it: UTF-8, with or without a byte
+    /// order mark.
+    ///
+    /// # Errors
+    /// As [`Files::read`], when it is not UTF-8, and when its values would take more than the
+    /// budget.
     pub(super) fn read_text(&self, name: &str) -> Result<String, ImportError> {
         let mut text = self.read_utf8(name)?;
         if text.starts_with('\u{feff}') {
             text.drain(..'\u{feff}'.len_utf8());
         }
+        let taken = self.budget.json(text.as_bytes());
+        taken.map_err(|reason| ImportError::at(self.path(name), reason))?;
         Ok(text)
     }
 

@@ -13,6 +13,15 @@
 //! Readers never run code from a source and never write to disk. A model that a reader does not
 //! understand completely is refused with an [`ImportError`] that names the part it does not know.
 //!
+//! # Memory
+//!
+//! Sources may be hostile, so what reading one holds is bounded by its size: at most
+//! [`SOURCE_FACTOR`] bytes for each byte of its files, and [`FIXED_BYTES`]; never more than
+//! [`MOST_BYTES`]. A conversion, and the check of an ONNX graph, hold besides at most
+//! [`MODEL_FACTOR`] bytes for each byte of the model's weights in f32, and computing a node of a
+//! graph [`NODE_BYTES`]. The readers of a source share one `Budget` for this. `tests/allocations`
+//! measures every reader, on ordinary and on hostile files.
+//!
 //! # Order of the modules
 //!
 //! A module imports from modules above it, never from below:
@@ -22,6 +31,7 @@
 //! | `error`, `options`, `entries`, `elements`, `stream` | shared types |
 //! | `pointer`, `nonfinite`, `refusals` | what is refused or read by its first bytes or its name |
 //! | `names`, `labels` | names of tensors and of labels |
+//! | `budget` | the memory that reading may take |
 //! | `archive`, `files` | a folder or a zip archive as one set of files |
 //! | `source`, `weights` | what readers return |
 //! | `safetensors`, `shards`, `pytorch`, `onnx`, `gguf` | the five readers |
@@ -30,6 +40,7 @@
 //! | this module | [`open`] |
 
 mod archive;
+mod budget;
 mod detect;
 mod elements;
 mod entries;
@@ -54,6 +65,7 @@ mod weights;
 
 use std::path::Path;
 
+pub use budget::{FIXED_BYTES, MODEL_FACTOR, MOST_BYTES, NODE_BYTES, SOURCE_FACTOR};
 pub use detect::is_lane;
 pub use entries::Entries;
 pub use error::ImportError;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::archive::ReadSeek;
+use super::budget::LONGEST_TEXT;
 use super::elements::{Convert, Element, no_weight};
 use super::entries::Entries;
 use super::error::ImportError;
@@ -17,9 +18,6 @@ use super::names::Naming;
 use super::weights::Weights;
 use crate::error::Error;
 use crate::source::TensorSource;
-
-/// Headers of BERT models have about 10 KB.
-const MAX_HEADER: u64 = 16 << 20;
 
 /// Bytes converted at once. A multiple of every element size.
 const CHUNK: usize = 1 << 20;
@@ -65,6 +63,7 @@ impl SafeTensors {
         let path = file.path.clone();
         let wrong = |reason: String| ImportError::at(&path, reason);
         let header = read_header(&mut file.reader, file.len).map_err(wrong)?;
+        file.budget.json(&header).map_err(wrong)?;
         let data_start = 8 + header.len() as u64;
         let entries = parse_header(&header).map_err(wrong)?;
         check_layout(&entries, file.len - data_start).map_err(wrong)?;
@@ -126,9 +125,9 @@ fn read_header(file: &mut dyn Read, file_len: u64) -> Result<Vec<u8>, String> {
     file.read_exact(&mut length)
         .map_err(|e| format!("header length: {e}"))?;
     let length = u64::from_le_bytes(length);
-    if length > MAX_HEADER {
+    if length > LONGEST_TEXT {
         return Err(format!(
-            "the header claims {length} bytes; at most {MAX_HEADER} are read"
+            "the header claims {length} bytes; at most {LONGEST_TEXT} are read"
         ));
     }
     if length > file_len.saturating_sub(8) {
@@ -136,10 +135,15 @@ fn read_header(file: &mut dyn Read, file_len: u64) -> Result<Vec<u8>, String> {
             "the header claims {length} bytes in a file of {file_len}"
         ));
     }
-    let mut header = vec![0; length as usize];
-    file.read_exact(&mut header)
+    let mut header = Vec::new();
+    file.take(length)
+        .read_to_end(&mut header)
         .map_err(|e| format!("header: {e}"))?;
-    Ok(header)
+    if header.len() as u64 == length {
+        Ok(header)
+    } else {
+        Err("header: ends early".into())
+    }
 }
 
 /// The tensors in order of their data.

@@ -27,6 +27,11 @@ impl<R: Read> Stream<R> {
         self.position
     }
 
+    /// Bytes up to the limit.
+    pub(super) fn left(&self) -> u64 {
+        self.end.saturating_sub(self.position)
+    }
+
     /// The next byte.
     pub(super) fn byte(&mut self) -> Result<u8, String> {
         self.array::<1>().map(|[byte]| byte)
@@ -71,7 +76,7 @@ impl<R: Read> Stream<R> {
         if self.position <= self.end {
             Ok(())
         } else {
-            Err(format!("longer than {} bytes", self.end))
+            Err(format!("ends early: it has {} bytes", self.end))
         }
     }
 }

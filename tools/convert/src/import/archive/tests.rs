@@ -18,7 +18,7 @@ fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
 
 fn open(bytes: Vec<u8>) -> Result<Archive, String> {
     let len = bytes.len() as u64;
-    Archive::open(Box::new(Cursor::new(bytes)), len)
+    Archive::open(Box::new(Cursor::new(bytes)), len, &Budget::of(len))
 }
 
 fn refusal(bytes: Vec<u8>) -> String {
@@ -80,6 +80,14 @@ fn names_that_lead_elsewhere() {
 }
 
 #[test]
+fn a_name_that_occurs_twice_is_refused() {
+    let two = zip(&[("m/a.txt", b"one"), ("m/b.txt", b"two"), ("m/c.txt", b"")]);
+    let bytes = replace(two, b"m/b.txt", b"m/a.txt");
+    let expected = "entry \"m/a.txt\": occurs twice; pack the model again";
+    assert_eq!(refusal(bytes), expected);
+}
+
+#[test]
 fn links_are_refused() {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default();
@@ -92,11 +100,13 @@ fn links_are_refused() {
 
 #[test]
 fn bombs_are_refused_unread() {
-    let zeros = vec![0; 32 << 20];
-    let error = refusal(zip(&[("a", &zeros)]));
-    assert!(error.contains("no model compresses that well"), "{error}");
+    let bomb = zip(&[("a", &vec![0; 80 << 20])]);
+    assert!(bomb.len() < 100 << 10);
+    let error = refusal(bomb);
+    let expected = "entry \"a\": would take 83886080 bytes of memory";
+    assert!(error.starts_with(expected), "{error}");
     // A tokenizer with one piece said a thousand times is none.
-    assert!(open(zip(&[("a", &zeros[..4 << 20])])).is_ok());
+    assert!(open(zip(&[("a", &[0; 4 << 20])])).is_ok());
     // Entries that all unpack the same bytes.
     let one = zip(&[("a", &[7; 3000]), ("b", &[7; 3000])]);
     let central = |name: u8| {

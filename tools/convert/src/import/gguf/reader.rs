@@ -7,15 +7,11 @@ use std::io::{self, Read, Seek, SeekFrom};
 use half::f16;
 
 use super::super::archive::ReadSeek;
+use super::super::budget::{Budget, LONGEST_TEXT};
 use super::super::elements::Element;
 use super::super::files::Opened;
 use super::super::stream::Stream;
 
-const MAX_KEYS: u64 = 1 << 16;
-const MAX_TENSORS: u64 = 1 << 16;
-/// Longest metadata: a vocabulary of a million pieces.
-const MAX_METADATA: u64 = 256 << 20;
-const MAX_KEY: u64 = 1 << 16;
 const MAX_DIMS: u32 = 4;
 /// Elements per scale in Q8_0, and the bytes they take.
 const BLOCK: usize = 32;
@@ -105,7 +101,10 @@ impl Reader {
     /// # Errors
     /// When the file is invalid; names the key or tensor.
     pub(super) fn open(mut file: Opened) -> Result<Self, String> {
-        let mut stream = Stream::new(&mut file.reader, MAX_METADATA);
+        let mut stream = Counted {
+            stream: Stream::new(&mut file.reader, file.len.min(LONGEST_TEXT)),
+            budget: file.budget,
+        };
         if stream.array()? != *b"GGUF" {
             return Err("not a GGUF file".into());
         }
@@ -117,9 +116,6 @@ impl Reader {
         }
         let tensor_count = u64::from_le_bytes(stream.array()?);
         let key_count = u64::from_le_bytes(stream.array()?);
-        if tensor_count > MAX_TENSORS || key_count > MAX_KEYS {
-            return Err(format!("{tensor_count} tensors and {key_count} keys"));
-        }
         let mut metadata = BTreeMap::new();
         for number in 0..key_count {
             let (key, value) = entry(&mut stream).map_err(|e| format!("key {number}: {e}"))?;
@@ -131,7 +127,7 @@ impl Reader {
         for number in 0..tensor_count {
             infos.push(info(&mut stream).map_err(|e| format!("tensor {number}: {e}"))?);
         }
-        let start = stream.position();
+        let start = stream.stream.position();
         let tensors = place(infos, start, file.len, alignment(&metadata)?)?;
         Ok(Reader {
             metadata,
@@ -173,16 +169,35 @@ fn elements(file: &mut Box<dyn ReadSeek>, tensor: &Tensor) -> io::Result<Vec<f32
     Ok(values)
 }
 
-fn text<R: Read>(stream: &mut Stream<R>, max: u64) -> Result<String, String> {
-    let len = u64::from_le_bytes(stream.array()?);
-    if len > max {
-        return Err(format!("a text of {len} bytes"));
-    }
-    String::from_utf8(stream.bytes(len)?).map_err(|_| "a text is not UTF-8".into())
+/// The file up to the tensors' elements, and what may be held of it.
+struct Counted<R> {
+    stream: Stream<R>,
+    budget: Budget,
 }
 
-fn entry<R: Read>(stream: &mut Stream<R>) -> Result<(String, Value), String> {
-    let key = text(stream, MAX_KEY)?;
+impl<R: Read> Counted<R> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
+        self.stream.array()
+    }
+
+    fn byte(&mut self) -> Result<u8, String> {
+        self.stream.byte()
+    }
+
+    /// A text. Texts may be pieces of the vocabulary, and names in tables.
+    fn text(&mut self) -> Result<String, String> {
+        let len = u64::from_le_bytes(self.array()?);
+        if len > self.stream.left() {
+            return Err(format!("a text of {len} bytes"));
+        }
+        self.budget.values(1, len as usize)?;
+        self.budget.push::<u8>(len as usize)?;
+        String::from_utf8(self.stream.bytes(len)?).map_err(|_| "a text is not UTF-8".into())
+    }
+}
+
+fn entry<R: Read>(stream: &mut Counted<R>) -> Result<(String, Value), String> {
+    let key = stream.text()?;
     let kind = u32::from_le_bytes(stream.array()?);
     let value = match kind {
         9 => array(stream),
@@ -192,7 +207,7 @@ fn entry<R: Read>(stream: &mut Stream<R>) -> Result<(String, Value), String> {
     Ok((key, value))
 }
 
-fn scalar<R: Read>(stream: &mut Stream<R>, kind: u32) -> Result<Value, String> {
+fn scalar<R: Read>(stream: &mut Counted<R>, kind: u32) -> Result<Value, String> {
     Ok(match kind {
         0 => Value::Int(stream.byte()?.into()),
         1 => Value::Int(i8::from_le_bytes(stream.array()?).into()),
@@ -202,7 +217,7 @@ fn scalar<R: Read>(stream: &mut Stream<R>, kind: u32) -> Result<Value, String> {
         5 => Value::Int(i32::from_le_bytes(stream.array()?).into()),
         6 => Value::Float(f32::from_le_bytes(stream.array()?).into()),
         7 => Value::Bool(stream.byte()? != 0),
-        8 => Value::Text(text(stream, MAX_METADATA)?),
+        8 => Value::Text(stream.text()?),
         10 => {
             let number = u64::from_le_bytes(stream.array()?);
             Value::Int(i64::try_from(number).map_err(|_| format!("{number} is too large"))?)
@@ -213,18 +228,20 @@ fn scalar<R: Read>(stream: &mut Stream<R>, kind: u32) -> Result<Value, String> {
     })
 }
 
-fn array<R: Read>(stream: &mut Stream<R>) -> Result<Value, String> {
+fn array<R: Read>(stream: &mut Counted<R>) -> Result<Value, String> {
     let kind = u32::from_le_bytes(stream.array()?);
     let count = u64::from_le_bytes(stream.array()?);
     if kind == 9 {
         return Err("an array of arrays".into());
     }
     let (mut texts, mut ints) = (Vec::new(), Vec::new());
-    // The stream ends before memory does: every item takes bytes of it.
     for _ in 0..count {
         match scalar(stream, kind)? {
             Value::Text(text) => texts.push(text),
-            Value::Int(int) => ints.push(int),
+            Value::Int(int) => {
+                stream.budget.push::<i64>(2)?;
+                ints.push(int);
+            }
             _ => {}
         }
     }
@@ -238,8 +255,9 @@ fn array<R: Read>(stream: &mut Stream<R>) -> Result<Value, String> {
 /// Name, dimensions, type and offset, as in the file.
 type Info = (String, Vec<u64>, Stored, u64);
 
-fn info<R: Read>(stream: &mut Stream<R>) -> Result<Info, String> {
-    let name = text(stream, MAX_KEY)?;
+fn info<R: Read>(stream: &mut Counted<R>) -> Result<Info, String> {
+    let name = stream.text()?;
+    stream.budget.push::<(Info, Tensor)>(1)?;
     let dims = u32::from_le_bytes(stream.array()?);
     if dims > MAX_DIMS {
         return Err(format!("{name}: {dims} dimensions"));

@@ -122,7 +122,7 @@ fn read_vocab(
     added: &AddedTokens,
 ) -> Result<Tokenizer, ImportError> {
     let path = files.path(name);
-    let text = files.read_utf8(name)?;
+    let text = files.read_lines(name)?;
     if text.contains('\r') && !text.contains('\n') {
         let reason = "its lines end in carriage returns alone; save it with line feeds";
         return Err(ImportError::at(&path, reason));
@@ -142,7 +142,9 @@ fn read_both(
 ) -> Result<Tokenizer, ImportError> {
     let tokenizer = read_json(files, settings, added)?;
     let path = files.path(VOCAB);
-    let other = Tokenizer::from_vocab_txt(files.read_text(VOCAB)?.as_bytes(), &tokenizer.config())
+    let text = files.read_lines(VOCAB)?;
+    let unmarked = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let other = Tokenizer::from_vocab_txt(unmarked.as_bytes(), &tokenizer.config())
         .map_err(|e| ImportError::library(&path, e))?;
     let (ours, theirs) = (tokenizer.vocab_size() as u32, other.vocab_size() as u32);
     let differs = |&id: &u32| tokenizer.token(id) != other.token(id);

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::proto::{self, AttributeProto, GraphProto, NodeProto, ValueInfoProto};
 use super::stored::{Beside, Element, Stored};
 use super::tensor::{Tensor, axis};
+use crate::import::budget::Budget;
 
 /// Oldest and newest supported version of ONNX's own operators.
 const OPSETS: std::ops::RangeInclusive<i64> = 9..=25;
@@ -195,6 +196,8 @@ pub(super) struct Graph {
     pub constants: HashMap<String, Stored>,
     pub inputs: Vec<Port>,
     pub outputs: Vec<Port>,
+    /// What may be held.
+    pub budget: Budget,
 }
 
 impl Graph {
@@ -203,7 +206,7 @@ impl Graph {
     /// # Errors
     /// Names the node or the tensor that is wrong.
     pub(super) fn parse(file: Bytes, beside: &mut Beside) -> Result<Self, String> {
-        let model = proto::decode(file)?;
+        let model = proto::decode(file, &beside.budget)?;
         let own = |domain: &str| matches!(domain, "" | "ai.onnx");
         let opset = model
             .opset_import
@@ -262,6 +265,7 @@ impl Graph {
             inputs: inputs.collect(),
             outputs: graph.output.into_iter().map(Port::from_proto).collect(),
             constants,
+            budget: beside.budget.clone(),
         };
         graph.nodes = graph.sort(nodes)?;
         Ok(graph)

@@ -46,6 +46,18 @@ impl Matrix {
         })
     }
 
+    /// Bytes that it holds.
+    pub(super) fn bytes(&self) -> u64 {
+        let meaning = self.meaning.as_ref();
+        let count = meaning.map_or(0, |m| m.scale.0.len() + m.zero.0.len());
+        (size_of::<Matrix>() + 4 * count) as u64 + self.stored.bytes()
+    }
+
+    /// Most bytes of [`Matrix::tensor`].
+    pub(super) fn unpacked(&self) -> u64 {
+        self.stored.unpacked()
+    }
+
     /// Rows and columns.
     pub(super) fn shape(&self) -> [usize; 2] {
         let (rows, columns) = (self.stored.shape[0], self.columns.len());

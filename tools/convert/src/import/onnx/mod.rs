@@ -43,8 +43,10 @@
 //!
 //! # Hostile files
 //!
-//! Sizes, numbers of messages, nesting and the work of both parts are limited, and external data
-//! must lie in the model's folder.
+//! Nesting and the work of both parts are limited, external data must lie in the model's folder,
+//! and what is held is taken from the source's [`Budget`](super::budget::Budget): messages before
+//! they are decoded, values of the graph as they are computed. What one node computes besides its
+//! inputs is limited by `MAX_ELEMENTS` in [`tensor`].
 
 mod eval;
 mod graph;
@@ -114,7 +116,7 @@ pub(super) struct OnnxFile {
 pub(super) fn open(files: &Files, name: &str) -> Result<Box<dyn Weights>, ImportError> {
     let opened = files.open(name)?;
     let wrong = |e: std::io::Error| ImportError::at(&opened.path, e);
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(opened.len.min(stored::MAX_FILE) as usize);
     let read = opened
         .reader
         .take(stored::MAX_FILE + 1)
@@ -126,7 +128,8 @@ pub(super) fn open(files: &Files, name: &str) -> Result<Box<dyn Weights>, Import
     }
     // External data must be next to the file, and not in an archive.
     let folder = opened.path.parent().filter(|_| files.root().is_dir());
-    let beside = folder.map_or_else(Beside::default, Beside::folder);
+    let mut beside = folder.map_or_else(Beside::default, Beside::folder);
+    beside.budget = opened.budget;
     Ok(Box::new(OnnxFile::parse(&opened.path, bytes, beside)?))
 }
 
@@ -259,6 +262,7 @@ fn understand(graph: &Graph) -> Result<(String, Roles), String> {
 fn of_output(graph: &Graph, output: &str) -> Result<Roles, String> {
     let mut found: Option<Roles> = None;
     for (batch, len) in PROBES {
+        let _held = graph.budget.scope();
         let probe = Probe::new(graph, batch, len)?;
         let (trace, id, shape) = trace::trace(graph, output, &probe)?;
         let roles = roles::roles(&trace, id, &shape)?;

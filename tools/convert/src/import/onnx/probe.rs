@@ -152,7 +152,7 @@ impl Probe {
             return Err(format!("adds {:?} to scores of shape {scores:?}", x.shape));
         }
         let values = x.to_floats();
-        for (i, &place) in broadcast_places(&x.shape, &scores).iter().enumerate() {
+        for (i, place) in broadcast_places(&x.shape, &scores).enumerate() {
             let (column, row) = (i % self.len, i / self.len % self.len);
             let length = self.lengths[i / (self.len * self.len * heads)];
             if row >= length {

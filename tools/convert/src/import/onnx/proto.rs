@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use prost::Message;
 
+use crate::import::budget::{Budget, GROWTH};
+
 /// A whole file.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct ModelProto {
@@ -182,24 +184,49 @@ impl Level {
             _ => Level::Leaf,
         }
     }
-}
 
-/// Most messages, names and blocks of data in a file. An empty message has 2 bytes but takes about
-/// a hundred after decoding, so their number is limited before decoding.
-const MAX_FIELDS: usize = 1 << 20;
+    /// Most bytes of a length-delimited field after decoding, without its nested messages: of the
+    /// message, and of the node, constant or port that is made of it.
+    fn decoded(self, tag: u32, field: &[u8]) -> u64 {
+        let len = field.len() as u64;
+        let message = |size: usize| 2 * GROWTH * size as u64;
+        let numbers = || field.iter().filter(|&&byte| byte < 0x80).count() as u64;
+        match (self, tag) {
+            (Level::Model, 7) => message(size_of::<GraphProto>()),
+            (Level::Model, 8) => message(size_of::<OperatorSetIdProto>()),
+            (Level::Graph, 1) => message(size_of::<NodeProto>()),
+            (Level::Graph, 5) | (Level::Attribute, 5) => message(size_of::<TensorProto>()),
+            (Level::Graph, 11 | 12) => message(size_of::<ValueInfoProto>()),
+            (Level::Node, 5) => message(size_of::<AttributeProto>()),
+            (Level::ValueInfo, 2) | (Level::Type, 1) | (Level::TensorType, 2) => 0,
+            (Level::Shape, 1) => message(size_of::<DimensionProto>()),
+            (Level::Tensor, 13) => message(size_of::<StringStringEntryProto>()) + GROWTH * len,
+            // Bytes of the file, not copied.
+            (Level::Tensor, 9) => 0,
+            (Level::Tensor, 4 | 10) => (GROWTH + 1) * len,
+            (Level::Tensor, 5) => 4 * (GROWTH + 1) * numbers(),
+            (Level::Tensor, 1 | 7) | (Level::Attribute, 8) => 8 * (GROWTH + 1) * numbers(),
+            (Level::Node | Level::Attribute | Level::Tensor | Level::ValueInfo, _) => {
+                message(size_of::<String>()) + GROWTH * len
+            }
+            // Messages without fields, and fields that are skipped.
+            _ => 1,
+        }
+    }
+}
 
 /// Deepest nesting, more than any message in use has.
 const MAX_DEPTH: usize = 16;
 
-/// Decodes a file.
-pub(super) fn decode(file: Bytes) -> Result<ModelProto, String> {
-    let mut count = 0;
-    fields(&file, Level::Model, 0, &mut count)?;
+/// Decodes a file. What it takes after decoding is taken from the budget before: an empty message
+/// has 2 bytes, but takes hundreds.
+pub(super) fn decode(file: Bytes, budget: &Budget) -> Result<ModelProto, String> {
+    fields(&file, Level::Model, 0, budget)?;
     ModelProto::decode(file).map_err(|e| format!("not an ONNX file, or cut short: {e}"))
 }
 
-/// Counts the length-delimited fields of `message` and its nested messages.
-fn fields(message: &[u8], level: Level, depth: usize, count: &mut usize) -> Result<(), String> {
+/// Takes what the fields of `message` and its nested messages take after decoding.
+fn fields(message: &[u8], level: Level, depth: usize, budget: &Budget) -> Result<(), String> {
     use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
     let broken = |e: prost::DecodeError| format!("not an ONNX file, or cut short: {e}");
     if depth > MAX_DEPTH {
@@ -210,13 +237,9 @@ fn fields(message: &[u8], level: Level, depth: usize, count: &mut usize) -> Resu
         let (tag, wire) = decode_key(&mut rest).map_err(broken)?;
         if wire != WireType::LengthDelimited {
             skip_field(wire, tag, &mut rest, DecodeContext::default()).map_err(broken)?;
+            // A number, perhaps of a list.
+            budget.push::<i64>(1)?;
             continue;
-        }
-        *count += 1;
-        if *count > MAX_FIELDS {
-            return Err(format!(
-                "more than {MAX_FIELDS} messages and names in one file"
-            ));
         }
         let len = decode_varint(&mut rest).map_err(broken)?;
         let Some((inner, after)) = usize::try_from(len)
@@ -229,9 +252,10 @@ fn fields(message: &[u8], level: Level, depth: usize, count: &mut usize) -> Resu
             ));
         };
         rest = after;
+        budget.take(level.decoded(tag, inner))?;
         match level.below(tag) {
             Level::Leaf => (),
-            below => fields(inner, below, depth + 1, count)?,
+            below => fields(inner, below, depth + 1, budget)?,
         }
     }
     Ok(())

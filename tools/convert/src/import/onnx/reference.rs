@@ -110,6 +110,8 @@ impl Reference {
     /// The output for one sequence. `unrounded` as in [`Evaluator`].
     pub(super) fn run(&self, encoding: &Encoding, unrounded: bool) -> Result<Tensor, String> {
         let probe = Probe::of_tokens(&self.graph, &encoding.ids, &encoding.type_ids)?;
+        let budget = &self.graph.budget;
+        let _held = budget.scope();
         let mut evaluator = Evaluator::new(unrounded, WORK);
         let mut values: HashMap<&str, Tensor> = HashMap::new();
         for port in &self.graph.inputs {
@@ -121,31 +123,36 @@ impl Reference {
             *uses.entry(name).or_default() += 1;
         }
         for node in nodes {
-            let constant =
-                |name: &String| self.graph.constants.get(name).map(|stored| stored.tensor());
-            let value = |name: &String| {
-                values
-                    .get(name.as_str())
-                    .cloned()
-                    .or_else(|| constant(name))
+            let wrong = |e: String| format!("{node}: {e}");
+            let constant = |name: &str| {
+                let stored = self.graph.constants.get(name)?;
+                Some(budget.take(stored.unpacked()).map(|()| stored.tensor()))
             };
-            let inputs: Vec<Option<Tensor>> = node
-                .inputs
-                .iter()
-                .map(|name| name.as_ref().and_then(value))
-                .collect();
-            let outputs = evaluator
-                .eval(node, &inputs)
-                .map_err(|e| format!("{node}: {e}"))?;
+            let value = |name: &String| match values.get(name.as_str()) {
+                Some(value) => Some(Ok(value.clone())),
+                None => constant(name),
+            };
+            let outputs = {
+                let _constants = budget.scope();
+                let inputs = node.inputs.iter();
+                let inputs = inputs.map(|name| name.as_ref().and_then(value).transpose());
+                let inputs = inputs.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
+                evaluator.eval(node, &inputs).map_err(wrong)?
+            };
             for name in node.inputs.iter().flatten() {
                 let left = uses.entry(name).or_default();
                 *left = left.saturating_sub(1);
-                if *left == 0 {
-                    values.remove(name.as_str());
+                if *left == 0
+                    && let Some(value) = values.remove(name.as_str())
+                {
+                    budget.give(value.bytes());
                 }
             }
             for (name, value) in node.outputs.iter().zip(outputs) {
-                values.insert(name, value);
+                budget.take(value.bytes()).map_err(wrong)?;
+                if let Some(value) = values.insert(name, value) {
+                    budget.give(value.bytes());
+                }
             }
         }
         values

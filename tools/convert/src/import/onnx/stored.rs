@@ -11,6 +11,7 @@ use half::{bf16, f16};
 use super::super::pointer;
 use super::proto::TensorProto;
 use super::tensor::{Data, Tensor};
+use crate::import::budget::Budget;
 
 /// Most bytes of one file. Protocol buffers cannot be longer.
 pub(super) const MAX_FILE: u64 = 1 << 31;
@@ -128,9 +129,19 @@ impl Stored {
         })
     }
 
+    /// Bytes of its values, which are the file's or were computed.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     /// Number of elements.
     pub(super) fn len(&self) -> usize {
         self.bytes.len() / self.element.size()
+    }
+
+    /// Most bytes of [`Stored::tensor`].
+    pub(super) fn unpacked(&self) -> u64 {
+        self.len() as u64 * size_of::<i64>() as u64
     }
 
     /// The values as floats.
@@ -184,19 +195,15 @@ impl Stored {
 
     /// One number or several numbers of an attribute.
     pub(super) fn from_tensor(tensor: &Tensor) -> Self {
-        let (element, bytes): (_, Vec<u8>) = match &tensor.data {
-            Data::F32(v) => (
-                Element::F32,
-                v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            ),
-            Data::I64(v) => (
-                Element::I64,
-                v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            ),
-            Data::I8(v) => (
-                Element::I8,
-                v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            ),
+        fn all<T, const N: usize>(values: &[T], bytes: impl Fn(&T) -> [u8; N]) -> Vec<u8> {
+            let mut all = Vec::with_capacity(N * values.len());
+            values.iter().for_each(|value| all.extend(bytes(value)));
+            all
+        }
+        let (element, bytes) = match &tensor.data {
+            Data::F32(v) => (Element::F32, all(v, |x| x.to_le_bytes())),
+            Data::I64(v) => (Element::I64, all(v, |x| x.to_le_bytes())),
+            Data::I8(v) => (Element::I8, all(v, |x| x.to_le_bytes())),
             Data::U8(v) => (Element::U8, v.to_vec()),
         };
         Stored {
@@ -237,12 +244,15 @@ fn typed_bytes(
         ints.iter()
             .flat_map(move |v| v.to_le_bytes().into_iter().take(size))
     };
-    let bytes: Vec<u8> = match element {
-        Element::F32 => floats.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        Element::F64 => doubles.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        Element::I64 => longs.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        other => low(other.size()).collect(),
-    };
+    let count = [floats.len(), ints.len(), longs.len(), doubles.len()];
+    let most = count.into_iter().max().unwrap_or(0);
+    let mut bytes = Vec::with_capacity(most.saturating_mul(element.size()));
+    match element {
+        Element::F32 => bytes.extend(floats.iter().flat_map(|v| v.to_le_bytes())),
+        Element::F64 => bytes.extend(doubles.iter().flat_map(|v| v.to_le_bytes())),
+        Element::I64 => bytes.extend(longs.iter().flat_map(|v| v.to_le_bytes())),
+        other => bytes.extend(low(other.size())),
+    }
     bytes.into()
 }
 
@@ -253,6 +263,8 @@ pub(super) struct Beside {
     folder: Option<PathBuf>,
     read: HashMap<String, Bytes>,
     total: u64,
+    /// What the graph's reader may hold. External files count as the source's.
+    pub budget: Budget,
 }
 
 impl Beside {
@@ -299,6 +311,7 @@ impl Beside {
             return Err(wrong(pointer::REASON.into()));
         }
         self.total += bytes.len() as u64;
+        self.budget.grow(bytes.len() as u64);
         let bytes = Bytes::from(bytes);
         self.read.insert(location.to_owned(), bytes.clone());
         Ok(bytes)

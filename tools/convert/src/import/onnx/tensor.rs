@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-/// Most elements of a tensor that is larger than those it is computed from.
-const MAX_ELEMENTS: usize = 1 << 24;
+/// Most elements of a tensor that is larger than those it is computed from: the scores of two texts
+/// of 512 tokens with 16 heads.
+const MAX_ELEMENTS: usize = 1 << 23;
 
 /// Elements. Booleans and all integers except the 8-bit ones are `I64`, all floats `F32`.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +55,17 @@ impl Tensor {
         self.data.len()
     }
 
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> u64 {
+        let size = match &self.data {
+            Data::F32(_) => 4,
+            Data::I64(_) => 8,
+            Data::I8(_) | Data::U8(_) => 1,
+        };
+        // Of an empty tensor, its shape.
+        self.len() as u64 * size + 64
+    }
+
     /// The elements as floats.
     pub(super) fn to_floats(&self) -> Arc<[f32]> {
         match &self.data {
@@ -97,16 +109,23 @@ impl Tensor {
         }
     }
 
-    /// A tensor of `shape` whose element `i` comes from index `places(i)`.
-    pub(super) fn gather(&self, shape: Vec<usize>, places: &[usize]) -> Tensor {
-        fn pick<T: Copy>(values: &[T], places: &[usize]) -> Arc<[T]> {
-            places.iter().map(|&place| values[place]).collect()
+    /// A tensor of `shape` whose elements come from these indices.
+    pub(super) fn gather(&self, shape: Vec<usize>, places: impl Iterator<Item = usize>) -> Tensor {
+        fn pick<T: Copy>(
+            values: &[T],
+            places: impl Iterator<Item = usize>,
+            count: usize,
+        ) -> Arc<[T]> {
+            let mut picked = Vec::with_capacity(count);
+            picked.extend(places.map(|place| values[place]));
+            picked.into()
         }
+        let count = shape.iter().product();
         let data = match &self.data {
-            Data::F32(v) => Data::F32(pick(v, places)),
-            Data::I64(v) => Data::I64(pick(v, places)),
-            Data::I8(v) => Data::I8(pick(v, places)),
-            Data::U8(v) => Data::U8(pick(v, places)),
+            Data::F32(v) => Data::F32(pick(v, places, count)),
+            Data::I64(v) => Data::I64(pick(v, places, count)),
+            Data::I8(v) => Data::I8(pick(v, places, count)),
+            Data::U8(v) => Data::U8(pick(v, places, count)),
         };
         Tensor { shape, data }
     }
@@ -151,7 +170,7 @@ pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> 
 }
 
 /// For every element of `out`, the index in a tensor of `shape`, which broadcasts to it.
-pub(super) fn broadcast_places(shape: &[usize], out: &[usize]) -> Vec<usize> {
+pub(super) fn broadcast_places(shape: &[usize], out: &[usize]) -> Walk {
     let lead = out.len() - shape.len();
     let own = strides(shape);
     let mut steps = vec![0; out.len()];
@@ -165,16 +184,45 @@ pub(super) fn broadcast_places(shape: &[usize], out: &[usize]) -> Vec<usize> {
 
 /// Indices of a walk through a tensor: for every element of `shape`, `start` plus the sum of its
 /// indices times `steps`.
-pub(super) fn walk(shape: &[usize], start: usize, steps: &[usize]) -> Vec<usize> {
-    if shape.contains(&0) {
-        return Vec::new();
+pub(super) fn walk(shape: &[usize], start: usize, steps: &[usize]) -> Walk {
+    Walk {
+        left: shape.iter().product(),
+        place: start,
+        index: vec![0; shape.len()],
+        axes: shape.iter().copied().zip(steps.iter().copied()).collect(),
     }
-    let mut places = vec![start];
-    for (&dim, &step) in shape.iter().zip(steps) {
-        let along = |&place: &usize| (0..dim).map(move |i| place + i * step);
-        places = places.iter().flat_map(along).collect();
+}
+
+/// The indices of [`walk`]. They are not stored, because they would take more than the elements.
+pub(super) struct Walk {
+    left: usize,
+    place: usize,
+    index: Vec<usize>,
+    /// Length and step of each axis.
+    axes: Vec<(usize, usize)>,
+}
+
+impl Iterator for Walk {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        self.left = self.left.checked_sub(1)?;
+        let place = self.place;
+        for (at, &(dim, step)) in self.index.iter_mut().zip(&self.axes).rev() {
+            *at += 1;
+            self.place += step;
+            if *at < dim {
+                break;
+            }
+            self.place -= dim * step;
+            *at = 0;
+        }
+        Some(place)
     }
-    places
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
 }
 
 /// Distance between neighbours along each axis.

@@ -210,7 +210,7 @@ fn more_messages_than_any_model_has() {
     let mut file = vec![0x3a];
     prost::encoding::encode_varint(nodes.len() as u64, &mut file);
     file.extend(nodes);
-    assert!(refusal(file).contains("messages and names in one file"));
+    assert!(refusal(file).contains("bytes of memory"));
 }
 
 /// Numbers without a pattern.

@@ -1,10 +1,11 @@
 //! The globals that files of tensors name, and their meaning.
 
 use super::pickle::{Heap, Storage, Tensor, Value};
+use crate::import::budget::Budget;
 use crate::import::elements::Element;
 
 /// Most dimensions of a tensor.
-const MAX_DIMS: usize = 8;
+pub(super) const MAX_DIMS: usize = 8;
 
 /// A known global.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,11 +56,16 @@ pub(super) enum Made {
 /// Does what calling the global would do.
 ///
 /// # Errors
-/// When the arguments do not describe a tensor.
-pub(super) fn call(global: Global, arguments: &[Value], heap: &Heap) -> Result<Made, String> {
+/// When the arguments do not describe a tensor, or the result would take more than the budget.
+pub(super) fn call(
+    global: Global,
+    arguments: &[Value],
+    heap: &Heap,
+    budget: &Budget,
+) -> Result<Made, String> {
     match (global, arguments) {
         (Global::OrderedDict, []) => Ok(Made::Dict(Vec::new())),
-        (Global::OrderedDict, [pairs]) => ordered_dict(heap, pairs),
+        (Global::OrderedDict, [pairs]) => ordered_dict(heap, pairs, budget),
         (Global::RebuildTensor, [storage, offset, shape, stride, ..]) if arguments.len() <= 7 => {
             tensor(heap, storage, offset, shape, stride).map(Made::Tensor)
         }
@@ -71,9 +77,11 @@ pub(super) fn call(global: Global, arguments: &[Value], heap: &Heap) -> Result<M
     }
 }
 
-fn ordered_dict(heap: &Heap, pairs: &Value) -> Result<Made, String> {
+fn ordered_dict(heap: &Heap, pairs: &Value, budget: &Budget) -> Result<Made, String> {
     let wrong = "OrderedDict of something other than pairs";
     let pairs = heap.items(pairs).ok_or(wrong)?;
+    // A few bytes of a pickle can copy a long list again and again.
+    budget.push::<(Value, Value)>(pairs.len())?;
     let pair = |pair: &Value| match heap.items(pair) {
         Some([key, value]) => Ok((key.clone(), value.clone())),
         _ => Err(wrong),
@@ -124,14 +132,17 @@ pub(super) fn storage(heap: &Heap, id: &Value) -> Result<Storage, String> {
     else {
         return Err(wrong());
     };
-    match (heap.text(tag), kind, heap.text(key), len) {
-        (Some("storage"), &Value::Global(Global::Storage(kind)), Some(key), &Value::Int(len)) => {
-            Ok(Storage {
-                kind,
-                key: key.to_owned(),
-                len: u64::try_from(len).map_err(|_| wrong())?,
-            })
-        }
+    match (heap.text(tag), kind, key, len) {
+        (
+            Some("storage"),
+            &Value::Global(Global::Storage(kind)),
+            &Value::Text(key),
+            &Value::Int(len),
+        ) => Ok(Storage {
+            kind,
+            key,
+            len: u64::try_from(len).map_err(|_| wrong())?,
+        }),
         _ => Err(wrong()),
     }
 }

@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 use std::io::{Seek, SeekFrom};
 
-use super::pickle::{self, Heap, MAX_PICKLE, Value};
+use super::pickle::{self, Heap, Value};
 use super::{Container, Parts, Place, Storage, storage_bytes};
 use crate::import::archive::ReadSeek;
+use crate::import::budget::{Budget, LONGEST_TEXT};
 use crate::import::elements::Element;
 use crate::import::stream::Stream;
 
@@ -19,35 +20,40 @@ const MAGIC: [u8; 14] = [
 const VERSION: Value = Value::Int(1001);
 
 /// Opens a file that is not a zip archive.
-pub(super) fn open(mut reader: Box<dyn ReadSeek>, file_len: u64) -> Result<Parts, String> {
-    let mut stream = Stream::new(&mut reader, MAX_PICKLE);
+pub(super) fn open(
+    mut reader: Box<dyn ReadSeek>,
+    file_len: u64,
+    budget: &Budget,
+) -> Result<Parts, String> {
+    let mut stream = Stream::new(&mut reader, file_len.min(LONGEST_TEXT));
     if stream.array().ok() != Some(MAGIC) || stream.byte().ok() != Some(b'.') {
         return Err("not a file that torch.save made".into());
     }
-    if pickle::run(&mut stream)?.0 != VERSION {
+    if pickle::run(&mut stream, budget)?.0 != VERSION {
         return Err("the version is not 1001".into());
     }
-    let (machine, heap) = pickle::run(&mut stream)?;
+    let (machine, heap) = pickle::run(&mut stream, budget)?;
     check_machine(&heap, &machine)?;
-    let (top, heap) = pickle::run(&mut stream)?;
-    let (keys, texts) = pickle::run(&mut stream)?;
+    let (top, heap) = pickle::run(&mut stream, budget)?;
+    let (keys, texts) = pickle::run(&mut stream, budget)?;
     let keys = texts.items(&keys).and_then(|keys| {
-        let texts = keys.iter().map(|key| texts.text(key).map(str::to_owned));
-        texts.collect::<Option<Vec<String>>>()
+        let keys = keys.iter().map(|key| texts.text(key));
+        keys.collect::<Option<Vec<&str>>>()
     });
     let keys = keys.ok_or("no list of storages")?;
     let start = stream.position();
     let places = places(&mut reader, start, file_len, &keys, &heap)?;
     let mut storages = Vec::new();
     for storage in &heap.storages {
-        let place = places.get(storage.key.as_str());
-        let place = place.ok_or_else(|| format!("storage {:?}: missing", storage.key))?;
-        let bytes = storage_bytes(storage)?;
+        let key = heap.key(storage);
+        let place = places.get(key);
+        let place = place.ok_or_else(|| format!("storage {key:?}: missing"))?;
+        let bytes = storage_bytes(storage, key)?;
         if place.1 != storage.len
             || place.2 != storage.kind
             || place.0.checked_add(bytes).is_none_or(|end| end > file_len)
         {
-            return Err(format!("storage {:?}: has another length", storage.key));
+            return Err(format!("storage {key:?}: has another length"));
         }
         storages.push(Storage {
             element: storage.kind,
@@ -76,16 +82,16 @@ fn places<'a>(
     reader: &mut Box<dyn ReadSeek>,
     start: u64,
     file_len: u64,
-    keys: &'a [String],
+    keys: &[&'a str],
     heap: &Heap,
 ) -> Result<BTreeMap<&'a str, (u64, u64, Element)>, String> {
     let kinds = heap.storages.iter();
-    let kinds: BTreeMap<&str, Element> = kinds.map(|s| (s.key.as_str(), s.kind)).collect();
+    let kinds: BTreeMap<&str, Element> = kinds.map(|s| (heap.key(s), s.kind)).collect();
     let mut places = BTreeMap::new();
     let mut at = start;
-    for key in keys {
+    for &key in keys {
         let wrong = || format!("storage {key:?}: does not fit into the file");
-        let kind = kinds.get(key.as_str());
+        let kind = kinds.get(key);
         let kind = *kind.ok_or_else(|| format!("storage {key:?}: no tensor is in it"))?;
         let mut length = [0; 8];
         reader
@@ -94,7 +100,7 @@ fn places<'a>(
             .map_err(|_| wrong())?;
         let length = u64::from_le_bytes(length);
         at += 8;
-        if places.insert(key.as_str(), (at, length, kind)).is_some() {
+        if places.insert(key, (at, length, kind)).is_some() {
             return Err(format!("storage {key:?}: occurs twice"));
         }
         let end = length

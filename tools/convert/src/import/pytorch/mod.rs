@@ -10,6 +10,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
 use super::archive::{Archive, ReadSeek};
+use super::budget::Budget;
 use super::elements::{Element, no_weight};
 use super::error::ImportError;
 use super::files::Opened;
@@ -39,8 +40,8 @@ struct Storage {
 
 #[derive(Debug)]
 enum Place {
-    /// An entry of the archive.
-    Entry(String),
+    /// An entry of the archive, by its index.
+    Entry(usize),
     /// A position in the file.
     At(u64),
 }
@@ -71,11 +72,11 @@ impl PyTorch {
         read.and_then(|()| file.reader.rewind())
             .map_err(|e| wrong(e.to_string()))?;
         let opened = match start {
-            [b'P', b'K'] => open_zip(file.reader, file.len),
-            _ => legacy::open(file.reader, file.len),
+            [b'P', b'K'] => open_zip(file.reader, file.len, &file.budget),
+            _ => legacy::open(file.reader, file.len, &file.budget),
         };
         let (container, storages, (top, heap)) = opened.map_err(wrong)?;
-        let tensors = tensors(&top, &heap, &storages).map_err(wrong)?;
+        let tensors = tensors(&top, &heap, &storages, &file.budget).map_err(wrong)?;
         Ok(PyTorch {
             path,
             container,
@@ -88,32 +89,38 @@ impl PyTorch {
 /// The file's container, its storages, and the pickle's result.
 type Parts = (Container, Vec<Storage>, (Value, Heap));
 
-fn open_zip(reader: Box<dyn ReadSeek>, len: u64) -> Result<Parts, String> {
-    let mut archive = Archive::open(reader, len)?;
+fn open_zip(reader: Box<dyn ReadSeek>, len: u64, budget: &Budget) -> Result<Parts, String> {
+    let mut archive = Archive::open(reader, len, budget)?;
     let prefix = prefix(&mut archive)?;
     let name = format!("{prefix}data.pkl");
-    if archive.len_of(&name).unwrap_or(0) > pickle::MAX_PICKLE {
-        return Err(format!(
-            "data.pkl: longer than {} bytes",
-            pickle::MAX_PICKLE
-        ));
-    }
+    let pickled = archive.len_of(&name).unwrap_or(0);
+    budget.take(pickled)?;
     let program = archive.read(&name).map_err(|e| e.to_string())?;
-    let mut stream = Stream::new(&program[..], pickle::MAX_PICKLE);
-    let (top, heap) = pickle::run(&mut stream)?;
+    let mut stream = Stream::new(&program[..], pickled);
+    let (top, heap) = pickle::run(&mut stream, budget)?;
     let mut storages = Vec::new();
     for storage in &heap.storages {
-        let entry = format!("{prefix}data/{}", storage.key);
-        let bytes = storage_bytes(storage)?;
+        let key = heap.key(storage);
+        // Long names cost time, again for every storage that is named.
+        budget.take((prefix.len() + key.len()) as u64)?;
+        let entry = format!("{prefix}data/{key}");
+        let bytes = storage_bytes(storage, key)?;
         match archive.len_of(&entry) {
             Some(len) if len == bytes => {}
             Some(len) => return Err(format!("{entry}: {len} bytes, not {bytes}")),
             None => return Err(format!("{entry}: missing")),
         }
+        // Reading a tensor holds its storage's bytes, its values, and those of the tensor.
+        let values = storage.len.saturating_mul(2 * size_of::<f32>() as u64);
+        budget
+            .check(bytes.saturating_add(values))
+            .map_err(|reason| format!("{entry}: {reason}"))?;
+        let index = archive.index_of(&entry);
+        budget.push::<Storage>(1)?;
         storages.push(Storage {
             element: storage.kind,
             bytes,
-            place: Place::Entry(entry),
+            place: Place::Entry(index.ok_or_else(|| format!("{entry}: missing"))?),
         });
     }
     Ok((Container::Zip(Box::new(archive)), storages, (top, heap)))
@@ -134,15 +141,19 @@ fn prefix(archive: &mut Archive) -> Result<String, String> {
         return Err("TorchScript is a program, not weights; save the model's state_dict".into());
     }
     let order = format!("{prefix}byteorder");
-    if archive.has(&order) && archive.read(&order).map_err(|e| e.to_string())? != b"little" {
+    // The length is checked first, so that nothing long is unpacked.
+    let little = |archive: &mut Archive| {
+        archive.len_of(&order) == Some(6) && archive.read(&order).is_ok_and(|it| it == b"little")
+    };
+    if archive.has(&order) && !little(archive) {
         return Err("made on a big-endian machine; save it on a little-endian one".into());
     }
     Ok(prefix)
 }
 
-fn storage_bytes(storage: &pickle::Storage) -> Result<u64, String> {
+fn storage_bytes(storage: &pickle::Storage, key: &str) -> Result<u64, String> {
     let bytes = storage.len.checked_mul(storage.kind.size() as u64);
-    bytes.ok_or_else(|| format!("storage {:?}: {} elements", storage.key, storage.len))
+    bytes.ok_or_else(|| format!("storage {key:?}: {} elements", storage.len))
 }
 
 /// The tensors of the dictionary that the pickle made.
@@ -150,6 +161,7 @@ fn tensors(
     top: &Value,
     heap: &Heap,
     storages: &[Storage],
+    budget: &Budget,
 ) -> Result<BTreeMap<String, View>, String> {
     let entries = heap.dict(top);
     let entries = entries.ok_or("is not a dictionary of tensors; save the model's state_dict")?;
@@ -163,6 +175,9 @@ fn tensors(
                  state_dict"
             ));
         };
+        // The entries of a dictionary may all name one long text.
+        budget.push::<u8>(name.len())?;
+        budget.push::<(String, View)>(1)?;
         let view = view(&heap.tensors[number], storages);
         let view = view.map_err(|reason| format!("tensor {name:?}: {reason}"))?;
         let name = naming.canonical(name);
@@ -254,7 +269,7 @@ impl View {
 impl Container {
     fn read(&mut self, storage: &Storage) -> io::Result<Vec<u8>> {
         match (self, &storage.place) {
-            (Container::Zip(archive), Place::Entry(name)) => archive.read(name),
+            (Container::Zip(archive), &Place::Entry(index)) => archive.read_at(index),
             (Container::Plain(file), &Place::At(start)) => {
                 file.seek(SeekFrom::Start(start))?;
                 let mut bytes = Vec::new();

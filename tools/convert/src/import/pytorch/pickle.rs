@@ -3,17 +3,22 @@
 //! it knows the few globals of PyTorch's files by name and stops at any other.
 //!
 //! Containers live in an arena and are referred to by index. So cycles and deep nesting, which a
-//! pickle can make in a few bytes, cost nothing.
+//! pickle can make in a few bytes, cost nothing. Whatever the machine makes is taken from the
+//! source's [`Budget`], and stays taken: a program that loops over a long text or tuple ends.
 
 use std::io::Read;
 
 use super::globals::{self, Global};
+use crate::import::budget::{Budget, GROWTH};
 use crate::import::stream::Stream;
 
-/// Longest pickle. That of a BERT has about 20 KB.
-pub(super) const MAX_PICKLE: u64 = 64 << 20;
-/// Most objects, plus items copied between containers.
-const MAX_OBJECTS: usize = 1 << 22;
+/// Bytes of a value: on the stack, and in the container that it moves to. A dictionary's pairs are
+/// collected before they are added.
+const VALUE: u64 = 3 * GROWTH * size_of::<Value>() as u64;
+/// Bytes of a container besides its items; a vector begins with room for four.
+const OBJECT: u64 = GROWTH * size_of::<Object>() as u64 + 4 * size_of::<Value>() as u64;
+/// Bytes of a tensor with its shape and strides, here and as a view.
+const TENSOR: u64 = GROWTH * size_of::<Tensor>() as u64 + 4 * 8 * globals::MAX_DIMS as u64;
 
 /// A value on the stack.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,8 +53,8 @@ pub(super) enum Object {
 pub(super) struct Storage {
     /// The type's name, such as `FloatStorage`.
     pub kind: globals::StorageKind,
-    /// Key of the storage.
-    pub key: String,
+    /// Index of the text that is its key. A pickle can name one long key many times.
+    pub key: usize,
     /// Number of elements.
     pub len: u64,
 }
@@ -72,8 +77,6 @@ pub(super) struct Heap {
     pub objects: Vec<Object>,
     pub storages: Vec<Storage>,
     pub tensors: Vec<Tensor>,
-    /// Items copied from one container to another. A few bytes can copy all of them.
-    copied: usize,
 }
 
 impl Heap {
@@ -83,6 +86,11 @@ impl Heap {
             Value::Text(text) => self.texts.get(*text).map(String::as_str),
             _ => None,
         }
+    }
+
+    /// The key of a storage.
+    pub(super) fn key(&self, storage: &Storage) -> &str {
+        self.texts.get(storage.key).map_or("", String::as_str)
     }
 
     /// The entries of a dictionary.
@@ -120,10 +128,15 @@ impl Heap {
 /// Runs one pickle from the stream's position.
 ///
 /// # Errors
-/// Names the opcode or global that files of tensors do not have.
-pub(super) fn run<R: Read>(stream: &mut Stream<R>) -> Result<(Value, Heap), String> {
+/// Names the opcode or global that files of tensors do not have, and when the result would take
+/// more than the budget.
+pub(super) fn run<R: Read>(
+    stream: &mut Stream<R>,
+    budget: &Budget,
+) -> Result<(Value, Heap), String> {
     let mut machine = Machine {
         stream,
+        budget,
         stack: Vec::new(),
         marks: Vec::new(),
         memo: Vec::new(),
@@ -137,17 +150,12 @@ pub(super) fn run<R: Read>(stream: &mut Stream<R>) -> Result<(Value, Heap), Stri
             None => {}
             Some(result) => return Ok((result, machine.heap)),
         }
-        let heap = &machine.heap;
-        let made = heap.texts.len() + heap.objects.len() + heap.copied;
-        let count = made + machine.stack.len() + machine.memo.len();
-        if count > MAX_OBJECTS {
-            return Err(format!("pickle: more than {MAX_OBJECTS} objects"));
-        }
     }
 }
 
 struct Machine<'a, R> {
     stream: &'a mut Stream<R>,
+    budget: &'a Budget,
     stack: Vec<Value>,
     /// Heights of the stack at the marks.
     marks: Vec<usize>,
@@ -165,17 +173,20 @@ impl<R: Read> Machine<'_, R> {
                 self.stream.array::<8>()?;
             }
             b'.' => return self.pop().map(Some),
-            b'(' => self.marks.push(self.stack.len()),
+            b'(' => {
+                self.budget.push::<usize>(1)?;
+                self.marks.push(self.stack.len());
+            }
             b'0' => {
                 self.pop()?;
             }
             b'1' => {
                 self.pop_mark()?;
             }
-            b'2' => self.push(self.top()?.clone()),
-            b'N' => self.push(Value::None),
-            0x88 => self.push(Value::Bool(true)),
-            0x89 => self.push(Value::Bool(false)),
+            b'2' => self.push(self.top()?.clone())?,
+            b'N' => self.push(Value::None)?,
+            0x88 => self.push(Value::Bool(true))?,
+            0x89 => self.push(Value::Bool(false))?,
             b'J' | b'K' | b'M' | 0x8a | b'G' => self.number(opcode)?,
             b'X' | 0x8c | b'U' | b'T' | b'B' | b'C' => self.text(opcode)?,
             b')' | b't' | 0x85..=0x87 => self.tuple(opcode)?,
@@ -195,8 +206,10 @@ impl<R: Read> Machine<'_, R> {
         Ok(None)
     }
 
-    fn push(&mut self, value: Value) {
+    fn push(&mut self, value: Value) -> Result<(), String> {
+        self.budget.take(VALUE)?;
         self.stack.push(value);
+        Ok(())
     }
 
     /// Pops a value, but nothing below the last mark.
@@ -219,14 +232,18 @@ impl<R: Read> Machine<'_, R> {
         Ok(self.stack.split_off(mark))
     }
 
-    fn push_object(&mut self, object: Object) {
-        self.push(Value::Object(self.heap.objects.len()));
+    fn push_object(&mut self, object: Object) -> Result<(), String> {
+        self.budget.take(OBJECT)?;
+        self.push(Value::Object(self.heap.objects.len()))?;
         self.heap.objects.push(object);
+        Ok(())
     }
 
-    fn push_text(&mut self, text: String) {
-        self.push(Value::Text(self.heap.texts.len()));
+    fn push_text(&mut self, text: String) -> Result<(), String> {
+        self.budget.push::<String>(1)?;
+        self.push(Value::Text(self.heap.texts.len()))?;
         self.heap.texts.push(text);
+        Ok(())
     }
 
     fn protocol(&mut self) -> Result<(), String> {
@@ -247,8 +264,7 @@ impl<R: Read> Machine<'_, R> {
                 long(&self.stream.bytes(len.into())?)
             }
         };
-        self.push(value);
-        Ok(())
+        self.push(value)
     }
 
     fn text(&mut self, opcode: u8) -> Result<(), String> {
@@ -256,12 +272,12 @@ impl<R: Read> Machine<'_, R> {
             0x8c | b'U' | b'C' => self.stream.byte()?.into(),
             _ => u32::from_le_bytes(self.stream.array()?),
         };
+        self.budget.push::<u8>(len as usize)?;
         let bytes = self.stream.bytes(len.into())?;
         match opcode {
             b'B' | b'C' => self.push(Value::Opaque),
             _ => self.push_text(String::from_utf8(bytes).map_err(|_| "a text is not UTF-8")?),
         }
-        Ok(())
     }
 
     fn tuple(&mut self, opcode: u8) -> Result<(), String> {
@@ -277,8 +293,7 @@ impl<R: Read> Machine<'_, R> {
                 items
             }
         };
-        self.push_object(Object::Tuple(items));
-        Ok(())
+        self.push_object(Object::Tuple(items))
     }
 
     fn list(&mut self, opcode: u8) -> Result<(), String> {
@@ -288,8 +303,7 @@ impl<R: Read> Machine<'_, R> {
             _ => self.pop_mark()?,
         };
         if matches!(opcode, b']' | b'l') {
-            self.push_object(Object::List(items));
-            return Ok(());
+            return self.push_object(Object::List(items));
         }
         match self.under()? {
             Object::List(list) => list.append(&mut items),
@@ -313,8 +327,7 @@ impl<R: Read> Machine<'_, R> {
         }
         let mut pairs: Vec<(Value, Value)> = pairs.iter().cloned().map(|[k, v]| (k, v)).collect();
         if matches!(opcode, b'}' | b'd') {
-            self.push_object(Object::Dict(pairs));
-            return Ok(());
+            return self.push_object(Object::Dict(pairs));
         }
         match self.under()? {
             Object::Dict(dict) => dict.append(&mut pairs),
@@ -339,10 +352,10 @@ impl<R: Read> Machine<'_, R> {
         };
         if matches!(opcode, b'h' | b'j') {
             let value = self.memo.get(place).cloned();
-            self.push(value.ok_or_else(|| format!("memo {place} is empty"))?);
-            return Ok(());
+            return self.push(value.ok_or_else(|| format!("memo {place} is empty"))?);
         }
         let value = self.top()?.clone();
+        self.budget.push::<Value>(1)?;
         let next = self.memo.len();
         match self.memo.get_mut(place) {
             Some(slot) => *slot = value,
@@ -366,14 +379,14 @@ impl<R: Read> Machine<'_, R> {
         let global = globals::find(&module, &name).ok_or_else(|| {
             format!("asks for {module}.{name}: only tensors are read, nothing is run")
         })?;
-        self.push(Value::Global(global));
-        Ok(())
+        self.push(Value::Global(global))
     }
 
     fn persistent(&mut self) -> Result<(), String> {
         let id = self.pop()?;
         let storage = globals::storage(&self.heap, &id)?;
-        self.push(Value::Storage(self.heap.storages.len()));
+        self.budget.push::<Storage>(1)?;
+        self.push(Value::Storage(self.heap.storages.len()))?;
         self.heap.storages.push(storage);
         Ok(())
     }
@@ -383,21 +396,18 @@ impl<R: Read> Machine<'_, R> {
         let Value::Global(global) = callee else {
             return Err("calls something other than a global".into());
         };
-        let arguments = self.heap.tuple(&arguments).map(<[_]>::to_vec);
+        let arguments = self.heap.tuple(&arguments);
         let arguments = arguments.ok_or("arguments that are not a tuple")?;
-        self.heap.copied += arguments.len();
-        match globals::call(global, &arguments, &self.heap)? {
+        match globals::call(global, arguments, &self.heap, self.budget)? {
             globals::Made::Value(value) => self.push(value),
-            globals::Made::Dict(pairs) => {
-                self.heap.copied += pairs.len();
-                self.push_object(Object::Dict(pairs));
-            }
+            globals::Made::Dict(pairs) => self.push_object(Object::Dict(pairs)),
             globals::Made::Tensor(tensor) => {
-                self.push(Value::Tensor(self.heap.tensors.len()));
+                self.budget.take(TENSOR)?;
+                self.push(Value::Tensor(self.heap.tensors.len()))?;
                 self.heap.tensors.push(tensor);
+                Ok(())
             }
         }
-        Ok(())
     }
 
     /// State set on an object: PyTorch's dictionaries of tensors get the versions of their modules.

@@ -10,6 +10,7 @@ fn opened(bytes: Vec<u8>) -> Opened {
     Opened {
         path: "x.bin".into(),
         len: bytes.len() as u64,
+        budget: Budget::of(bytes.len() as u64),
         reader: Box::new(Cursor::new(bytes)),
     }
 }

@@ -47,6 +47,7 @@ fn open(bytes: Vec<u8>) -> Result<Reader, String> {
     Reader::open(Opened {
         path: "x".into(),
         len: bytes.len() as u64,
+        budget: Budget::of(bytes.len() as u64),
         reader: Box::new(Cursor::new(bytes)),
     })
 }

@@ -19,10 +19,7 @@ fn pairs<T: Copy, U>(
         return a.0.iter().zip(b.0).map(|(&x, &y)| f(x, y)).collect();
     }
     let (left, right) = (broadcast_places(a.1, out), broadcast_places(b.1, out));
-    left.iter()
-        .zip(&right)
-        .map(|(&i, &j)| f(a.0[i], b.0[j]))
-        .collect()
+    left.zip(right).map(|(i, j)| f(a.0[i], b.0[j])).collect()
 }
 
 /// `a op b`.
@@ -124,20 +121,16 @@ pub(super) fn select(x: &Inputs) -> Result<Tensor, String> {
     let (condition, a, b) = (x.get(0)?, x.get(1)?, x.get(2)?);
     let out = broadcast(&broadcast(&condition.shape, &a.shape)?, &b.shape)?;
     let truth = condition.to_ints()?;
-    let (c, p, q) = (
-        broadcast_places(&condition.shape, &out),
-        broadcast_places(&a.shape, &out),
-        broadcast_places(&b.shape, &out),
-    );
-    let len = c.len();
+    let sides = broadcast_places(&a.shape, &out).zip(broadcast_places(&b.shape, &out));
+    let places = broadcast_places(&condition.shape, &out).zip(sides);
     if a.is_float() || b.is_float() {
         let (a, b) = (a.to_floats(), b.to_floats());
-        let value = |i: usize| if truth[c[i]] != 0 { a[p[i]] } else { b[q[i]] };
-        return Ok(Tensor::floats(&out, (0..len).map(value).collect()));
+        let value = |(c, (p, q))| if truth[c] != 0 { a[p] } else { b[q] };
+        return Ok(Tensor::floats(&out, places.map(value).collect()));
     }
     let (a, b) = (a.to_ints()?, b.to_ints()?);
-    let value = |i: usize| if truth[c[i]] != 0 { a[p[i]] } else { b[q[i]] };
-    Ok(Tensor::ints(&out, (0..len).map(value).collect()))
+    let value = |(c, (p, q))| if truth[c] != 0 { a[p] } else { b[q] };
+    Ok(Tensor::ints(&out, places.map(value).collect()))
 }
 
 pub(super) fn clip(node: &Node, x: &Inputs) -> Result<Tensor, String> {

@@ -71,14 +71,11 @@ pub(super) fn matmul(e: &mut Evaluator, a: &Tensor, b: &Tensor) -> Result<Tensor
     let lead = broadcast(lead_a, lead_b)?;
     let shape = [&lead[..], &[m, n]].concat();
     e.spend(elements(&shape)?.saturating_mul(k))?;
-    let (left, right) = (
-        broadcast_places(lead_a, &lead),
-        broadcast_places(lead_b, &lead),
-    );
+    let places = broadcast_places(lead_a, &lead).zip(broadcast_places(lead_b, &lead));
     let (a, b) = (a.to_floats(), b.to_floats());
-    let mut out = Vec::with_capacity(left.len() * m * n);
+    let mut out = Vec::with_capacity(shape.iter().product());
     let mut sums = vec![0.0f64; n];
-    for (&i, &j) in left.iter().zip(&right) {
+    for (i, j) in places {
         for row in 0..m {
             sums.fill(0.0);
             let row = &a[(i * m + row) * k..][..k];

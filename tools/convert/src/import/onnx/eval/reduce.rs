@@ -1,7 +1,7 @@
 //! Operators along axes, and layer norms.
 
 use super::super::graph::Node;
-use super::super::tensor::{Tensor, axis, strides};
+use super::super::tensor::{Tensor, axis, elements, strides};
 use super::Inputs;
 use super::elementwise::binary;
 use super::shape::{list, permute};
@@ -232,11 +232,14 @@ fn rows(table: &Tensor, ids: &Tensor) -> Result<Tensor, String> {
     let &[count, width] = &table.shape[..] else {
         return Err(format!("a table of shape {:?}", table.shape));
     };
-    let mut places = Vec::new();
-    for &id in &*ids.to_ints()? {
+    let shape = [&ids.shape[..], &[width]].concat();
+    elements(&shape)?;
+    let row = |&id: &i64| {
         let id = usize::try_from(id).ok().filter(|&id| id < count);
-        let id = id.ok_or_else(|| format!("a row beyond the table's {count}"))?;
-        places.extend(id * width..(id + 1) * width);
-    }
-    Ok(table.gather([&ids.shape[..], &[width]].concat(), &places))
+        id.ok_or_else(|| format!("a row beyond the table's {count}"))
+    };
+    let ids = ids.to_ints()?;
+    let picked = ids.iter().map(row).collect::<Result<Vec<usize>, _>>()?;
+    let places = picked.iter().flat_map(|id| id * width..(id + 1) * width);
+    Ok(table.gather(shape, places))
 }

@@ -75,14 +75,14 @@ fn gather(node: &Node, x: &Tensor, indices: &Tensor) -> Result<Tensor, String> {
     let out = [before, &indices.shape, after].concat();
     elements(&out)?;
     let inner: usize = after.iter().product();
-    let mut places = Vec::new();
-    for outer in 0..before.iter().product::<usize>() {
-        for &i in &picked {
+    let picked = &picked;
+    let places = (0..before.iter().product::<usize>()).flat_map(move |outer| {
+        picked.iter().flat_map(move |i| {
             let start = (outer * dim + i) * inner;
-            places.extend(start..start + inner);
-        }
-    }
-    Ok(x.gather(out, &places))
+            start..start + inner
+        })
+    });
+    Ok(x.gather(out, places))
 }
 
 /// Each element of `indices` is a place along one axis; its own place gives the others.
@@ -107,7 +107,7 @@ fn gather_elements(node: &Node, x: &Tensor, indices: &Tensor) -> Result<Tensor, 
         }
         places.push(place);
     }
-    Ok(x.gather(indices.shape.clone(), &places))
+    Ok(x.gather(indices.shape.clone(), places.into_iter()))
 }
 
 fn index(i: i64, dim: usize) -> Result<usize, String> {
@@ -135,15 +135,16 @@ fn gather_nd(node: &Node, x: &Tensor, indices: &Tensor) -> Result<Tensor, String
     elements(&out)?;
     let steps = strides(&x.shape);
     let inner: usize = x.shape[depth..].iter().product();
-    let mut places = Vec::new();
+    let mut starts = Vec::new();
     for tuple in indices.to_ints()?.chunks_exact(depth) {
         let mut start = 0;
         for ((&i, &dim), &step) in tuple.iter().zip(&x.shape).zip(&steps) {
             start += index(i, dim)? * step;
         }
-        places.extend(start..start + inner);
+        starts.push(start);
     }
-    Ok(x.gather(out, &places))
+    let places = starts.into_iter().flat_map(|start| start..start + inner);
+    Ok(x.gather(out, places))
 }
 
 fn slice(node: &Node, x: &Inputs) -> Result<Tensor, String> {
@@ -175,7 +176,7 @@ fn slice(node: &Node, x: &Inputs) -> Result<Tensor, String> {
         start += from as usize * own[at];
     }
     let places = walk(&shape, start, &own);
-    Ok(data.gather(shape, &places))
+    Ok(data.gather(shape, places))
 }
 
 fn squeeze(node: &Node, x: &Inputs) -> Result<Tensor, String> {
@@ -227,10 +228,10 @@ fn concat(node: &Node, x: &Inputs) -> Result<Tensor, String> {
         shape[at] += part.shape[at];
         parts.push(part);
     }
-    elements(&shape)?;
+    let count = elements(&shape)?;
     let outer: usize = shape[..at].iter().product();
-    fn join<T: Copy>(parts: &[(impl AsRef<[T]>, usize)], outer: usize) -> Vec<T> {
-        let mut out = Vec::new();
+    fn join<T: Copy>(parts: &[(impl AsRef<[T]>, usize)], outer: usize, count: usize) -> Vec<T> {
+        let mut out = Vec::with_capacity(count);
         for i in 0..outer {
             parts.iter().for_each(|(values, len)| {
                 out.extend_from_slice(&values.as_ref()[i * len..(i + 1) * len])
@@ -241,12 +242,12 @@ fn concat(node: &Node, x: &Inputs) -> Result<Tensor, String> {
     let len = |part: &Tensor| part.shape[at..].iter().product::<usize>();
     Ok(if first.is_float() {
         let parts: Vec<_> = parts.iter().map(|p| (p.to_floats(), len(p))).collect();
-        Tensor::floats(&shape, join(&parts, outer))
+        Tensor::floats(&shape, join(&parts, outer, count))
     } else {
         let parts = parts.iter().map(|p| Ok((p.to_ints()?, len(p))));
         Tensor::ints(
             &shape,
-            join(&parts.collect::<Result<Vec<_>, String>>()?, outer),
+            join(&parts.collect::<Result<Vec<_>, String>>()?, outer, count),
         )
     })
 }
@@ -323,7 +324,7 @@ pub(super) fn permute(x: &Tensor, order: &[usize]) -> Tensor {
     let shape: Vec<usize> = order.iter().map(|&i| x.shape[i]).collect();
     let steps: Vec<usize> = order.iter().map(|&i| own[i]).collect();
     let places = walk(&shape, 0, &steps);
-    x.gather(shape, &places)
+    x.gather(shape, places)
 }
 
 fn expand(x: &Tensor, dims: &[usize]) -> Result<Tensor, String> {
@@ -331,7 +332,7 @@ fn expand(x: &Tensor, dims: &[usize]) -> Result<Tensor, String> {
     elements(dims)?;
     let out = broadcast(&x.shape, dims)?;
     let places = broadcast_places(&x.shape, &out);
-    Ok(x.gather(out, &places))
+    Ok(x.gather(out, places))
 }
 
 fn tile(x: &Tensor, repeats: &[usize]) -> Result<Tensor, String> {
@@ -405,7 +406,7 @@ pub(super) fn split(node: &Node, x: &Inputs) -> Result<Vec<Tensor>, String> {
         let mut shape = data.shape.clone();
         shape[at] = len;
         let places = walk(&shape, start * own[at], &own);
-        outputs.push(data.gather(shape, &places));
+        outputs.push(data.gather(shape, places));
         start += len;
     }
     Ok(outputs)

@@ -35,6 +35,21 @@ pub(super) enum Value {
     Term { id: Id, shape: Vec<usize> },
 }
 
+impl Value {
+    /// Bytes that it holds. Weights count although they are the file's: some are computed.
+    fn bytes(&self) -> u64 {
+        match self {
+            Value::Known { tensor, .. } => tensor.bytes(),
+            Value::Weight(matrix) => matrix.bytes(),
+            // The term, with vectors of scales and biases.
+            Value::Term { shape, .. } => {
+                let width = shape.last().copied().unwrap_or(0) as u64;
+                (size_of::<Term>() + 64) as u64 + 8 * (width + shape.len() as u64)
+            }
+        }
+    }
+}
+
 /// A walk over a graph.
 pub(super) struct Trace<'a> {
     pub probe: &'a Probe,
@@ -74,9 +89,11 @@ pub(super) fn trace<'a>(
         );
     }
     for node in graph.needed(output) {
+        let wrong = |e: String| format!("{node}: {e}");
         trace.terms.at(node.to_string());
-        let outputs = trace.node(node).map_err(|e| format!("{node}: {e}"))?;
+        let outputs = trace.node(node).map_err(wrong)?;
         for (name, value) in node.outputs.iter().zip(outputs) {
+            graph.budget.take(value.bytes()).map_err(wrong)?;
             trace.values.insert(name, value);
         }
     }
@@ -99,6 +116,7 @@ impl<'a> Trace<'a> {
         let stored = self.graph.constants.get(name);
         let stored = stored.ok_or_else(|| format!("{name:?} has no value"))?;
         let value = constant(stored.clone())?;
+        self.graph.budget.take(value.bytes())?;
         self.values.insert(name, value.clone());
         Ok(value)
     }
@@ -129,6 +147,13 @@ impl<'a> Trace<'a> {
                 }
             )
         });
+        let _unpacked = self.graph.budget.scope();
+        let known = |value: &Value| {
+            if let Value::Weight(matrix) = value {
+                self.graph.budget.take(matrix.unpacked())?;
+            }
+            known(value)
+        };
         let tensors = inputs
             .0
             .iter()

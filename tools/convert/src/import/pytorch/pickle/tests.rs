@@ -2,7 +2,8 @@ use super::*;
 use crate::import::elements::Element;
 
 fn run_bytes(program: &[u8]) -> Result<(Value, Heap), String> {
-    run(&mut Stream::new(program, MAX_PICKLE))
+    let len = program.len() as u64;
+    run(&mut Stream::new(program, len), &Budget::of(len))
 }
 
 fn refusal(program: &[u8]) -> String {
@@ -20,10 +21,11 @@ fn a_tensor() {
     assert_eq!(value, Value::Tensor(0));
     let storage = Storage {
         kind: Element::F32,
-        key: "0".into(),
+        key: 1,
         len: 6,
     };
     assert_eq!(heap.storages, [storage]);
+    assert_eq!(heap.key(&heap.storages[0]), "0");
     let tensor = Tensor {
         storage: 0,
         offset: 0,
@@ -132,9 +134,9 @@ fn programs_that_make_no_sense() {
     assert!(refusal(&name).contains("a name without an end"));
     let short = Stream::new(TENSOR, 20);
     assert!(
-        run(&mut { short })
+        run(&mut { short }, &Budget::default())
             .unwrap_err()
-            .contains("longer than 20 bytes")
+            .contains("ends early: it has 20 bytes")
     );
     for cut in 0..TENSOR.len() {
         refusal(&TENSOR[..cut]);
@@ -172,7 +174,7 @@ fn storages_and_tensors_of_other_forms() {
 #[test]
 fn nesting_takes_no_stack() {
     let mut deep = b"\x80\x02)".to_vec();
-    deep.resize(1 << 20, 0x85);
+    deep.resize(1 << 17, 0x85);
     deep.push(b'.');
     assert!(run_bytes(&deep).is_ok());
     // A long list, and a dictionary of it, and another, each made in a few bytes.
@@ -180,8 +182,39 @@ fn nesting_takes_no_stack() {
     copies.extend((0..100_000).flat_map(|_| *b"NN\x86"));
     copies.extend(b"e\x85q\x02");
     copies.extend((0..10_000).flat_map(|_| *b"h\x00h\x02R"));
-    assert!(refusal(&copies).contains("objects"));
-    let mut wide = b"\x80\x02".to_vec();
-    wide.resize(MAX_OBJECTS + 10, b'N');
-    assert!(refusal(&wide).contains("objects"));
+    assert!(refusal(&copies).contains("bytes of memory"));
+}
+
+/// Programs that hold far more than their length. Each is refused by the budget, not run.
+#[test]
+fn what_a_program_holds_is_counted() {
+    let repeated = |start: &[u8], step: &[u8], times: usize| {
+        let mut program = [b"\x80\x02", start].concat();
+        program.extend(step.repeat(times));
+        program.push(b'.');
+        program
+    };
+    let long = [b"X\x00\x00\x10\x00".as_slice(), &[b'k'; 1 << 20]].concat();
+    let named = [
+        b"(U\x07storagectorch\nFloatStorage\n",
+        &long[..],
+        b"U\x03cpuK\x06tq\x00",
+    ]
+    .concat();
+    for (name, program) in [
+        ("values", repeated(b"", b"N", 1 << 20)),
+        ("marks", repeated(b"", b"(", 1 << 24)),
+        ("tuples", repeated(b"", b")", 1 << 20)),
+        ("lists", repeated(b"", b"]", 1 << 20)),
+        ("copies of the top", repeated(b"N", b"2", 1 << 20)),
+        ("memo", repeated(b"N", b"\x94", 1 << 22)),
+        ("reads of the memo", repeated(b"Nq\x00", b"h\x00", 1 << 20)),
+        ("texts", repeated(b"", b"U\x00", 1 << 20)),
+        ("appended", repeated(b"]q\x00", b"Na", 1 << 20)),
+        ("set", repeated(b"}", b"NNs", 1 << 20)),
+        ("persistent ids", repeated(&named, b"h\x00Q0", 1 << 20)),
+    ] {
+        let error = refusal(&program);
+        assert!(error.contains("bytes of memory"), "{name}: {error}");
+    }
 }
