@@ -150,7 +150,11 @@ fn side_files() {
         (7, "vocab", golden("vocab.txt")),
     ];
     for (number, name, content) in seeds {
-        std::fs::write(corpus.join(name), [&[number], content.as_bytes()].concat()).unwrap();
+        std::fs::write(
+            corpus.join(name),
+            [&[number][..], content.as_bytes()].concat(),
+        )
+        .unwrap();
     }
 }
 
