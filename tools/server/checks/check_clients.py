@@ -116,6 +116,69 @@ def check_llama_index(url, want):
     )
 
 
+def check_litellm(url, want):
+    """Each provider of LiteLLM has an address and a shape of its own."""
+    import litellm
+
+    def rerank(provider, model=MODEL, key="a-token", **options):
+        answer = litellm.rerank(
+            model=f"{provider}/{model}",
+            query=QUERY,
+            documents=TEXTS,
+            api_base=url,
+            api_key=key,
+            **options,
+        )
+        return [(r["index"], r["relevance_score"]) for r in answer.results]
+
+    for provider in ["cohere", "jina_ai", "hosted_vllm", "infinity", "huggingface"]:
+        # Infinity returns documents as strings, and this provider reads nothing else. Without them
+        # it reads our answer.
+        options = {"return_documents": False} if provider == "infinity" else {}
+        got = rerank(provider, top_n=3, **options)
+        same(f"LiteLLM {provider}", sorted(got, key=lambda hit: -hit[1])[:3], want[:3])
+    fails(
+        "LiteLLM hosted_vllm, wrong token",
+        Exception,
+        "bearer token",
+        lambda: rerank("hosted_vllm", key="wrong"),
+    )
+
+
+def check_haystack(url, want):
+    from haystack import Document
+    from haystack.components.rankers.hugging_face_tei import HuggingFaceTEIRanker
+    from haystack.utils import Secret
+    from haystack_integrations.components.rankers.cohere import CohereRanker
+
+    documents = [Document(id=str(i), content=text) for i, text in enumerate(TEXTS)]
+    token = Secret.from_token("a-token")
+    tei = HuggingFaceTEIRanker(url=url, token=token, top_k=3, max_retries=0)
+    cohere = CohereRanker(model=MODEL, api_key=token, api_base_url=url, top_k=3)
+    for ranker in [tei, cohere]:
+        ranked = ranker.run(query=QUERY, documents=documents)["documents"]
+        same(
+            f"Haystack {type(ranker).__name__}",
+            [(int(document.id), document.score) for document in ranked],
+            want[:3],
+        )
+
+
+def check_dify(url, want):
+    """The reranker of dify's plugins for servers with an OpenAI-like address."""
+    from dify_plugin.interfaces.model.openai_compatible.rerank import OAICompatRerankModel
+
+    credentials = {"endpoint_url": f"{url}/v1", "api_key": "a-token"}
+    model = OAICompatRerankModel([])
+    model.validate_credentials(MODEL, credentials)
+    answer = model._invoke(MODEL, credentials, QUERY, TEXTS, top_n=len(TEXTS))
+    # dify scales scores to 0..1 over the answer, so the order is compared.
+    got = [document.index for document in answer.docs]
+    assert sorted(got) == list(range(len(TEXTS))), got
+    assert got == [index for index, _ in want], f"dify: {got}"
+    print(f"dify: {len(got)} results, the same order")
+
+
 def check_openai(url, binary, encoder):
     import openai
 
@@ -150,7 +213,8 @@ def check_plain(server, want):
 
 
 def main():
-    clients = ["plain", "cohere", "langchain", "llama_index", "openai"]
+    clients = ["plain", "cohere", "langchain", "llama_index", "litellm", "haystack", "openai"]
+    clients += ["dify"]
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -172,6 +236,9 @@ def main():
                 "cohere": lambda: check_cohere(server.url, want),
                 "langchain": lambda: check_langchain(server.url, want),
                 "llama_index": lambda: check_llama_index(server.url, want),
+                "litellm": lambda: check_litellm(server.url, want),
+                "haystack": lambda: check_haystack(server.url, want),
+                "dify": lambda: check_dify(server.url, want),
                 "openai": lambda: check_openai(server.url, binary, encoder),
             }
             for client in args.only:
