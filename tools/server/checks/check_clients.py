@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 """Third-party clients against `lanerank serve`.
 
-    pip install -r tools/server/checks/requirements.txt
+    pip install -r tools/server/checks/requirements-clients.txt
     python tools/server/checks/check_clients.py target/release/lanerank [--only cohere ...]
 
+dify's package is in requirements-dify.txt, for a venv of its own and `--only dify`.
+
 The clients: the cohere SDK (v1 and v2), LangChain's Jina and Cohere rerankers, LlamaIndex's TEI
-reranker and the openai SDK. Each must return the order and, bit for bit as f32, the scores of
+reranker, LiteLLM (five providers), Haystack's Jina and Cohere rankers, dify's reranker and the
+openai SDK. Each must return the order and, but for dify, bit for bit as f32, the scores of
 `lanerank rerank` on the same texts, and must understand our errors. The model is the embedded one;
 vectors come from tests/data/model/mean-pooled.
 """
 
-import argparse, json, math, subprocess, tempfile
+import argparse, json, math, subprocess, sys, tempfile
 from common import ROOT, Server, f32, known_scores
 
 QUERY = "how do I keep bread fresh"
@@ -147,15 +150,15 @@ def check_litellm(url, want):
 
 def check_haystack(url, want):
     from haystack import Document
-    from haystack.components.rankers.hugging_face_tei import HuggingFaceTEIRanker
     from haystack.utils import Secret
     from haystack_integrations.components.rankers.cohere import CohereRanker
+    from haystack_integrations.components.rankers.jina import JinaRanker
 
     documents = [Document(id=str(i), content=text) for i, text in enumerate(TEXTS)]
     token = Secret.from_token("a-token")
-    tei = HuggingFaceTEIRanker(url=url, token=token, top_k=3, max_retries=0)
+    jina = JinaRanker(model=MODEL, api_key=token, base_url=f"{url}/v1/rerank", top_k=3)
     cohere = CohereRanker(model=MODEL, api_key=token, api_base_url=url, top_k=3)
-    for ranker in [tei, cohere]:
+    for ranker in [jina, cohere]:
         ranked = ranker.run(query=QUERY, documents=documents)["documents"]
         same(
             f"Haystack {type(ranker).__name__}",
@@ -165,16 +168,25 @@ def check_haystack(url, want):
 
 
 def check_dify(url, want):
-    """The reranker of dify's plugins for servers with an OpenAI-like address."""
-    from dify_plugin.interfaces.model.openai_compatible.rerank import OAICompatRerankModel
+    """The reranker of dify's plugins for servers with an OpenAI-like address. In a process of its
+    own, because importing it patches threads and sockets."""
+    call = """
+import json, sys
+from dify_plugin.interfaces.model.openai_compatible.rerank import OAICompatRerankModel
 
-    credentials = {"endpoint_url": f"{url}/v1", "api_key": "a-token"}
-    model = OAICompatRerankModel([])
-    model.validate_credentials(MODEL, credentials)
-    answer = model._invoke(MODEL, credentials, QUERY, TEXTS, top_n=len(TEXTS))
+url, model, query, texts = json.loads(sys.argv[1])
+credentials = {"endpoint_url": url + "/v1", "api_key": "a-token"}
+rerank = OAICompatRerankModel([])
+rerank.validate_credentials(model, credentials)
+answer = rerank._invoke(model, credentials, query, texts, top_n=len(texts))
+print(json.dumps([document.index for document in answer.docs]))
+"""
+    arguments = json.dumps([url, MODEL, QUERY, TEXTS])
+    command = [sys.executable, "-c", call, arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
     # dify scales scores to 0..1 over the answer, so the order is compared.
-    got = [document.index for document in answer.docs]
-    assert sorted(got) == list(range(len(TEXTS))), got
+    got = json.loads(done.stdout.splitlines()[-1])
     assert got == [index for index, _ in want], f"dify: {got}"
     print(f"dify: {len(got)} results, the same order")
 
