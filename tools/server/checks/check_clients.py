@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 """Third-party clients against `lanerank serve`.
 
-    pip install -r tools/server/checks/requirements.txt
+    pip install -r tools/server/checks/requirements-clients.txt
     python tools/server/checks/check_clients.py target/release/lanerank [--only cohere ...]
 
+dify's package is in requirements-dify.txt, for a venv of its own and `--only dify`.
+
 The clients: the cohere SDK (v1 and v2), LangChain's Jina and Cohere rerankers, LlamaIndex's TEI
-reranker and the openai SDK. Each must return the order and, bit for bit as f32, the scores of
+reranker, LiteLLM (five providers), Haystack's Jina and Cohere rankers, dify's reranker and the
+openai SDK. Each must return the order and, but for dify, bit for bit as f32, the scores of
 `lanerank rerank` on the same texts, and must understand our errors. The model is the embedded one;
 vectors come from tests/data/model/mean-pooled.
 """
 
-import argparse, json, math, subprocess, tempfile
+import argparse, json, math, os, subprocess, sys, tempfile
 from common import ROOT, Server, f32, known_scores
 
 QUERY = "how do I keep bread fresh"
@@ -116,6 +119,80 @@ def check_llama_index(url, want):
     )
 
 
+def check_litellm(url, want):
+    """Each provider of LiteLLM has an address and a shape of its own."""
+    # No download of prices.
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+    import litellm
+
+    def rerank(provider, model=MODEL, key="a-token", **options):
+        answer = litellm.rerank(
+            model=f"{provider}/{model}",
+            query=QUERY,
+            documents=TEXTS,
+            api_base=url,
+            api_key=key,
+            **options,
+        )
+        return [(r["index"], r["relevance_score"]) for r in answer.results]
+
+    for provider in ["cohere", "jina_ai", "hosted_vllm", "infinity", "huggingface"]:
+        # Infinity returns documents as strings, and this provider reads nothing else. Without them
+        # it reads our answer.
+        options = {"return_documents": False} if provider == "infinity" else {}
+        got = rerank(provider, top_n=3, **options)
+        same(f"LiteLLM {provider}", sorted(got, key=lambda hit: -hit[1])[:3], want[:3])
+    fails(
+        "LiteLLM hosted_vllm, wrong token",
+        Exception,
+        "bearer token",
+        lambda: rerank("hosted_vllm", key="wrong"),
+    )
+
+
+def check_haystack(url, want):
+    from haystack import Document
+    from haystack.utils import Secret
+    from haystack_integrations.components.rankers.cohere import CohereRanker
+    from haystack_integrations.components.rankers.jina import JinaRanker
+
+    documents = [Document(id=str(i), content=text) for i, text in enumerate(TEXTS)]
+    token = Secret.from_token("a-token")
+    jina = JinaRanker(model=MODEL, api_key=token, base_url=f"{url}/v1/rerank", top_k=3)
+    cohere = CohereRanker(model=MODEL, api_key=token, api_base_url=url, top_k=3)
+    for ranker in [jina, cohere]:
+        ranked = ranker.run(query=QUERY, documents=documents)["documents"]
+        same(
+            f"Haystack {type(ranker).__name__}",
+            [(int(document.id), document.score) for document in ranked],
+            want[:3],
+        )
+
+
+def check_dify(url, want):
+    """The reranker of dify's plugins for servers with an OpenAI-like address. In a process of its
+    own, because importing it patches threads and sockets."""
+    call = """
+import json, sys
+from dify_plugin.interfaces.model.openai_compatible.rerank import OAICompatRerankModel
+
+url, model, query, texts = json.loads(sys.argv[1])
+credentials = {"endpoint_url": url + "/v1", "api_key": "a-token"}
+rerank = OAICompatRerankModel([])
+rerank.validate_credentials(model, credentials)
+answer = rerank._invoke(model, credentials, query, texts, top_n=len(texts))
+print(json.dumps([document.index for document in answer.docs]))
+"""
+    arguments = json.dumps([url, MODEL, QUERY, TEXTS])
+    command = [sys.executable, "-c", call, arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    # dify scales scores to 0..1 over the answer, so the order is compared.
+    got = json.loads(done.stdout.splitlines()[-1])
+    assert got == [index for index, _ in want], f"dify: {got}"
+    print(f"dify: {len(got)} results, the same order")
+
+
 def check_openai(url, binary, encoder):
     import openai
 
@@ -150,7 +227,8 @@ def check_plain(server, want):
 
 
 def main():
-    clients = ["plain", "cohere", "langchain", "llama_index", "openai"]
+    clients = ["plain", "cohere", "langchain", "llama_index", "litellm", "haystack", "openai"]
+    clients += ["dify"]
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -172,6 +250,9 @@ def main():
                 "cohere": lambda: check_cohere(server.url, want),
                 "langchain": lambda: check_langchain(server.url, want),
                 "llama_index": lambda: check_llama_index(server.url, want),
+                "litellm": lambda: check_litellm(server.url, want),
+                "haystack": lambda: check_haystack(server.url, want),
+                "dify": lambda: check_dify(server.url, want),
                 "openai": lambda: check_openai(server.url, binary, encoder),
             }
             for client in args.only:
