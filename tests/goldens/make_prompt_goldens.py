@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/data/prompts/: results of models in tests/data/model with prompts before their texts.
+"""Writes tests/data/prompts/: results of models in tests/data/model, prompts before their texts.
 
     pip install -r tests/peers/requirements.txt && python tests/goldens/make_prompt_goldens.py
 
