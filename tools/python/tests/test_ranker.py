@@ -69,7 +69,7 @@ def test_empty_and_odd_texts_have_scores(ranker):
     odd = ["", "\0", "\N{GRINNING FACE}" * 9, "word " * 5000, "\ufffd", "[SEP]"]
     scores = ranker.scores("", odd)
     assert len(scores) == len(odd) and all(0 <= score <= 1 for score in scores)
-    assert ranker.scores("", iter(odd)) == scores == ranker.scores("", dict.fromkeys(odd))
+    assert ranker.scores("", iter(odd)) == scores == ranker.scores("", tuple(odd))
     assert ranker.scores("", numpy.array(odd[2:])) == scores[2:]
 
 
@@ -126,9 +126,10 @@ def test_threads_change_no_bit(ranker):
     ("call", "error", "message"),
     [
         (lambda r: r.scores(None, TEXTS), TypeError, "query is NoneType, not str"),
-        (lambda r: r.scores(QUERY, TEXTS[0]), TypeError, "texts is a str"),
+        (lambda r: r.scores(QUERY, TEXTS[0]), TypeError, "texts is str, not a list"),
+        (lambda r: r.scores(QUERY, {"id": "text"}), TypeError, "texts is dict, not a list"),
         (lambda r: r.scores(QUERY, ["a", 3]), TypeError, r"texts\[1\] is int, not str"),
-        (lambda r: r.scores(QUERY, 3), TypeError, "not iterable"),
+        (lambda r: r.scores(QUERY, 3), TypeError, "texts is int, not a list"),
         (lambda r: r.scores(QUERY, ["a", "\ud800"]), UnicodeEncodeError, "surrogates not allowed"),
         (lambda r: r.rank(QUERY, [b"bytes"]), TypeError, r"texts\[0\] is bytes"),
         (
