@@ -16,7 +16,8 @@ use crate::input::Input;
 use crate::output;
 use crate::texts::{Line, LineFormat, TextLines};
 
-/// Turn texts into token ids: lines, or JSON lines of strings and pairs ["a","b"]; JSON lines out
+/// Turn texts into token ids: lines, or JSON lines of strings and pairs ["a","b"]; JSON lines out.
+/// Texts are taken as they are, without a model's prompts (`inspect` shows those)
 #[derive(Debug, Args)]
 pub struct TokenizeArgs {
     /// The texts [default: standard input]
