@@ -17,7 +17,7 @@ not rounded.
 
 Int8 files: the reference is the float graph with dequantised weights, run by ONNX Runtime in f32.
 The f32 conversion must be within 1e-4 of it. The int8 conversion must order passages like it
-(Kendall's tau at least .95), and must be closer to the f32 original than ONNX Runtime's int8, by
+(Kendall's tau at least .93), and must be closer to the f32 original than ONNX Runtime's int8, by
 tau and by mean difference. The reference is not ONNX Runtime's int8, whose activations are rounded
 per tensor: its tau to its own dequantised weights is .86. Every row of a matrix that the model file
 records as kept must have the integers of the ONNX file.
@@ -36,7 +36,7 @@ import common
 from read_lane import read_sections
 
 BESIDE = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
-TAU = 0.95
+TAU = 0.93
 
 
 def session(path):
