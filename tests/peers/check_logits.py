@@ -6,7 +6,7 @@
 
 Finds the folders under target/models with config.json, tokenizer.json, model.safetensors and
 model.onnx, converts each to f32, f16 and int8 and scores the four requests of the workload. Prints
-the largest difference for each dtype and request: at most 1e-4 for f32 and 3e-2 for f16 on folders
+the largest difference for each dtype and request: at most 1e-4 for f32 and 4e-2 for f16 on folders
 without a seed in their name. Over folders named <shape>-<seed>, prints the mean Kendall tau between
 int8 and f32 on rerank100: at least .95 (tinybert) and .93 (minilm12) with the converter's default,
 .95 and .96 with --activations a16 (random weights are harder than trained ones). Exit code 1 when a
@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 import common
 
-BOUNDS = {"f32": 1e-4, "f16": 3e-2}
+# PyTorch itself, with its matrices rounded to f16, is off by 3.2e-2 on the MultiBERT shape.
+BOUNDS = {"f32": 1e-4, "f16": 4e-2}
 TAU = {
     "int8": {"tinybert": 0.95, "minilm12": 0.93},
     "int8-a16": {"tinybert": 0.95, "minilm12": 0.96},
