@@ -3,56 +3,18 @@
 //!
 //! A separate process whose tests run one at a time, because the allocator counts for all threads.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use lanerank::format::checksum::xxh64;
 use lanerank::format::directory::ENTRY_LEN;
 use lanerank::format::header::HEADER_LEN;
 use lanerank::format::storage::Blob;
 use lanerank::{Model, Ranker, Verify};
 use lanerank_convert::convert::WeightDtype;
+use lanerank_testing::memory::{Counting, allocations, alone, peak_of};
 use lanerank_testing::models::{classifier, file, model, passages};
 use lanerank_testing::random::Random;
 
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-static COUNT: AtomicUsize = AtomicUsize::new(0);
-
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator unchanged; counting touches no allocated
-// memory.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let live = LIVE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        PEAK.fetch_max(live, Ordering::Relaxed);
-        COUNT.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-/// Peak allocation of `open`, and its result.
-fn peak_of<T>(open: impl FnOnce() -> T) -> (usize, T) {
-    let before = LIVE.load(Ordering::Relaxed);
-    PEAK.store(before, Ordering::Relaxed);
-    let opened = open();
-    (PEAK.load(Ordering::Relaxed) - before, opened)
-}
 
 /// Peak allocation of opening these bytes in place, and whether it succeeded.
 fn peak_of_opening(bytes: &[u8]) -> (usize, bool) {
@@ -64,7 +26,7 @@ fn peak_of_opening(bytes: &[u8]) -> (usize, bool) {
 #[cfg(feature = "embedded-model")]
 #[test]
 fn the_embedded_model_is_used_where_it_lies() {
-    let _alone = ONE_AT_A_TIME.lock();
+    let _alone = alone();
     let (peak, model) = peak_of(|| Model::embedded().unwrap());
     assert!(model.file_len() > 4_000_000);
     assert!(peak < 64 << 10, "{peak}");
@@ -72,7 +34,7 @@ fn the_embedded_model_is_used_where_it_lies() {
 
 #[test]
 fn opening_never_allocates_more_than_the_file_is_long() {
-    let _alone = ONE_AT_A_TIME.lock();
+    let _alone = alone();
     let whole = file(&classifier(1), WeightDtype::Int8, 7);
     let (peak, opened) = peak_of_opening(&whole);
     assert!(opened);
@@ -106,7 +68,7 @@ fn opening_never_allocates_more_than_the_file_is_long() {
 
 #[test]
 fn a_warm_ranker_on_one_thread_allocates_nothing() {
-    let _alone = ONE_AT_A_TIME.lock();
+    let _alone = alone();
     for dtype in [WeightDtype::Int8, WeightDtype::F16, WeightDtype::F32] {
         let ranker = Ranker::builder()
             .opened(model(&classifier(1), dtype))
@@ -116,9 +78,9 @@ fn a_warm_ranker_on_one_thread_allocates_nothing() {
         let texts = passages(50, 1);
         let mut scores = vec![0.0; texts.len()];
         let mut run = |query: &str| {
-            let before = COUNT.load(Ordering::Relaxed);
+            let before = allocations();
             ranker.scores_into(query, &texts, &mut scores).unwrap();
-            COUNT.load(Ordering::Relaxed) - before
+            allocations() - before
         };
         let queries = [
             "how do i keep the bread fresh in a paper box?",

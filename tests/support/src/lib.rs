@@ -3,5 +3,6 @@
 //! Helpers panic on failure: they run in tests only.
 
 pub mod hub;
+pub mod memory;
 pub mod models;
 pub mod random;

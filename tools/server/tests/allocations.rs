@@ -2,10 +2,8 @@
 //!
 //! A separate process with one test, because the allocator counts for all threads.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -14,31 +12,9 @@ use lanerank::model::Pooling;
 use lanerank_convert::convert::WeightDtype;
 use lanerank_server::api::router;
 use lanerank_server::{App, ServeOptions, ServeSettings};
+use lanerank_testing::memory::{self, Counting};
 use lanerank_testing::models;
 use tower::ServiceExt;
-
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator unchanged; counting touches no allocated
-// memory.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let live = LIVE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        PEAK.fetch_max(live, Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -233,11 +209,9 @@ fn app(folder: &std::path::Path, route: &str) -> Router {
 async fn peak(routes: &Router, path: &str, body: String) -> (StatusCode, usize) {
     let request = Request::post(path).header("content-type", "application/json");
     let request = request.body(Body::from(body)).unwrap();
-    let before = LIVE.load(Ordering::Relaxed);
-    PEAK.store(before, Ordering::Relaxed);
+    let measurement = memory::start();
     let answer = routes.clone().oneshot(request).await.unwrap();
-    let peak = PEAK.load(Ordering::Relaxed).saturating_sub(before);
-    (answer.status(), peak)
+    (answer.status(), measurement.peak())
 }
 
 /// The bound that `README.md` states.

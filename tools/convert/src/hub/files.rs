@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use crate::import::refusals;
+
 /// Files that the converter reads in addition to the weights, if they exist.
 const SIDE_FILES: [&str; 10] = [
     "config.json",
@@ -32,13 +34,8 @@ const WEIGHTS: [&str; 5] = [
 /// Names the missing file.
 pub(super) fn select(paths: &[String]) -> Result<Vec<String>, String> {
     let has = |name: &str| paths.iter().any(|path| path == name);
-    if has("adapter_config.json") {
-        return Err(
-            "it is a PEFT adapter (LoRA or another kind), which holds changes to a base model's \
-             weights: load both with peft, call merge_and_unload(), save the result and convert \
-             that folder"
-                .into(),
-        );
+    if has(refusals::ADAPTER_CONFIG) {
+        return Err(refusals::adapter());
     }
     if !has("config.json") {
         return Err("it has no config.json".into());

@@ -56,7 +56,7 @@ mod onnx;
 mod options;
 mod pointer;
 mod pytorch;
-mod refusals;
+pub(crate) mod refusals;
 mod safetensors;
 mod shards;
 mod source;

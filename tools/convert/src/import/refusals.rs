@@ -61,10 +61,10 @@ const FAMILIES: [(&str, &str, &str); 48] = [
 ];
 
 /// The file that says what an adapter of PEFT changes.
-pub(super) const ADAPTER_CONFIG: &str = "adapter_config.json";
+pub(crate) const ADAPTER_CONFIG: &str = "adapter_config.json";
 
 /// Why the weights of an adapter are refused.
-pub(super) fn adapter() -> String {
+pub(crate) fn adapter() -> String {
     "a PEFT adapter (LoRA or another kind) holds changes to a base model's weights, not a model: \
      load both with peft, call merge_and_unload(), save the result with save_pretrained, and \
      convert that folder"

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use lanerank_convert::import::{self, Kind, Options};
+use lanerank_testing::memory::alone;
 use zip::CompressionMethod::{Deflated, Stored};
 
 use crate::sources::{Gguf, goldens, legacy, place, zip};
-use crate::{alone, bytes_of, limit, peak_of};
+use crate::{bytes_of, limit, peak_of};
 
 /// Opens the file in a folder that has the rest of a model. It must be refused, within the limit of
 /// `limit`, whether named or found.

@@ -8,10 +8,11 @@ use lanerank::model::ModelConfig;
 use lanerank::model::architectures::schema;
 use lanerank_convert::convert::{ConvertOptions, WeightDtype};
 use lanerank_convert::import::{self, ImportError, MODEL_FACTOR, Options, SOURCE_FACTOR};
+use lanerank_testing::memory::alone;
 use zip::CompressionMethod;
 
 use crate::sources::{goldens, large_place, pickled, safetensors, shape, zip};
-use crate::{alone, bytes_of, peak_of};
+use crate::{bytes_of, peak_of};
 
 /// What small files take anyway: buffers, tables.
 const SMALL: u64 = 1 << 20;
