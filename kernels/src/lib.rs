@@ -75,6 +75,8 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod activation;
 #[cfg(feature = "emulate")]
 mod assumed;

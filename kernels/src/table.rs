@@ -95,6 +95,8 @@ static TIERS: &[&Kernels] = &[
     &crate::x86_64::avx512_vnni::KERNELS,
     #[cfg(target_arch = "x86_64")]
     &crate::x86_64::amx_int8::KERNELS,
+    #[cfg(target_arch = "aarch64")]
+    &crate::aarch64::neon::KERNELS,
 ];
 
 impl Kernels {
