@@ -97,6 +97,10 @@ static TIERS: &[&Kernels] = &[
     &crate::x86_64::amx_int8::KERNELS,
     #[cfg(target_arch = "aarch64")]
     &crate::aarch64::neon::KERNELS,
+    #[cfg(target_arch = "aarch64")]
+    &crate::aarch64::neon_dotprod::KERNELS,
+    #[cfg(target_arch = "aarch64")]
+    &crate::aarch64::neon_i8mm::KERNELS,
 ];
 
 impl Kernels {
