@@ -1,4 +1,4 @@
-//! What the operating system says of this machine. Linux says the most; elsewhere facts are missing.
+//! What the operating system says of this machine: everything on Linux, elsewhere less.
 
 use std::fs;
 #[cfg(feature = "hub")]
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn linux_files_are_read() {
-        let cpuinfo = "processor\t: 0\nmodel name\t: A CPU\nflags\t\t: fpu avx2 fma f16c avx_vnni\n\n\
+        let cpuinfo = "processor\t: 0\nmodel name\t: A CPU\nflags\t\t: fpu avx2 fma f16c avx_vnni\n\
                        processor\t: 1\nmodel name\t: A CPU\n";
         let meminfo = "MemTotal:       2097152 kB\nMemFree: 1 kB\nMemAvailable:    1048576 kB\n";
         let machine = Machine::parse(cpuinfo, meminfo, "536870912\n");
