@@ -22,8 +22,8 @@ pub enum Isa {
 }
 
 impl Isa {
-    /// Every tier, of this target or another.
-    const ALL: [Self; 6] = [
+    /// Every tier, of this target or another, slowest first.
+    pub const ALL: [Self; 6] = [
         Self::Reference,
         Self::Portable,
         Self::Avx2,

@@ -147,6 +147,23 @@ impl Head<'_> {
     }
 }
 
+/// The operands of [`Head::block`], so that each size of tile is a function of its own.
+struct Block<'a, const R: usize, const P: usize> {
+    head: &'a Head<'a>,
+    i: usize,
+    scores: &'a mut [f32],
+    out: &'a mut [f32],
+}
+
+impl<const R: usize, const P: usize> Operation for Block<'_, R, P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn compute<S: Simd>(self, s: S) {
+        self.head.block::<S, R, P>(s, self.i, self.scores, self.out);
+    }
+}
+
 impl Operation for Attention<'_> {
     type Output = ();
 
@@ -174,10 +191,20 @@ impl Operation for Attention<'_> {
             };
             match S::TILE_PANELS {
                 2 => row_tiles!(S::TILE_ROWS, 0..len, i, R, {
-                    head.block::<S, R, 2>(s, i, scores, out);
+                    s.call(Block::<R, 2> {
+                        head: &head,
+                        i,
+                        scores,
+                        out,
+                    });
                 }),
                 _ => row_tiles!(S::TILE_ROWS, 0..len, i, R, {
-                    head.block::<S, R, 1>(s, i, scores, out);
+                    s.call(Block::<R, 1> {
+                        head: &head,
+                        i,
+                        scores,
+                        out,
+                    });
                 }),
             }
         }

@@ -444,6 +444,24 @@ fn steps<S: Simd>(s: S, largest: S::F32, most: f32, lost: S::F32) -> (S::F32, S:
     (s.if_less(inverse, bound, inverse, s.splat(0.0)), scale)
 }
 
+/// The operands of [`Head::block`], so that each size of tile is a function of its own.
+struct Block<'a, 'h, const R: usize, const P: usize>(
+    &'a mut Head<'h>,
+    usize,
+    (usize, usize),
+    &'a mut [f32],
+);
+
+impl<const R: usize, const P: usize> Operation for Block<'_, '_, R, P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn compute<S: Simd>(self, s: S) {
+        let Self(head, i, place, out) = self;
+        head.block::<S, R, P>(s, i, place, out);
+    }
+}
+
 impl Operation for AttentionI8<'_> {
     type Output = ();
 
@@ -463,10 +481,10 @@ impl Operation for AttentionI8<'_> {
             let place = (hidden, column);
             match S::TILE_PANELS {
                 2 => row_tiles!(S::TILE_ROWS, 0..len, i, R, {
-                    head.block::<S, R, 2>(s, i, place, out);
+                    s.call(Block::<R, 2>(&mut head, i, place, out));
                 }),
                 _ => row_tiles!(S::TILE_ROWS, 0..len, i, R, {
-                    head.block::<S, R, 1>(s, i, place, out);
+                    s.call(Block::<R, 1>(&mut head, i, place, out));
                 }),
             }
         }

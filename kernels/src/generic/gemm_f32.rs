@@ -4,10 +4,9 @@ use std::ops::Range;
 
 use half::f16;
 
-use super::rowwise;
 use super::simd::{LANES, Simd};
 use super::{cut, row_blocks, row_tiles, strips};
-use crate::ops::{GemmFloat, Operation};
+use crate::ops::{Activate, GemmFloat, Operation};
 use crate::{Activation, Epilogue};
 
 /// The type of a weight.
@@ -116,7 +115,11 @@ impl<W: Weight> Product<'_, W> {
                 s.store_part(value, &mut row[left..]);
             }
             if last && self.epilogue.act != Activation::None {
-                rowwise::activate(s, self.epilogue.act, &mut row[channel..]);
+                let x = &mut row[channel..];
+                s.call(Activate {
+                    act: self.epilogue.act,
+                    x,
+                });
             }
         }
     }
@@ -135,12 +138,26 @@ impl<W: Weight> Product<'_, W> {
         if channel + (P - 1) * LANES < self.n {
             let panels: [_; P] = strips(self.lines, panel, k, k);
             row_tiles!(S::TILE_ROWS, rows, i, R, {
-                self.block::<S, _, R, P>(s, i, place, panels, out);
+                let (product, panels) = (self, panels);
+                s.call(Block::<W, _, R, P> {
+                    product,
+                    i,
+                    place,
+                    panels,
+                    out,
+                });
             });
         } else {
             let panels: [_; 1] = strips(self.lines, panel, k, k);
             row_tiles!(S::TILE_ROWS, rows, i, R, {
-                self.block::<S, _, R, 1>(s, i, place, panels, out);
+                let (product, panels) = (self, panels);
+                s.call(Block::<W, _, R, 1> {
+                    product,
+                    i,
+                    place,
+                    panels,
+                    out,
+                });
             });
         }
     }
@@ -167,11 +184,25 @@ impl<W: Weight> Product<'_, W> {
                 let place = (channel, start);
                 if present == P {
                     row_tiles!(S::TILE_ROWS, 0..m, i, R, {
-                        self.block::<S, _, R, P>(s, i, place, panels, out);
+                        let (product, panels) = (self, panels);
+                        s.call(Block::<W, _, R, P> {
+                            product,
+                            i,
+                            place,
+                            panels,
+                            out,
+                        });
                     });
                 } else {
                     row_tiles!(S::TILE_ROWS, 0..m, i, R, {
-                        self.block::<S, _, R, 1>(s, i, place, [panels[0]], out);
+                        let (product, panels) = (self, [panels[0]]);
+                        s.call(Block::<W, _, R, 1> {
+                            product,
+                            i,
+                            place,
+                            panels,
+                            out,
+                        });
                     });
                 }
             }
@@ -189,6 +220,26 @@ impl<W: Weight> Product<'_, W> {
                 self.panels::<S, P>(s, rows.clone(), channel, out);
             }
         }
+    }
+}
+
+/// The operands of [`Product::block`], so that each size of tile is a function of its own: the
+/// compiler's time grows faster than a function.
+struct Block<'a, W, V, const R: usize, const P: usize> {
+    product: &'a Product<'a, W>,
+    i: usize,
+    place: (usize, usize),
+    panels: [&'a [[V; LANES]]; P],
+    out: &'a mut [f32],
+}
+
+impl<W: Weight, V: Weight, const R: usize, const P: usize> Operation for Block<'_, W, V, R, P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn compute<S: Simd>(self, s: S) {
+        self.product
+            .block::<S, V, R, P>(s, self.i, self.place, self.panels, self.out);
     }
 }
 

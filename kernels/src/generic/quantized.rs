@@ -2,8 +2,9 @@
 //! integer sums to the outputs.
 
 use super::simd::{LANES, Simd, padded};
-use super::{rowwise, vector_math};
+use super::vector_math;
 use crate::layout::PackedI8;
+use crate::ops::Activate;
 use crate::{Activation, Epilogue, RowsI16, RowsU8};
 
 /// Quantised rows in `N` planes of bytes.
@@ -76,8 +77,11 @@ impl Outputs<'_> {
         if self.epilogue.act != Activation::None {
             let n = self.b.n();
             for row in out[i * n..].chunks_exact_mut(n).take(R) {
-                let row = &mut row[channel..n.min(channel + P * LANES)];
-                rowwise::activate(s, self.epilogue.act, row);
+                let x = &mut row[channel..n.min(channel + P * LANES)];
+                s.call(Activate {
+                    act: self.epilogue.act,
+                    x,
+                });
             }
         }
     }

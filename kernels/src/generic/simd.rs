@@ -50,6 +50,14 @@ pub(crate) trait Simd: Copy {
     /// The CPU has the features.
     unsafe fn vectorize<O: Operation>(op: O) -> O::Output;
 
+    /// Computes an operation in a function of its own, for what is too large to be inlined wherever
+    /// it is used.
+    #[inline(always)]
+    fn call<O: Operation>(self, op: O) -> O::Output {
+        // SAFETY: `self` proves the features.
+        unsafe { Self::vectorize(op) }
+    }
+
     fn splat(self, x: f32) -> Self::F32;
     fn load(self, x: &[f32; LANES]) -> Self::F32;
     fn store(self, x: Self::F32, to: &mut [f32; LANES]);

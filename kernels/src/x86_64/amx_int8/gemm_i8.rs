@@ -70,9 +70,8 @@ fn multiply<const N: usize, const P: usize>(
 }
 
 /// Outputs from a block's sums.
-#[inline(always)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 fn finish<const N: usize, const P: usize>(
-    s: Avx512Vnni,
     a: &impl Planes<N>,
     outputs: &Outputs<'_>,
     block: Block,
@@ -80,29 +79,43 @@ fn finish<const N: usize, const P: usize>(
     out: &mut [f32],
 ) {
     row_tiles!(Avx512Vnni::TILE_ROWS, 0..block.rows, i, R, {
-        let mut loaded = [[[s.splat_i32(0); P]; R]; N];
-        for (loaded, sums) in loaded.iter_mut().zip(sums) {
-            for (r, loaded) in loaded.iter_mut().enumerate() {
-                for (p, loaded) in loaded.iter_mut().enumerate() {
-                    let (tile, row) = ((i + r) / ROWS, (i + r) % ROWS);
-                    *loaded = s.load_i32(&sums.0[2 * tile + p][row]);
-                }
+        finish_rows::<N, R, P>(a, outputs, block, i, sums, out);
+    });
+}
+
+/// Outputs of rows `i..i + R` of a block.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+fn finish_rows<const N: usize, const R: usize, const P: usize>(
+    a: &impl Planes<N>,
+    outputs: &Outputs<'_>,
+    block: Block,
+    i: usize,
+    sums: &[Sums; N],
+    out: &mut [f32],
+) {
+    let s = Avx512Vnni::new();
+    let mut loaded = [[[s.splat_i32(0); P]; R]; N];
+    for (loaded, sums) in loaded.iter_mut().zip(sums) {
+        for (r, loaded) in loaded.iter_mut().enumerate() {
+            for (p, loaded) in loaded.iter_mut().enumerate() {
+                let (tile, row) = ((i + r) / ROWS, (i + r) % ROWS);
+                *loaded = s.load_i32(&sums.0[2 * tile + p][row]);
             }
         }
-        outputs.finish(s, a, &loaded, block.row + i, block.channel, out);
-    });
+    }
+    outputs.finish(s, a, &loaded, block.row + i, block.channel, out);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 fn product<const N: usize>(a: &impl Planes<N>, m: usize, outputs: &Outputs<'_>, out: &mut [f32]) {
-    let (s, b) = (Avx512Vnni::new(), outputs.b);
+    let b = outputs.b;
     let mut buffers = [const { [const { Sums::ZERO }; N] }; 2];
     let [current, previous] = &mut buffers;
     let (mut current, mut previous) = (current, previous);
     let mut computed: Option<Block> = None;
     let mut finish = |block: Block, sums: &[Sums; N]| match block.panels {
-        1 => finish::<N, 1>(s, a, outputs, block, sums, out),
-        _ => finish::<N, 2>(s, a, outputs, block, sums, out),
+        1 => finish::<N, 1>(a, outputs, block, sums, out),
+        _ => finish::<N, 2>(a, outputs, block, sums, out),
     };
     // Whole blocks, then the rest, for which the tiles have fewer rows.
     let whole = m - m % BLOCK_ROWS;

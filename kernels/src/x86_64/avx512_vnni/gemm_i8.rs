@@ -39,15 +39,15 @@ fn tile<const R: usize, const P: usize>(
 }
 
 /// Rows `i..i + R` of the P panels from `channel` on.
-#[inline(always)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 fn block<const N: usize, const R: usize, const P: usize>(
-    s: Avx512Vnni,
     a: &impl Planes<N>,
     outputs: &Outputs<'_>,
     i: usize,
     channel: usize,
     out: &mut [f32],
 ) {
+    let s = Avx512Vnni::new();
     let groups = padded_k(outputs.b.k()) / 4;
     let lines = outputs.b.data().as_chunks().0;
     let panels = strips(lines, channel / 16 * groups, groups, groups);
@@ -62,16 +62,16 @@ fn block<const N: usize, const R: usize, const P: usize>(
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 fn product<const N: usize>(a: &impl Planes<N>, m: usize, outputs: &Outputs<'_>, out: &mut [f32]) {
-    let (s, n) = (Avx512Vnni::new(), outputs.b.n());
+    let n = outputs.b.n();
     for rows in row_blocks(m, padded_k(outputs.b.k())) {
         for channel in (0..n).step_by(32) {
             if channel + 16 < n {
                 row_tiles!(Avx512Vnni::TILE_ROWS, rows.clone(), i, R, {
-                    block::<N, R, 2>(s, a, outputs, i, channel, out);
+                    block::<N, R, 2>(a, outputs, i, channel, out);
                 });
             } else {
                 row_tiles!(Avx512Vnni::TILE_ROWS, rows.clone(), i, R, {
-                    block::<N, R, 1>(s, a, outputs, i, channel, out);
+                    block::<N, R, 1>(a, outputs, i, channel, out);
                 });
             }
         }

@@ -56,34 +56,32 @@ fn tile<const R: usize>(rows: &[[u8; 4]], panel: &[Line]) -> [[I32x16; 1]; R] {
 }
 
 /// Rows `i..i + R` of the panel from `channel` on.
-#[inline(always)]
+#[target_feature(enable = "avx2,fma,f16c,avxvnni")]
 fn block<const N: usize, const R: usize>(
-    t: AvxVnni,
     a: &impl Planes<N>,
     outputs: &Outputs<'_>,
     i: usize,
     channel: usize,
     out: &mut [f32],
 ) {
+    let t = AvxVnni::new();
     let groups = padded_k(outputs.b.k()) / 4;
     let lines: &[Line] = outputs.b.data().as_chunks().0;
     let panel = &lines[channel / 16 * groups..][..groups];
     let mut sums = [[[t.0.splat_i32(0)]; R]; N];
     for (plane, sums) in a.planes().iter().zip(&mut sums) {
         let rows = &plane.as_chunks().0[i * groups..][..R * groups];
-        // SAFETY: the token comes only from functions compiled for the features.
-        *sums = unsafe { tile(rows, panel) };
+        *sums = tile(rows, panel);
     }
     outputs.finish(t.0, a, &sums, i, channel, out);
 }
 
 #[target_feature(enable = "avx2,fma,f16c,avxvnni")]
 fn product<const N: usize>(a: &impl Planes<N>, m: usize, outputs: &Outputs<'_>, out: &mut [f32]) {
-    let t = AvxVnni::new();
     for rows in row_blocks(m, padded_k(outputs.b.k())) {
         for channel in (0..outputs.b.n()).step_by(16) {
             row_tiles!(Avx2::TILE_ROWS, rows.clone(), i, R, {
-                block::<N, R>(t, a, outputs, i, channel, out);
+                block::<N, R>(a, outputs, i, channel, out);
             });
         }
     }
