@@ -3,7 +3,7 @@
 
     python3 -m venv V
     V/bin/pip install numpy tokenizers onnxruntime flashrank openvino ctranslate2
-    cargo build --release
+    cargo build --release -p lanerank-cli --features full
     benches/peers.py target/release/lanerank MODELS --shared ../shared/peers --python V/bin/python
 
 SHARED has the peers' programs (bench.py; those of --rust-bin, built) and the requests

@@ -1,11 +1,11 @@
 #![doc = include_str!("assets/MODEL_CARD.md")]
 
-/// The file, if this build has it.
+/// The model file, if this build has it.
 #[cfg(feature = "embedded-model")]
-pub(crate) static FILE: Option<&[u8]> = Some(&ALIGNED.0);
-/// The file, if this build has it.
+pub static FILE: Option<&[u8]> = Some(&ALIGNED.0);
+/// The model file, if this build has it.
 #[cfg(not(feature = "embedded-model"))]
-pub(crate) static FILE: Option<&[u8]> = None;
+pub static FILE: Option<&[u8]> = None;
 
 /// Aligned like the format's sections, so that the file can be used in place.
 #[cfg(feature = "embedded-model")]

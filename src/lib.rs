@@ -64,6 +64,18 @@
 //!   [`Ranker::new`] and [`Model::embedded`] give an error that names the feature.
 //! - `rayon`: a persistent thread pool, so that one request can use several cores.
 //!
+//! # Debug builds
+//!
+//! Cargo compiles the dependencies of a debug build without optimisation, and an intrinsic is then
+//! a call: 100 passages of 20 words take 1.0 s with AMX, 2.5 s with AVX-512 and 8.6 s with AVX2.
+//! These lines in your `Cargo.toml` make that 0.08, 0.09 and 0.32 s (two busy cores of an Intel
+//! Xeon, 2026-11-28), and leave your own code as it is:
+//!
+//! ```toml
+//! [profile.dev.package."*"]
+//! opt-level = 3
+//! ```
+//!
 //! # Safety and hostile input
 //!
 //! The library's only `unsafe` is the mapped file ([`Model::map`] states the contract). Intrinsics

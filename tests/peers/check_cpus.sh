@@ -86,6 +86,6 @@ export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=qemu-aarch64
 step $cargo test --locked --target $target -p lanerank-kernels "${tests[@]}"
 step $cargo test --locked --target $target -p lanerank \
     --test embedded --test scores --test tokenizer_golden
-step $cargo build --release --locked --target $target -p lanerank-cli
+step $cargo build --release --locked --target $target -p lanerank-cli --features full
 printf '\n+ aarch64\n'
 compare aarch64 qemu-aarch64 "${CARGO_TARGET_DIR:-target}/$target/release/lanerank"

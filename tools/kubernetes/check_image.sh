@@ -13,7 +13,7 @@ command -v buildah >/dev/null || {
 }
 target=x86_64-unknown-linux-gnu port=${PORT:-18932}
 RUSTFLAGS="-C target-feature=+crt-static" \
-    cargo build --release --locked -p lanerank-cli --target $target
+    cargo build --profile dist --locked -p lanerank-cli --features full --target $target
 
 work=$(mktemp -d) server=
 trap '[ -z "$server" ] || kill $server 2>/dev/null; rm -rf "$work"' EXIT
@@ -39,7 +39,7 @@ answer=$(curl -fs "127.0.0.1:$port/rerank" -H 'content-type: application/json' \
     -d '{"query": "how do I keep bread fresh", "texts": ["The lighthouse was built in 1847."]}') ||
     { cat "$work/log"; exit 1; }
 expected=$(printf 'The lighthouse was built in 1847.' |
-    target/$target/release/lanerank rerank --query 'how do I keep bread fresh' --json |
+    target/$target/dist/lanerank rerank --query 'how do I keep bread fresh' --json |
     python3 -c 'import json, sys
 score = json.load(sys.stdin)[0]["score"]
 print(json.dumps([{"index": 0, "score": score}], separators=(",", ":")))')

@@ -40,7 +40,6 @@ fn bench_file(criterion: &mut Criterion, name: &str, config: &ModelConfig) {
 }
 
 fn opening(criterion: &mut Criterion) {
-    #[cfg(feature = "embedded-model")]
     criterion.bench_function("open/embedded/structure", |bencher| {
         bencher.iter(|| Model::embedded().unwrap());
     });

@@ -4,8 +4,13 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "hub")]
 use lanerank_convert::hub::HubError;
 use lanerank_convert::import::ImportError;
+
+/// How to get everything.
+pub(crate) const INSTALL: &str = "in lanerank's repository, `cargo install --path tools/cli \
+                                  --features full` installs the program with everything";
 
 /// A place in the input: a file, and a line if it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,6 +122,30 @@ impl Failure {
         }
     }
 
+    /// What to do about it, where the message alone does not say.
+    fn advice(&self) -> Option<&'static str> {
+        use lanerank::Error::{Checksum, Format, Io, Isa, Threads};
+        let (path, source) = match self {
+            Failure::Library { path, source } => (path, source),
+            // The converter's words, which does not know the program.
+            Failure::Input { reason, .. } if reason.ends_with("which this build lacks") => {
+                return Some(INSTALL);
+            }
+            _ => return None,
+        };
+        match source {
+            Format { .. } | Checksum { .. } if path.is_some() => {
+                Some("the file is damaged or of another version: copy or convert it again")
+            }
+            Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Some("give the path of a model file, which `lanerank convert` makes")
+            }
+            Isa(_) => Some("`lanerank doctor` shows the tiers that run here"),
+            Threads { .. } => Some("ask for fewer with --threads"),
+            _ => None,
+        }
+    }
+
     /// 0 if the reader of a pipe has closed it, 1 for work that failed, 2 for wrong usage or input.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -145,6 +174,10 @@ impl fmt::Display for Failure {
                 (Some(path), _) => write!(f, "{}: {source}", path.display()),
             },
             Failure::Output(e) => write!(f, "standard output: {e}"),
+        }?;
+        match self.advice() {
+            Some(advice) => write!(f, "; {advice}"),
+            None => Ok(()),
         }
     }
 }
@@ -187,6 +220,7 @@ impl From<ImportError> for Failure {
     }
 }
 
+#[cfg(feature = "hub")]
 impl From<HubError> for Failure {
     fn from(error: HubError) -> Self {
         match error {
@@ -222,6 +256,25 @@ mod tests {
         let message = Failure::json(&Place::named("x"), &error).to_string();
         assert!(message.starts_with("x:2: invalid type"), "{message}");
         assert!(message.ends_with("(column 3)"), "{message}");
+    }
+
+    #[test]
+    fn errors_end_with_what_to_do() {
+        let told = |source| Failure::library(Path::new("m.lane"), source).to_string();
+        let section = "pooler".to_owned();
+        let damaged = told(lanerank::Error::Checksum { section });
+        assert!(damaged.starts_with("m.lane: model file: "), "{damaged}");
+        assert!(damaged.ends_with("copy or convert it again"), "{damaged}");
+        let unknown = "mmx".parse::<lanerank::kernels::Isa>().unwrap_err();
+        let unknown = Failure::from(lanerank::Error::Isa(unknown)).to_string();
+        assert!(unknown.ends_with("the tiers that run here"), "{unknown}");
+        let path = PathBuf::from("m.lane");
+        let source = io::ErrorKind::NotFound.into();
+        let missing = told(lanerank::Error::Io { path, source });
+        assert!(missing.ends_with("`lanerank convert` makes"), "{missing}");
+        let lacks = "ONNX files need the feature `onnx`, which this build lacks";
+        let lacks = Failure::input(&Place::named("m.onnx"), lacks).to_string();
+        assert!(lacks.ends_with(INSTALL), "{lacks}");
     }
 
     #[test]

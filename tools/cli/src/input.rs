@@ -15,6 +15,9 @@ pub const MAX_LINE: u64 = 64 << 20;
 /// Maximum length of an input that is read whole, in bytes.
 pub const MAX_WHOLE: u64 = 1 << 30;
 
+/// What is said of other text, and what helps.
+const NOT_UTF8: &str = "not UTF-8; `iconv -f LATIN1 -t UTF-8` converts text of another encoding";
+
 /// An open input and its name in errors.
 pub struct Input {
     place: Place,
@@ -92,13 +95,13 @@ impl Input {
         if bytes.len() as u64 > limit {
             return Err(Failure::input(
                 &self.place,
-                format!("longer than {limit} bytes"),
+                format!("longer than {limit} bytes; split it"),
             ));
         }
         let mut text = String::from_utf8(bytes).map_err(|e| {
             let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
             let line = 1 + before.iter().filter(|&&b| b == b'\n').count() as u64;
-            Failure::input(&self.place.at_line(line), "not UTF-8")
+            Failure::input(&self.place.at_line(line), NOT_UTF8)
         })?;
         if text.starts_with('\u{feff}') {
             text.drain(..'\u{feff}'.len_utf8());
@@ -170,7 +173,7 @@ impl Lines {
             return Err(Failure::input(&place, reason));
         }
         let text = std::str::from_utf8(trim_line_end(&self.buffer))
-            .map_err(|_| Failure::input(&place, "not UTF-8"))?;
+            .map_err(|_| Failure::input(&place, NOT_UTF8))?;
         if self.number == 1 && text.starts_with('\u{feff}') {
             self.mark = '\u{feff}'.len_utf8();
         }
@@ -236,15 +239,15 @@ mod tests {
     #[test]
     fn text_that_is_not_utf8_is_refused_with_its_line() {
         let error = all_lines(b"a\nb\xff\n").unwrap_err();
-        assert_eq!(error.to_string(), "test:2: not UTF-8");
+        assert_eq!(error.to_string(), format!("test:2: {NOT_UTF8}"));
         let error = input(b"a\n\n\xff").read_whole(10).unwrap_err();
-        assert_eq!(error.to_string(), "test:3: not UTF-8");
+        assert_eq!(error.to_string(), format!("test:3: {NOT_UTF8}"));
     }
 
     #[test]
     fn what_is_read_whole_has_a_limit() {
         assert_eq!(input(b"abc").read_whole(3).unwrap(), "abc");
         let error = input(b"abcd").read_whole(3).unwrap_err();
-        assert_eq!(error.to_string(), "test: longer than 3 bytes");
+        assert_eq!(error.to_string(), "test: longer than 3 bytes; split it");
     }
 }

@@ -27,6 +27,15 @@ pub fn write_json(out: &mut dyn Write, value: &impl serde::Serialize) -> io::Res
     out.write_all(b"\n")
 }
 
+/// Writes one JSON value as a line.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_json_line(out: &mut dyn Write, value: &impl serde::Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, value)?;
+    out.write_all(b"\n")
+}
+
 /// Writes one line to standard error; ignores failure to write it.
 pub fn notice(message: impl Display) {
     let message = message.to_string();
@@ -73,6 +82,7 @@ pub fn progress(total: u64, unit: &str) -> ProgressBar {
 }
 
 /// A progress bar for a download: bytes, speed and the current file.
+#[cfg(feature = "hub")]
 pub fn bytes_progress() -> ProgressBar {
     let template = "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}";
     let style = ProgressStyle::with_template(template);

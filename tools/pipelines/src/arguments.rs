@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lanerank::{Encoder, Verify};
-use lanerank_cli::commands::models::resolve;
-use lanerank_cli::commands::{RankerArgs, map};
+use lanerank_cli::commands::{RankerArgs, map, resolve};
 use lanerank_cli::failure::Failure;
 
 use crate::collection::{Collection, Document};

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The overhead of a call from Python over Rust, the time of the import, and the size of the wheel.
 
-    cargo build --release -p lanerank-cli
+    cargo build --release -p lanerank-cli --features full
     python tools/python/benches/overhead.py target/release/lanerank WORKLOAD.json [--wheel WHEEL]
 
 WORKLOAD is one of `lanerank bench`, {"name": {"query": ..., "passages": [...]}}. Both sides run the

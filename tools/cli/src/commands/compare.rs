@@ -8,10 +8,9 @@ use lanerank::{Model, Ranker, Tokenizer, Verify};
 use serde::Serialize;
 
 use super::arguments::collection::CollectionArgs;
-use super::arguments::model::{LimitArgs, map};
+use super::arguments::model::{LimitArgs, map, resolve};
 use super::eval::measure;
 use super::inspect::has_int8_matrices;
-use super::models;
 use crate::failure::{Failure, Place};
 use crate::output;
 use crate::table::Table;
@@ -86,7 +85,7 @@ struct Side {
 
 impl Side {
     fn open(args: &CompareArgs, model: &Path) -> Result<Side, Failure> {
-        let path = models::resolve(model)?;
+        let path = resolve(model)?;
         let builder = Ranker::builder().opened(map(&path, Verify::All)?);
         Ok(Side {
             path,

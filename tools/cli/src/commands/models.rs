@@ -6,7 +6,6 @@ use clap::{Args, Subcommand};
 use lanerank_convert::convert::WeightDtype;
 use lanerank_convert::hub::registry::{MODELS, Registered};
 use lanerank_convert::hub::{Hub, ModelId, Snapshot};
-use lanerank_convert::import::is_lane;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -74,31 +73,17 @@ pub fn run(args: &ModelsArgs) -> Result<(), Failure> {
     }
 }
 
-/// Resolves `--model`: a path, or the int8 file of a downloaded model.
+/// The int8 file of a downloaded model; `None` if this is rather the path of a file that is not
+/// there.
 ///
 /// # Errors
-/// When the model is not on this machine, is a folder or a file of another format; names the
-/// command that downloads or converts it. When the name is neither a path nor a registered model's.
-pub fn resolve(model: &Path) -> Result<PathBuf, Failure> {
-    let shown = model.display();
-    if model.is_dir() {
-        return Err(Failure::Usage(format!(
-            "{shown} is a folder, not a model file; `lanerank convert {shown} -o FILE` makes one"
-        )));
-    }
-    if model.exists() && !is_lane(model) {
-        return Err(Failure::Usage(format!(
-            "{shown} is not a model file; `lanerank convert {shown} -o FILE` makes one from a \
-             safetensors, PyTorch, ONNX, GGUF or zip file"
-        )));
-    }
-    let id = model.to_str().map(str::parse::<ModelId>);
-    match id {
-        Some(Ok(id)) if !is_lane(model) && !model.exists() => {
-            find(&Hub::from_env()?, &id, WeightDtype::Int8)
-        }
-        Some(Err(e)) if is_plain(model) && !model.exists() => Err(e.into()),
-        _ => Ok(model.to_owned()),
+/// When it looks like a name but is no model's, or the model is not on this machine; names the
+/// command that downloads it.
+pub(crate) fn of_name(name: &str) -> Result<Option<PathBuf>, Failure> {
+    match name.parse::<ModelId>() {
+        Ok(id) => find(&Hub::from_env()?, &id, WeightDtype::Int8).map(Some),
+        Err(e) if is_plain(Path::new(name)) => Err(e.into()),
+        Err(_) => Ok(None),
     }
 }
 

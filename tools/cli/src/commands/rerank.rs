@@ -12,10 +12,10 @@ use super::arguments::fusion::FusionArgs;
 use super::arguments::model::RankerArgs;
 use super::estimate;
 use super::explain::{self, Piece};
-use crate::failure::{Failure, Place};
-use crate::input::{Input, MAX_WHOLE};
+use crate::candidates::Candidates;
+use crate::failure::Failure;
 use crate::output;
-use crate::passages::{self, InputFormat, Passage};
+use crate::passages::InputFormat;
 use crate::table::{Table, bar};
 
 /// Columns of a score bar.
@@ -28,8 +28,10 @@ pub struct RerankArgs {
     #[arg(long, short)]
     query: Option<String>,
 
-    /// Passages: lines, JSON lines, a JSON array or a request object [default: standard input]
-    file: Option<PathBuf>,
+    /// Passages: lines, JSON lines, a JSON array or a request object [default: standard input].
+    /// Those of several files are ranked together
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
 
     #[command(flatten)]
     ranker: RankerArgs,
@@ -65,12 +67,20 @@ pub struct RerankArgs {
     /// Write JSON: an array of passages, or the estimate
     #[arg(long)]
     json: bool,
+
+    /// Write JSON lines: an object for each passage, best first. They are input, too: `lanerank
+    /// rerank` and `lanerank embed` read them from a pipe
+    #[arg(long, conflicts_with_all = ["json", "estimate"])]
+    jsonl: bool,
 }
 
 /// A passage in the answer.
 #[derive(Serialize)]
 struct Ranked<'a> {
     index: usize,
+    /// The passage's file, if there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
     id: Option<&'a RawValue>,
     text: &'a str,
     meta: Option<&'a RawValue>,
@@ -93,9 +103,11 @@ struct Cut {
 }
 
 impl<'a> Ranked<'a> {
-    fn unscored(index: usize, passage: &'a Passage) -> Self {
+    fn unscored(index: usize, read: &'a Candidates) -> Self {
+        let passage = &read.passages[index];
         Ranked {
             index,
+            file: read.file_of(index),
             id: passage.id.as_deref(),
             text: &passage.text,
             meta: passage.meta.as_deref(),
@@ -108,7 +120,7 @@ impl<'a> Ranked<'a> {
         }
     }
 
-    fn scored(hit: &Hit, passage: &'a Passage, explain: bool) -> Self {
+    fn scored(hit: &Hit, read: &'a Candidates, explain: bool) -> Self {
         let cut = Cut {
             query_tokens: hit.truncation.query_tokens,
             passage_tokens: hit.truncation.passage_tokens,
@@ -119,7 +131,7 @@ impl<'a> Ranked<'a> {
             fused: hit.fused,
             truncated: cut.query_tokens + cut.passage_tokens > 0,
             truncation: explain.then_some(cut),
-            ..Ranked::unscored(hit.index, passage)
+            ..Ranked::unscored(hit.index, read)
         }
     }
 
@@ -139,18 +151,19 @@ impl<'a> Ranked<'a> {
 pub fn run(args: &RerankArgs) -> Result<(), Failure> {
     let fusion = args.fusion.fusion()?;
     let ranker = args.ranker.ranker()?;
-    let input = Input::open(args.file.as_deref())?;
-    let place = input.place().clone();
-    let request = passages::parse(&input.read_whole(MAX_WHOLE)?, args.format, &place)?;
-    let query = query(args, request.query.as_deref(), &place)?;
-    let passages = &request.passages;
+    let read = Candidates::read(&args.files, args.format)?;
+    let query = args.query.as_deref().map_or_else(|| read.query(), Ok)?;
+    let passages = &read.passages;
     if passages.is_empty() {
-        output::notice(format!("{place}: no passages, so there is nothing to rank"));
+        let places = read.places();
+        output::notice(format!(
+            "{places}: no passages, so there is nothing to rank"
+        ));
     } else if query.trim().is_empty() {
         output::notice("the query is empty: the scores say nothing about relevance");
     }
     let first_stage = match fusion {
-        Some(_) => Some(passages::first_stage(passages, &place)?),
+        Some(_) => Some(read.first_stage()?),
         None => None,
     };
     let defaults = RerankOptions::default();
@@ -175,11 +188,8 @@ pub fn run(args: &RerankArgs) -> Result<(), Failure> {
     let scored = ranking
         .hits
         .iter()
-        .map(|hit| Ranked::scored(hit, &passages[hit.index], args.explain_truncation));
-    let unscored = ranking
-        .unscored
-        .iter()
-        .map(|&i| Ranked::unscored(i, &passages[i]));
+        .map(|hit| Ranked::scored(hit, &read, args.explain_truncation));
+    let unscored = ranking.unscored.iter().map(|&i| Ranked::unscored(i, &read));
     let top = args.top.unwrap_or(usize::MAX);
     let mut ranked: Vec<Ranked> = scored.chain(unscored).take(top).collect();
     if args.explain {
@@ -191,25 +201,17 @@ pub fn run(args: &RerankArgs) -> Result<(), Failure> {
     if args.json {
         return output::print(|out| output::write_json(out, &ranked));
     }
+    if args.jsonl {
+        return output::print(|out| {
+            let mut lines = ranked.iter();
+            lines.try_for_each(|passage| output::write_json_line(out, passage))
+        });
+    }
     print_table(&ranked, args.explain_truncation, ranker.max_length())?;
     let explained = (1..)
         .zip(&ranked)
         .filter_map(|(rank, passage)| Some((rank, passage.explanation.as_deref()?)));
     output::print(|out| explain::write(out, explained))
-}
-
-fn query<'a>(
-    args: &'a RerankArgs,
-    request: Option<&'a str>,
-    place: &Place,
-) -> Result<&'a str, Failure> {
-    let query = args.query.as_deref().or(request);
-    query.ok_or_else(|| {
-        Failure::input(
-            place,
-            "no query: give --query, or a request object with one",
-        )
-    })
 }
 
 /// The moment `ms` from now; `None` if it is beyond the clock's range.
@@ -226,12 +228,14 @@ fn print_table(ranked: &[Ranked], explain: bool, max_length: usize) -> Result<()
         ));
     }
     let width = output::terminal_width();
+    let with_file = ranked.iter().any(|r| r.file.is_some());
     let with_id = ranked.iter().any(|r| r.id.is_some());
     let with_fused = ranked.iter().any(|r| r.fused.is_some());
     let mut headings = vec![">rank", ">score"];
     let optional = [
         (with_fused, ">blend"),
         (width.is_some(), ""),
+        (with_file, "file"),
         (with_id, "id"),
         (explain, "cut (query+passage)"),
     ];
@@ -245,6 +249,7 @@ fn print_table(ranked: &[Ranked], explain: bool, max_length: usize) -> Result<()
             (true, number(r.score)),
             (with_fused, number(r.fused)),
             (width.is_some(), bar(r.score.unwrap_or(0.0), BAR)),
+            (with_file, r.file.unwrap_or_default().to_owned()),
             (with_id, r.shown_id()),
             (explain, shown_cut(r.truncation.as_ref())),
             (true, r.text.to_owned()),

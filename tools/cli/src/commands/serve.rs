@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use lanerank_server::{ServeError, ServeOptions, ServeSettings};
 
-use super::models;
+use super::arguments::model::resolve;
 use crate::failure::Failure;
 
 const ABOUT: &str =
@@ -51,7 +51,7 @@ impl FromArgMatches for ServeArgs {
 /// When a setting is wrong, a model cannot be opened, or an address cannot be had.
 pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     let options = args.0.clone().with_file()?;
-    let resolve = |name: &str| models::resolve(Path::new(name)).map_err(|e| e.to_string());
+    let resolve = |name: &str| resolve(Path::new(name)).map_err(|e| e.to_string());
     Ok(lanerank_server::run(ServeSettings::new(options, resolve)?)?)
 }
 

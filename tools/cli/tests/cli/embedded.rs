@@ -1,21 +1,6 @@
-//! Commands without `--model`: the embedded model, or a message that says how to get one.
+//! Commands without `--model`: the embedded model.
 
 use super::support::*;
-
-#[cfg(not(feature = "embedded-model"))]
-#[test]
-fn without_a_model_the_way_to_one_is_shown() {
-    for command in [
-        &["rerank", "-q", "x"][..],
-        &["bench"],
-        &["tokenize"],
-        &["inspect"],
-    ] {
-        lanerank(command).refused("`embedded-model`");
-        lanerank(command).refused("lanerank convert");
-    }
-    assert!(!lanerank(&["rerank", "--help"]).ok().contains("embedded"));
-}
 
 #[test]
 fn an_encoder_must_be_named() {
@@ -30,7 +15,6 @@ fn an_encoder_must_be_named() {
     assert!(!words.join(" ").contains("embedded model"));
 }
 
-#[cfg(feature = "embedded-model")]
 mod with_it {
     use std::fs;
     use std::path::Path;

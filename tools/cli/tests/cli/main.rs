@@ -3,14 +3,15 @@
 mod bench;
 mod compare;
 mod convert;
+mod doctor;
 mod embedded;
 mod eval;
 mod goldens;
 mod inspect;
 mod models;
 mod rerank;
-#[cfg(feature = "serve")]
 mod serve;
+mod shell;
 mod sources;
 mod support;
 mod tokenize;

@@ -234,7 +234,6 @@ fn bad_input_is_named_by_line() {
     rerank(&model, &["-q", "x", &binary], "").refused("binary:2: not UTF-8");
 }
 
-#[cfg(feature = "rayon")]
 #[test]
 fn threads_do_not_change_a_score() {
     let tiny = Tiny::new();
@@ -297,4 +296,90 @@ fn estimates_count_what_the_model_reads() {
     let none = rerank(&model, &["-q", "bread", "--estimate"], "");
     assert!(none.ok().starts_with("passages       0,"));
     rerank(&model, &["-q", "bread", "--estimate", "--explain"], &input).refused("--estimate");
+}
+
+#[test]
+fn jsonl_output_is_input_of_a_pipe() {
+    let tiny = Tiny::new();
+    let model = tiny.model();
+    let args = ["-q", "fresh bread", "--jsonl"];
+    let first = rerank(&model, &args, JSONL);
+    let lines: Vec<&str> = first.ok().lines().collect();
+    assert_eq!(lines.len(), 3);
+    let parse = |line: &&str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let values = lines.iter().map(parse);
+    let json = rerank(&model, &["-q", "fresh bread", "--json"], JSONL).json();
+    assert_eq!(json, values.collect::<serde_json::Value>());
+    assert!(first.ok().contains("\"id\":12345678901234567890123,"));
+    // The first run's scores are the first stage of the second.
+    let fused = [
+        "-q",
+        "fresh bread",
+        "--jsonl",
+        "--fuse",
+        "minmax",
+        "--weight",
+        "0",
+    ];
+    let again = rerank(&model, &fused, first.ok());
+    let texts = |lines: &str| -> Vec<serde_json::Value> {
+        let values = lines.lines().map(serde_json::from_str::<serde_json::Value>);
+        values.map(|value| value.unwrap()["text"].clone()).collect()
+    };
+    assert_eq!(texts(first.ok()), texts(again.ok()));
+    // An unscored passage has no score to read, and a single line is no request object.
+    let unscored = rerank(
+        &model,
+        &["-q", "bread", "--jsonl", "--deadline", "0"],
+        "a\n",
+    );
+    assert!(unscored.ok().contains("\"score\":null"));
+    rerank(&model, &["-q", "bread"], unscored.ok()).ok();
+    assert_eq!(rerank(&model, &args, "").ok(), "");
+    rerank(&model, &["-q", "x", "--jsonl", "--json"], "a").refused("--json");
+    rerank(&model, &["-q", "x", "--jsonl", "--estimate"], "a").refused("--estimate");
+}
+
+#[test]
+fn files_are_ranked_together() {
+    let tiny = Tiny::new();
+    let model = tiny.model();
+    let lines = tiny.write("a.txt", "the lamp\nfresh bread\n");
+    let jsonl = tiny.write("b.jsonl", "{\"id\":7,\"text\":\"bread\",\"score\":1}\n");
+    let files = ["-q", "bread", "--json", &lines, &jsonl, "-"];
+    let hits = rerank(&model, &files, "is\n").json();
+    let all = rerank(&model, &files[..3], "the lamp\nfresh bread\nbread\nis\n").json();
+    let (hits, all) = (hits.as_array().unwrap(), all.as_array().unwrap());
+    assert_eq!(hits.len(), 4);
+    for (hit, same) in hits.iter().zip(all) {
+        for field in ["index", "text", "score", "logit"] {
+            assert_eq!(hit[field], same[field]);
+        }
+        let file = ["a.txt", "a.txt", "b.jsonl", "standard input"];
+        let named = hit["file"].as_str().unwrap();
+        assert!(
+            named.ends_with(file[hit["index"].as_u64().unwrap() as usize]),
+            "{named}"
+        );
+        assert!(same.get("file").is_none());
+    }
+    let table = rerank(&model, &["-q", "bread", &lines, &jsonl], "");
+    assert!(table.ok().lines().next().unwrap().contains("file"));
+    assert!(table.ok().contains("b.jsonl"));
+    // Errors name the file.
+    let fused = ["-q", "bread", "--fuse", "rrf", &jsonl, &lines];
+    rerank(&model, &fused, "").refused("a.txt: passage 1 of 2 has no `score`");
+    let bad = tiny.write("bad.jsonl", "{\"text\":1}\n");
+    rerank(&model, &["-q", "x", &lines, &bad], "").refused("bad.jsonl:1: ");
+    // One query at most.
+    let request = |name: &str, query: &str| {
+        tiny.write(
+            name,
+            format!("{{\"query\":\"{query}\",\"passages\":[\"bread\"]}}"),
+        )
+    };
+    let (one, other) = (request("one.json", "bread"), request("other.json", "lamp"));
+    rerank(&model, &[&one, &other], "").refused("its query differs from that of");
+    rerank(&model, &[&lines, &one], "").ok();
+    rerank(&model, &["-q", "x", &one, &other], "").ok();
 }

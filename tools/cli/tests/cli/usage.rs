@@ -61,7 +61,7 @@ fn too_many_threads_are_refused_at_once() {
 }
 
 /// The system has no room for a thread's stack of 64 TiB.
-#[cfg(all(target_os = "linux", target_pointer_width = "64", feature = "rayon"))]
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 #[test]
 fn threads_that_cannot_be_started_are_an_error() {
     let tiny = Tiny::new();
@@ -90,6 +90,36 @@ fn threads_that_cannot_be_started_are_an_error() {
     let (code, stderr) = run(&["serve", "--model", &model, "--listen", "127.0.0.1:0"]);
     assert_eq!(code, Some(1), "{stderr}");
     assert!(stderr.contains("threads: "), "{stderr}");
+}
+
+/// In the order of a first use, then by how often one needs it.
+#[test]
+fn help_lists_all_commands() {
+    let help = lanerank(&["--help"]);
+    let lines = help.ok().lines().filter_map(|line| line.strip_prefix("  "));
+    let names: Vec<&str> = lines
+        .filter(|line| line.starts_with(char::is_alphabetic))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "rerank",
+            "embed",
+            "tokenize",
+            "serve",
+            "models",
+            "convert",
+            "inspect",
+            "eval",
+            "compare",
+            "bench",
+            "doctor",
+            "completions",
+            "man",
+            "help"
+        ]
+    );
 }
 
 #[test]

@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
 
-use zip::ZipArchive;
 use zip::read::ZipFile;
+use zip::{CompressionMethod, ZipArchive};
 
 use super::budget::Budget;
 
@@ -24,6 +25,8 @@ pub(super) struct Archive {
     zip: ZipArchive<Box<dyn ReadSeek>>,
     /// Index of each file by its name.
     files: BTreeMap<String, usize>,
+    /// Files whose checksum was compared.
+    sound: HashSet<usize>,
 }
 
 impl Archive {
@@ -46,6 +49,7 @@ impl Archive {
         let mut archive = Archive {
             zip,
             files: BTreeMap::new(),
+            sound: HashSet::new(),
         };
         let count = archive.zip.len();
         if count > MAX_ENTRIES {
@@ -122,6 +126,44 @@ impl Archive {
                 format!("entry {name:?} does not have the announced length of {len} bytes"),
             ))
         }
+    }
+
+    /// A part of a file, which must not be compressed: parts of one that is take as long as all of
+    /// it. The checksum of the whole file is compared once.
+    ///
+    /// # Errors
+    /// As [`Archive::read`], and when the file is compressed.
+    pub(super) fn read_part(&mut self, index: usize, part: Range<u64>) -> io::Result<Vec<u8>> {
+        if !self.sound.contains(&index) {
+            let mut entry = self.zip.by_index(index).map_err(io::Error::other)?;
+            if entry.compression() != CompressionMethod::Stored {
+                let name = String::from_utf8_lossy(entry.name_raw());
+                let message = format!("a part of {name:?}, which is compressed; pack it again");
+                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            }
+            io::copy(&mut entry, &mut io::sink())?;
+            drop(entry);
+            self.sound.insert(index);
+        }
+        let mut entry = self.zip.by_index_seek(index).map_err(io::Error::other)?;
+        read_part(&mut entry, part)
+    }
+}
+
+/// Reads a part.
+///
+/// # Errors
+/// When it is not there.
+pub(super) fn read_part(mut from: impl Read + Seek, part: Range<u64>) -> io::Result<Vec<u8>> {
+    from.seek(SeekFrom::Start(part.start))?;
+    let len = part.end - part.start;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(usize::try_from(len).map_err(io::Error::other)?)?;
+    from.take(len).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 == len {
+        Ok(bytes)
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
     }
 }
 

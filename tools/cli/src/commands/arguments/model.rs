@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lanerank::{Builder, Model, Ranker, Verify};
+use lanerank_convert::import::is_lane;
 
-use crate::commands::models;
+#[cfg(feature = "hub")]
+use crate::commands::models::of_name;
 use crate::failure::Failure;
 
 /// Name of the embedded model in reports.
@@ -66,10 +68,44 @@ impl ModelArgs {
     /// When the file is not a model, or no file was named and this build has no embedded model.
     pub fn open(&self) -> Result<Model, Failure> {
         match &self.model {
-            Some(name) => map(&models::resolve(name)?, self.verify()),
+            Some(name) => map(&resolve(name)?, self.verify()),
             None => embedded(),
         }
     }
+}
+
+/// Resolves `--model`: a path, or the int8 file of a downloaded model.
+///
+/// # Errors
+/// When the model is not on this machine, is a folder or a file of another format; names the
+/// command that downloads or converts it. When the name is neither a path nor a registered model's.
+pub fn resolve(model: &Path) -> Result<PathBuf, Failure> {
+    let shown = model.display();
+    if model.is_dir() {
+        return Err(Failure::Usage(format!(
+            "{shown} is a folder, not a model file; `lanerank convert {shown} -o FILE` makes one"
+        )));
+    }
+    if model.exists() && !is_lane(model) {
+        return Err(Failure::Usage(format!(
+            "{shown} is not a model file; `lanerank convert {shown} -o FILE` makes one from a \
+             safetensors, PyTorch, ONNX, GGUF or zip file"
+        )));
+    }
+    let path = || model.to_owned();
+    match model.to_str() {
+        Some(name) if !model.exists() && !is_lane(model) => {
+            of_name(name).map(|found| found.unwrap_or_else(path))
+        }
+        _ => Ok(path()),
+    }
+}
+
+/// Without the hub, models have no names.
+#[cfg(not(feature = "hub"))]
+fn of_name(name: &str) -> Result<Option<PathBuf>, Failure> {
+    let what = format!("there is no file {name}, and a model's name");
+    Err(crate::missing::lacks(&what, "hub"))
 }
 
 /// Opens the embedded model.

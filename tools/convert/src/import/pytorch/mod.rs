@@ -6,10 +6,11 @@ mod legacy;
 mod pickle;
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek};
+use std::ops::Range;
 use std::path::PathBuf;
 
-use super::archive::{Archive, ReadSeek};
+use super::archive::{self, Archive, ReadSeek};
 use super::budget::Budget;
 use super::elements::{Element, no_weight};
 use super::error::ImportError;
@@ -228,19 +229,24 @@ fn view(tensor: &Tensor, storages: &[Storage]) -> Result<View, String> {
 }
 
 impl View {
-    /// The view's elements in row-major order.
-    fn gather(&self, storage: &[f32]) -> Vec<f32> {
-        let count: usize = self.shape.iter().product();
-        if let Some(values) = storage.get(self.offset..self.offset.saturating_add(count))
-            && self.is_contiguous()
-        {
-            return values.to_vec();
+    /// The elements of the storage from the view's first to its last.
+    fn elements(&self) -> Range<usize> {
+        if self.shape.contains(&0) {
+            return 0..0;
         }
+        let steps = self.shape.iter().zip(&self.stride);
+        let last = steps.map(|(dim, stride)| (dim - 1) * stride).sum::<usize>();
+        self.offset..self.offset + last + 1
+    }
+
+    /// The view's elements in row-major order, of those from its first to its last.
+    fn gather(&self, elements: &[f32]) -> Vec<f32> {
+        let count = self.shape.iter().product();
         let mut index = vec![0; self.shape.len()];
         let mut values = Vec::with_capacity(count);
         for _ in 0..count {
             let at: usize = index.iter().zip(&self.stride).map(|(i, s)| i * s).sum();
-            values.push(storage.get(self.offset + at).copied().unwrap_or(f32::NAN));
+            values.push(elements.get(at).copied().unwrap_or(f32::NAN));
             for (i, &dim) in index.iter_mut().zip(&self.shape).rev() {
                 *i += 1;
                 if *i < dim {
@@ -267,18 +273,19 @@ impl View {
 }
 
 impl Container {
-    fn read(&mut self, storage: &Storage) -> io::Result<Vec<u8>> {
+    /// Reads bytes of a storage. Tensors may share one: reading all of it for each would take a
+    /// time that grows with the square of the file.
+    fn read(&mut self, storage: &Storage, part: Range<u64>) -> io::Result<Vec<u8>> {
         match (self, &storage.place) {
-            (Container::Zip(archive), &Place::Entry(index)) => archive.read_at(index),
-            (Container::Plain(file), &Place::At(start)) => {
-                file.seek(SeekFrom::Start(start))?;
-                let mut bytes = Vec::new();
-                file.take(storage.bytes).read_to_end(&mut bytes)?;
-                if bytes.len() as u64 == storage.bytes {
-                    Ok(bytes)
+            (Container::Zip(archive), &Place::Entry(index)) => {
+                if part == (0..storage.bytes) {
+                    archive.read_at(index)
                 } else {
-                    Err(io::ErrorKind::UnexpectedEof.into())
+                    archive.read_part(index, part)
                 }
+            }
+            (Container::Plain(file), &Place::At(start)) => {
+                archive::read_part(file, start + part.start..start + part.end)
             }
             _ => Err(io::ErrorKind::NotFound.into()),
         }
@@ -306,13 +313,21 @@ impl TensorSource for PyTorch {
         let storage = &self.storages[view.storage];
         let convert = storage.element.convert();
         let convert = convert.ok_or_else(|| refuse(no_weight(storage.element.name())))?;
-        let bytes = self.container.read(storage).map_err(|source| Error::Io {
+        let elements = view.elements();
+        let size = storage.element.size();
+        let part = (elements.start * size) as u64..(elements.end * size) as u64;
+        let bytes = self.container.read(storage, part);
+        let bytes = bytes.map_err(|source| Error::Io {
             path: self.path.clone(),
             source,
         })?;
-        let mut values = Vec::with_capacity(bytes.len() / storage.element.size());
+        let mut values = Vec::with_capacity(elements.len());
         convert(&bytes, &mut values);
-        Ok(view.gather(&values))
+        Ok(if view.is_contiguous() {
+            values
+        } else {
+            view.gather(&values)
+        })
     }
 }
 

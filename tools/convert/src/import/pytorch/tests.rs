@@ -1,8 +1,10 @@
-use std::io::{Cursor, Write};
+use std::io::{Cursor, SeekFrom, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
 
 use super::*;
 
@@ -20,10 +22,15 @@ fn golden(name: &str) -> Vec<u8> {
     std::fs::read(folder.join(name)).unwrap()
 }
 
+/// Not compressed, as torch writes it.
 fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
+    packed(files, CompressionMethod::Stored)
+}
+
+fn packed(files: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in files {
-        let options = SimpleFileOptions::default();
+        let options = SimpleFileOptions::default().compression_method(method);
         writer.start_file(*name, options).unwrap();
         writer.write_all(content).unwrap();
     }
@@ -176,5 +183,63 @@ fn torch_s_own_files_cut_and_damaged() {
 fn what_is_no_file_of_torch_s() {
     for bytes in [&b""[..], b"P", b"PK", b"\x80\x02K\x01.", b"{\"a\":1}"] {
         assert!(PyTorch::open(opened(bytes.to_vec())).is_err());
+    }
+}
+
+/// Counts the bytes that are read.
+struct Counted(Cursor<Vec<u8>>, Arc<AtomicU64>);
+
+impl Read for Counted {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(to)?;
+        self.1.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+impl Seek for Counted {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
+#[test]
+fn tensors_that_share_a_storage_are_read_in_a_time_proportional_to_the_file() {
+    let bytes = golden("strided.bin");
+    let len = bytes.len() as u64;
+    let count = Arc::new(AtomicU64::new(0));
+    let mut file = opened(bytes.clone());
+    file.reader = Box::new(Counted(Cursor::new(bytes), count.clone()));
+    let mut file = PyTorch::open(file).unwrap();
+    let names = file.names();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        file.read(&name).unwrap();
+    }
+    let read = count.load(Ordering::Relaxed);
+    assert!(read < 4 * len, "{read} bytes of {len}");
+}
+
+#[test]
+fn parts_of_storages_that_are_compressed_or_damaged_are_refused() {
+    let part = program(1, [2, 2], [2, 1]);
+    let files = [("x/data.pkl", &part[..]), ("x/data/0", &floats())];
+    let compressed = packed(&files, CompressionMethod::Deflated);
+    let mut file = PyTorch::open(opened(compressed)).unwrap();
+    let error = file.read("a").unwrap_err().to_string();
+    assert!(
+        error.contains("\"x/data/0\", which is compressed"),
+        "{error}"
+    );
+
+    // 4.0, of the part; and 0.0, which is not.
+    for value in [4.0f32, 0.0] {
+        let mut bytes = zip(&files);
+        let content = floats();
+        let start = bytes.windows(24).position(|it| it == content).unwrap();
+        bytes[start + 4 * value as usize] ^= 1;
+        let mut file = PyTorch::open(opened(bytes)).unwrap();
+        let error = file.read("a").unwrap_err().to_string();
+        assert!(error.contains("checksum"), "{error}");
     }
 }
