@@ -15,7 +15,7 @@
 //!
 //! # How to add a tier
 //!
-//! Six files besides tests, on x86-64:
+//! Six files besides tests; their names are x86-64's, and `aarch64/` has the same ones:
 //!
 //! 1. `x86_64/<tier>/lanes.rs`: an implementation of [`Simd`] for a token that proves the CPU's
 //!    features. A tier that only adds an instruction has instead what it does with that, such as

@@ -38,14 +38,25 @@ pub(super) struct I32x16(pub(super) [int32x4_t; 4]);
 macro_rules! four {
     ($i:ident => $call:expr) => {
         unsafe_arith!([
-            { let $i = 0; $call },
-            { let $i = 1; $call },
-            { let $i = 2; $call },
-            { let $i = 3; $call },
+            {
+                let $i = 0;
+                $call
+            },
+            {
+                let $i = 1;
+                $call
+            },
+            {
+                let $i = 2;
+                $call
+            },
+            {
+                let $i = 3;
+                $call
+            },
         ])
     };
 }
-pub(super) use four;
 
 macro_rules! operator {
     ($vector:ident: $($trait:ident $method:ident $intrinsic:ident),*) => {
@@ -126,8 +137,7 @@ impl<L: Level> Simd for Neon<L> {
     type F32 = F32x16;
     type I32 = I32x16;
     type Dot = L::Dot;
-    // 24 registers of sums, 4 of weights, 1 of inputs, of 32.
-    const TILE_ROWS: &'static [usize] = &[6, 4, 2, 1];
+    const TILE_ROWS: &'static [usize] = L::TILE_ROWS;
     const TILE_PANELS: usize = 1;
     const WIDEN_FROM: usize = 24;
 
@@ -307,8 +317,14 @@ impl<L: Level> Simd for Neon<L> {
         let apart = |x: I32x16| {
             let words = four!(i => vreinterpretq_s16_s32(x.0[i]));
             unsafe_arith!((
-                [vuzp1q_s16(words[0], words[1]), vuzp1q_s16(words[2], words[3])],
-                [vuzp2q_s16(words[0], words[1]), vuzp2q_s16(words[2], words[3])],
+                [
+                    vuzp1q_s16(words[0], words[1]),
+                    vuzp1q_s16(words[2], words[3])
+                ],
+                [
+                    vuzp2q_s16(words[0], words[1]),
+                    vuzp2q_s16(words[2], words[3])
+                ],
             ))
         };
         let ((a, a_second), (b, b_second)) = (apart(a), apart(b));

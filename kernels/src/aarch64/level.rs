@@ -2,8 +2,7 @@
 
 use std::arch::{aarch64::*, asm, is_aarch64_feature_detected};
 
-use super::lanes::{I32x16, Neon, four};
-use super::unsafe_arith;
+use super::lanes::{I32x16, Neon};
 use crate::generic::dot::{Dot, Pairs};
 use crate::generic::simd::{LANES, Simd};
 use crate::ops::Operation;
@@ -13,6 +12,8 @@ use crate::ops::Operation;
 pub(super) trait Level: Copy {
     /// How attention's queries and keys are multiplied.
     type Dot: Dot<Neon<Self>>;
+    /// [`Simd::TILE_ROWS`].
+    const TILE_ROWS: &'static [usize];
 
     /// Whether this CPU has the features.
     fn detected() -> bool;
@@ -30,6 +31,8 @@ pub(super) struct Base(());
 
 impl Level for Base {
     type Dot = Pairs;
+    // 16 registers of sums; taking pairs of 16 bits apart needs most of the others.
+    const TILE_ROWS: &'static [usize] = &[4, 2, 1];
 
     fn detected() -> bool {
         true
@@ -94,6 +97,8 @@ impl DotProd {
 
 impl Level for DotProd {
     type Dot = Bytes;
+    // 24 registers of sums, of 32.
+    const TILE_ROWS: &'static [usize] = &[6, 4, 2, 1];
 
     fn detected() -> bool {
         is_aarch64_feature_detected!("dotprod")
@@ -137,6 +142,8 @@ impl I8mm {
 
 impl Level for I8mm {
     type Dot = Bytes;
+    // 24 registers of sums, of 32.
+    const TILE_ROWS: &'static [usize] = &[6, 4, 2, 1];
 
     fn detected() -> bool {
         DotProd::detected() && is_aarch64_feature_detected!("i8mm")
@@ -179,7 +186,12 @@ impl<L: HasDotProd> Dot<Neon<L>> for Bytes {
     #[inline(always)]
     fn add_dot(s: Neon<L>, sum: I32x16, a: I32x16, b: I32x16) -> I32x16 {
         let level = s.level().dotprod();
-        I32x16(four!(i => level.add_dot(sum.0[i], a.0[i], b.0[i])))
+        I32x16([
+            level.add_dot(sum.0[0], a.0[0], b.0[0]),
+            level.add_dot(sum.0[1], a.0[1], b.0[1]),
+            level.add_dot(sum.0[2], a.0[2], b.0[2]),
+            level.add_dot(sum.0[3], a.0[3], b.0[3]),
+        ])
     }
 
     #[inline(always)]

@@ -32,7 +32,9 @@ fn offsets(s: Neon<DotProd>, panel: &[Lines]) -> I32x16 {
     let mut sums = s.splat_i32(0);
     for line in panel.as_flattened() {
         for (i, sum) in sums.0.iter_mut().enumerate() {
-            *sum = s.level().add_dot_lane::<0>(*sum, minus_128, quarter(line, i));
+            *sum = s
+                .level()
+                .add_dot_lane::<0>(*sum, minus_128, quarter(line, i));
         }
     }
     s.splat_i32(0) - sums

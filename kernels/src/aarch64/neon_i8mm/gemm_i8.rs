@@ -37,7 +37,11 @@ struct Scratch<const N: usize> {
 #[inline(always)]
 fn join(lines: &[[Line; 2]], weights: &mut [Pairs]) {
     for ([first, second], pairs) in lines.iter().zip(weights) {
-        let parts = first.as_chunks::<16>().0.iter().zip(second.as_chunks::<16>().0);
+        let parts = first
+            .as_chunks::<16>()
+            .0
+            .iter()
+            .zip(second.as_chunks::<16>().0);
         for ((first, second), [low, high]) in parts.zip(pairs.as_chunks_mut::<2>().0) {
             unsafe_memory!({
                 let first = vreinterpretq_s32_s8(vld1q_s8(first.as_ptr()));
