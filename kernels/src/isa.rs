@@ -19,17 +19,26 @@ pub enum Isa {
     Avx512Vnni,
     /// x86-64 with AVX-512, VNNI and AMX-INT8: products of tiles of bytes.
     AmxInt8,
+    /// aarch64 with NEON, which every aarch64 CPU has: 128-bit vectors.
+    Neon,
+    /// aarch64 with NEON and `dotprod`: dot products of signed bytes.
+    NeonDotprod,
+    /// aarch64 with NEON, `dotprod` and `i8mm`: products of 2 by 8 and 8 by 2 bytes.
+    NeonI8mm,
 }
 
 impl Isa {
     /// Every tier, of this target or another, slowest first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Reference,
         Self::Portable,
         Self::Avx2,
         Self::AvxVnni,
         Self::Avx512Vnni,
         Self::AmxInt8,
+        Self::Neon,
+        Self::NeonDotprod,
+        Self::NeonI8mm,
     ];
 
     /// The name that [`FromStr`] reads and [`fmt::Display`] writes, such as `portable`.
@@ -42,6 +51,9 @@ impl Isa {
             Self::AvxVnni => "avx_vnni",
             Self::Avx512Vnni => "avx512_vnni",
             Self::AmxInt8 => "amx_int8",
+            Self::Neon => "neon",
+            Self::NeonDotprod => "neon_dotprod",
+            Self::NeonI8mm => "neon_i8mm",
         }
     }
 }

@@ -57,8 +57,8 @@
 //! # The same bits
 //!
 //! A row's result does not depend on the other rows, on their number, or on the tier. The tiers
-//! differ only in the f32 and f16 products and in [`Kernels::attention`], where the x86-64 tiers
-//! fuse multiplications and additions. The order of floating-point operations is part of each
+//! differ only in the f32 and f16 products and in [`Kernels::attention`], where the tiers of x86-64
+//! and aarch64 fuse multiplications and additions. The order of floating-point operations is part of each
 //! operation's documentation; "by 16 lanes" means `lane[i % 16] += x[i]`, then lanes 8 apart are
 //! added, then 4, 2 and 1 apart.
 //!
@@ -75,6 +75,8 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod activation;
 #[cfg(feature = "emulate")]
 mod assumed;

@@ -15,7 +15,7 @@
 //!
 //! # How to add a tier
 //!
-//! Six files besides tests, on x86-64:
+//! Six files besides tests; their names are x86-64's, and `aarch64/` has the same ones:
 //!
 //! 1. `x86_64/<tier>/lanes.rs`: an implementation of [`Simd`] for a token that proves the CPU's
 //!    features. A tier that only adds an instruction has instead what it does with that, such as
@@ -95,6 +95,12 @@ static TIERS: &[&Kernels] = &[
     &crate::x86_64::avx512_vnni::KERNELS,
     #[cfg(target_arch = "x86_64")]
     &crate::x86_64::amx_int8::KERNELS,
+    #[cfg(target_arch = "aarch64")]
+    &crate::aarch64::neon::KERNELS,
+    #[cfg(target_arch = "aarch64")]
+    &crate::aarch64::neon_dotprod::KERNELS,
+    #[cfg(target_arch = "aarch64")]
+    &crate::aarch64::neon_i8mm::KERNELS,
 ];
 
 impl Kernels {

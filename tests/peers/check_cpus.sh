@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks the release binary on CPUs without AVX-512, AVX2 and AVX, and the portable tier on aarch64,
-# with QEMU's user-mode emulation on x86-64 Linux.
+# Checks the release binary on CPUs without AVX-512, AVX2 and AVX, and on aarch64 with and without
+# `dotprod` and `i8mm`, with QEMU's user-mode emulation on x86-64 Linux.
 #
 #     tests/peers/check_cpus.sh [target/release/lanerank]
 #
@@ -82,10 +82,19 @@ fi
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 # Static: QEMU 7.2 hangs in the shared glibc's pthread_create.
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static"
-export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=qemu-aarch64
-step $cargo test --locked --target $target -p lanerank-kernels "${tests[@]}"
+runner=CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER
+step $cargo build --release --locked --target $target -p lanerank-cli
+program=${CARGO_TARGET_DIR:-target}/$target/release/lanerank
+for cpu in cortex-a53:neon neoverse-n1:neon_dotprod max:neon_i8mm; do
+    name=${cpu%:*} tier=${cpu#*:}
+    printf '\n+ aarch64, %s\n' "$name"
+    export $runner="qemu-aarch64 -cpu $name"
+    compare "$name" qemu-aarch64 -cpu "$name" "$program"
+    qemu-aarch64 -cpu "$name" "$program" inspect --check --json | grep -q "\"kernels\": \"$tier\"" ||
+        fail "$name does not choose $tier"
+    # All tiers up to this one.
+    LANERANK_REQUIRE_ISA=portable,$tier step $cargo test --locked --target $target \
+        -p lanerank-kernels "${tests[@]}"
+done
 step $cargo test --locked --target $target -p lanerank \
     --test embedded --test scores --test tokenizer_golden
-step $cargo build --release --locked --target $target -p lanerank-cli --features full
-printf '\n+ aarch64\n'
-compare aarch64 qemu-aarch64 "${CARGO_TARGET_DIR:-target}/$target/release/lanerank"

@@ -32,6 +32,9 @@ const AMX_INT8: &[&str] = &[
     "amx_tile",
     "amx_int8",
 ];
+const NEON: &[&str] = &["asimd"];
+const NEON_DOTPROD: &[&str] = &["asimd", "asimddp"];
+const NEON_I8MM: &[&str] = &["asimd", "asimddp", "i8mm"];
 /// Entries of a folder that are counted at most.
 #[cfg(feature = "hub")]
 const MOST_ENTRIES: u64 = 100_000;
@@ -105,11 +108,13 @@ impl Machine {
             let count: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
             count.checked_mul(1024)
         };
-        let flags = value("flags").map(|flags| {
+        // x86-64's name, or aarch64's.
+        let flags = value("flags").or(value("Features")).map(|flags| {
             let has = |flag: &&&str| flags.split_whitespace().any(|has| has == **flag);
             AMX_INT8
                 .iter()
                 .chain(&["avx_vnni"])
+                .chain(NEON_I8MM)
                 .filter(has)
                 .copied()
                 .collect()
@@ -174,10 +179,17 @@ impl Machine {
             Isa::AvxVnni => AVX_VNNI,
             Isa::Avx512Vnni => AVX512_VNNI,
             Isa::AmxInt8 => AMX_INT8,
+            Isa::Neon => NEON,
+            Isa::NeonDotprod => NEON_DOTPROD,
+            Isa::NeonI8mm => NEON_I8MM,
             _ => &[],
         };
-        if !cfg!(target_arch = "x86_64") {
-            return "it is for x86-64".into();
+        let target = match isa {
+            Isa::Neon | Isa::NeonDotprod | Isa::NeonI8mm => "aarch64",
+            _ => "x86_64",
+        };
+        if target != std::env::consts::ARCH {
+            return format!("it is for {target}");
         }
         let Some(flags) = &self.flags else {
             return format!("it needs {}", needed.join(", "));
