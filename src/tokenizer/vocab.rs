@@ -183,6 +183,18 @@ impl<'a> VocabView<'a> {
         self.lookup.find(key, |id, key| self.is_piece(id, key))
     }
 
+    /// Number of pieces.
+    pub(super) fn len(&self) -> usize {
+        self.pieces as usize
+    }
+
+    /// Calls `each` with id and length of all pieces that `key` starts with, the longest first.
+    #[inline]
+    pub(super) fn each_prefix(&self, key: Key, each: impl FnMut(u32, usize)) {
+        self.lookup
+            .each_prefix(key, |id, key| self.is_piece(id, key), each);
+    }
+
     /// The first piece that is not UTF-8 or that the lookup does not find. Of equal pieces one is
     /// found; the empty piece never is.
     pub(super) fn first_lost(&self) -> Option<u32> {

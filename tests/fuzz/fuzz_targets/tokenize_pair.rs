@@ -72,6 +72,7 @@ fn from_bytes([config, text, offsets, lookup]: [&[u8]; 4]) -> TokenizerSections 
         text: Blob::copy_from(text),
         offsets: Blob::copy_from(offsets),
         lookup: Blob::copy_from(lookup),
+        unigram: None,
     }
 }
 

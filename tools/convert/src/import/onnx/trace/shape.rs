@@ -31,7 +31,7 @@ pub(super) fn rows_of_table(
         segment = Some(table);
     } else if probe.are_shifted_positions(&indices) {
         return Err(
-            "positions start at 2: RoBERTa and XLM-RoBERTa are not supported; use a BERT \
+            "positions start at 2: RoBERTa and XLM-RoBERTa are not read from ONNX files; use a BERT \
              cross-encoder, for several languages one made from bert-base-multilingual"
                 .into(),
         );
