@@ -253,6 +253,7 @@ fn load_tokenizer(sections: &mut Sections<'_>, config: &ModelConfig) -> Result<T
         unigram: if sections.has("tokenizer.scores") {
             Some(UnigramSections {
                 scores: sections.bytes("tokenizer.scores")?,
+                trie: sections.bytes("tokenizer.trie")?,
                 charsmap: sections.bytes("tokenizer.charsmap")?,
             })
         } else {

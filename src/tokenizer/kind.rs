@@ -64,10 +64,10 @@ impl Kind {
     ///
     /// # Errors
     /// Names what is wrong.
-    pub(super) fn check(&self) -> Result<(), TokenizerError> {
+    pub(super) fn check(&self, vocab: VocabView<'_>) -> Result<(), TokenizerError> {
         match self {
             Kind::WordPiece { .. } => Ok(()),
-            Kind::Unigram(unigram) => unigram.check(),
+            Kind::Unigram(unigram) => unigram.check(vocab),
         }
     }
 

@@ -257,29 +257,6 @@ impl<'a> Lookup<'a> {
         is_piece(id, key).then_some(id)
     }
 
-    /// Calls `each` with id and length of all pieces that `key` starts with, the longest first.
-    #[inline]
-    pub(super) fn each_prefix(
-        &self,
-        key: Key,
-        is_piece: impl Fn(u32, Key) -> bool,
-        mut each: impl FnMut(u32, usize),
-    ) {
-        let max = key.len().min(self.header.longest);
-        let masked = le_u32(self.filter, 4 * filter_index(key.chunk(0) as u32));
-        let mut states = States::new(self.header.seed);
-        for len in Lengths::new(masked, 1, max) {
-            if key.is_within_character(len) {
-                continue;
-            }
-            let prefix = key.prefix(len);
-            let hash = finish(states.at(prefix.last_chunk(), key), prefix);
-            if let Some(id) = self.candidate(hash).filter(|&id| is_piece(id, prefix)) {
-                each(id, len);
-            }
-        }
-    }
-
     /// Id and length of the longest piece, of `min` bytes or more, that `key` starts with.
     #[inline]
     pub(super) fn find_longest(

@@ -4,7 +4,7 @@
 //! normalises those that it has not seen before. Unigram is SentencePiece's, as XLM-RoBERTa has it.
 //! Its text is normalised whole and cut into words. Either way, words seen before have their ids in
 //! a cache ([`TokenizerScratch`]). The vocabulary is four sections of the model file, a Unigram's
-//! two more, used in place; [`mod@crate::format`] describes their bytes.
+//! three more, used in place; [`mod@crate::format`] describes their bytes.
 //!
 //! # Checklist: another kind of tokenizer (BPE)
 //!
@@ -35,6 +35,7 @@ mod scan;
 mod scratch;
 mod tables;
 mod tables_expand;
+mod trie;
 mod unigram;
 mod vocab;
 mod wordpiece;
@@ -149,10 +150,11 @@ impl Tokenizer {
     ) -> Result<Self, TokenizerError> {
         let sections = UnigramSections {
             scores: Blob::copy_from(&unigram::scores(scores)?),
+            trie: trie::build(&vocab::distinct(pieces))?,
             charsmap: Blob::copy_from(charsmap),
         };
         let tokenizer = Self::build(pieces, config, Some(sections))?;
-        tokenizer.shared.kind.check()?;
+        tokenizer.check()?;
         Ok(tokenizer)
     }
 
@@ -254,8 +256,9 @@ impl Tokenizer {
     /// # Errors
     /// Names the first piece that is not UTF-8 or is not found, or what else is wrong.
     pub fn check(&self) -> Result<(), TokenizerError> {
-        match self.shared.vocab.view().first_lost() {
-            None => self.shared.kind.check(),
+        let vocab = self.shared.vocab.view();
+        match vocab.first_lost() {
+            None => self.shared.kind.check(vocab),
             Some(id) => Err(TokenizerError::Section {
                 section: "tokenizer.lookup",
                 reason: format!("piece {id} is not text or is not found"),

@@ -10,6 +10,7 @@ use super::lookup::MAX_PIECE_BYTES;
 use super::memo;
 use super::rules::{Spaces, UnigramRules};
 use super::scratch::{LONG, SHORT, Step, TokenizerScratch};
+use super::trie::Trie;
 use super::vocab::VocabView;
 use super::wordpiece::Ids;
 use crate::error::TokenizerError;
@@ -31,15 +32,18 @@ const SCORES: usize = MAX_PIECE_BYTES + 1;
 pub struct UnigramSections {
     /// `tokenizer.scores`: the pieces' scores, and that of an unknown character.
     pub scores: Blob,
+    /// `tokenizer.trie`: finds the pieces that a text begins with.
+    pub trie: Blob,
     /// `tokenizer.charsmap`: the normaliser.
     pub charsmap: Blob,
 }
 
-/// The checked scores and normaliser of a Unigram.
+/// The checked sections of a Unigram.
 #[derive(Debug, Clone)]
 pub(super) struct Unigram {
     rules: UnigramRules,
     scores: Blob,
+    trie: Trie,
     charsmap: Charsmap,
     /// For each byte, whether a character that ends a word may begin with it.
     ends: [bool; 256],
@@ -85,26 +89,45 @@ impl Unigram {
         Ok(Unigram {
             rules,
             scores: sections.scores,
+            trie: Trie::open(sections.trie)?,
             charsmap: Charsmap::open(sections.charsmap)?,
             ends,
         })
     }
 
-    /// Scores and normaliser, as stored.
+    /// The sections.
     pub(super) fn sections(&self) -> UnigramSections {
         UnigramSections {
             scores: self.scores.clone(),
+            trie: self.trie.section().clone(),
             charsmap: self.charsmap.section().clone(),
         }
     }
 
-    /// Reads all scores and replacements. Opening skips this.
+    /// Reads all scores and replacements, and looks up every piece. Opening skips this.
     ///
     /// # Errors
     /// Names what is wrong.
-    pub(super) fn check(&self) -> Result<(), TokenizerError> {
-        let pieces = self.scores.len() / 8 - 1;
-        let all: Vec<f64> = (0..pieces).map(|id| self.score(id)).collect();
+    pub(super) fn check(&self, vocab: VocabView<'_>) -> Result<(), TokenizerError> {
+        for id in 0..vocab.len() as u32 {
+            let piece = vocab.piece(id).unwrap_or_default();
+            let mut last = None;
+            self.trie
+                .each_prefix(piece, |id, len| last = Some((id, len)));
+            // Of equal pieces the last is found.
+            let found = vocab.find(Key::new(piece, piece.len()));
+            if last
+                .filter(|&(_, len)| len == piece.len())
+                .map(|(id, _)| id)
+                != found
+            {
+                return Err(TokenizerError::Section {
+                    section: "tokenizer.trie",
+                    reason: format!("piece {id} is not found"),
+                });
+            }
+        }
+        let all: Vec<f64> = (0..vocab.len()).map(|id| self.score(id)).collect();
         if scores(&all)? != *self.scores {
             return Err(wrong(
                 "the last is not the least of the others less 10".into(),
@@ -314,6 +337,7 @@ impl Search<'_, '_> {
             ..
         } = self.reader;
         let rest = &self.text[at..];
+        let pieces = vocab.len() as u32;
         let character = char_len(rest[0]).min(rest.len());
         let before = self.scores[at % SCORES];
         let (mut single, mut farthest) = (false, 0);
@@ -333,12 +357,14 @@ impl Search<'_, '_> {
             }
             farthest = farthest.max(len);
         };
-        vocab.each_prefix(Key::new(rest, rest.len()), |id, len| {
-            single |= len == character;
-            propose(id, len, unigram.score(id as usize));
+        unigram.trie.each_prefix(rest, |id, len| {
+            if id < pieces {
+                single |= len == character;
+                propose(id, len, unigram.score(id as usize));
+            }
         });
         if !single {
-            let unknown = unigram.score(vocab.len());
+            let unknown = unigram.score(pieces as usize);
             propose(*unk, character, unknown);
         }
         at + farthest

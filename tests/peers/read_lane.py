@@ -15,6 +15,8 @@ import math, random, re, struct, sys
 from pathlib import Path
 import numpy as np
 from xxhash import xxh64_intdigest as checksum
+import read_unigram
+from read_unigram import need
 
 DTYPES = [np.dtype(t) for t in ("u1", "<f4", "<f2", "i1", "<i4")]
 U8, F32, F16, INT8, I32 = range(5)
@@ -25,11 +27,6 @@ CONFIG = (
     "max_position_embeddings type_vocab_size hidden_act eps head num_labels normalize max_length "
     "activations embedding_size"
 ).split()
-
-
-def need(ok, what):
-    if not ok:
-        raise ValueError(what)
 
 
 class Cursor:
@@ -251,23 +248,7 @@ class Model:
             tried += word not in last
 
         if self.unigram:
-            s = self.cursor("tokenizer.scores")
-            *self.scores, unknown = s.numbers(f"{n + 1}d")
-            need(
-                all(map(math.isfinite, self.scores)) and unknown == min(self.scores) - 10,
-                "tokenizer.scores",
-            )
-            s = self.cursor("tokenizer.charsmap")
-            self.charsmap = s.bytes(len(s.data))
-            if self.charsmap:
-                length = int.from_bytes(self.charsmap[:4], "little")
-                texts = self.charsmap[4 + length :].decode().split("\0")
-                need(
-                    0 < length <= len(self.charsmap) - 4
-                    and length % 4 == 0
-                    and all(len(text.encode()) <= 128 for text in texts),
-                    "tokenizer.charsmap",
-                )
+            self.scores, self.charsmap = read_unigram.sections(self, n, last)
 
     def read_prompts(self):
         self.prompts = ["", "", ""]
@@ -366,7 +347,7 @@ class Model:
         return self.W.setdefault(name, (w.astype(np.float32), bias))
 
     def tokenizer(self):
-        from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers
+        from tokenizers import AddedToken, Tokenizer, models, normalizers
         from tokenizers import pre_tokenizers, processors
 
         vocab = {p.decode(): i for i, p in enumerate(self.pieces)}
@@ -374,16 +355,7 @@ class Model:
         need(all(i in names for i in self.ids[:3]), "a special token without a text")
         flags = [bool(self.flags & 1 << bit) for bit in range(5)]
         if self.unigram:
-            split, left, right, one, mark = flags
-            pieces = [p.decode() for p in self.pieces]
-            t = Tokenizer(models.Unigram(list(zip(pieces, self.scores)), self.ids[0]))
-            chain = [normalizers.Precompiled(self.charsmap)] if self.charsmap else []
-            chain += [normalizers.Strip(left, right)]
-            if one or mark:
-                chain.append(normalizers.Replace(Regex(" {2,}"), " " if one else "\u2581"))
-            t.normalizer = normalizers.Sequence(chain)
-            words = [pre_tokenizers.WhitespaceSplit()] if split else []
-            t.pre_tokenizer = pre_tokenizers.Sequence([*words, pre_tokenizers.Metaspace()])
+            t = read_unigram.tokenizer(self, flags)
         else:
             lowercase, strip, clean, chinese, _ = flags
             t = Tokenizer(

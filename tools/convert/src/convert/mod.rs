@@ -304,6 +304,7 @@ fn plan(
     ];
     if let Some(unigram) = &tokenizer.unigram {
         strings.push(("tokenizer.scores", &unigram.scores));
+        strings.push(("tokenizer.trie", &unigram.trie));
         strings.push(("tokenizer.charsmap", &unigram.charsmap));
     }
     if let Some(prompts) = &prompts {

@@ -4,10 +4,13 @@
 //! `Strip` and `Replace` of several spaces, in this order, each or none; and `Metaspace`, alone or
 //! after `WhitespaceSplit`.
 
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lanerank::tokenizer::{Spaces, UnigramRules};
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::tokenizer_json::{Piece, Sequence, TemplateProcessing, kind, part};
@@ -32,9 +35,44 @@ struct Model {
     #[serde(rename = "type")]
     _kind: String,
     unk_id: Option<usize>,
-    vocab: Vec<(String, f64)>,
+    vocab: Pieces,
     #[serde(default)]
     byte_fallback: bool,
+}
+
+/// Pieces and their scores.
+#[derive(Default)]
+struct Pieces(Vec<String>, Vec<f64>);
+
+/// More pieces are refused before they are held: a piece may take four bytes in the file.
+const MAX_PIECES: usize = (1 << 20) - 1;
+
+impl<'de> Deserialize<'de> for Pieces {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(PiecesVisitor)
+    }
+}
+
+struct PiecesVisitor;
+
+impl<'de> Visitor<'de> for PiecesVisitor {
+    type Value = Pieces;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of pieces and scores")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Pieces, A::Error> {
+        let mut all = Pieces::default();
+        while let Some((piece, score)) = list.next_element()? {
+            if all.0.len() == MAX_PIECES {
+                return Err(A::Error::custom(format!("more than {MAX_PIECES} pieces")));
+            }
+            all.0.push(piece);
+            all.1.push(score);
+        }
+        Ok(all)
+    }
 }
 
 #[derive(Deserialize)]
@@ -107,7 +145,7 @@ pub(super) fn model(value: &RawValue) -> Result<Vocabulary, String> {
         );
     }
     let unk = model.unk_id.ok_or("model.unk_id: missing")?;
-    let (pieces, scores): (Vec<String>, Vec<f64>) = model.vocab.into_iter().unzip();
+    let Pieces(pieces, scores) = model.vocab;
     let unk = pieces.get(unk).cloned();
     Ok(Vocabulary {
         unk: unk.ok_or("model.unk_id is not a piece's")?,
