@@ -355,7 +355,8 @@ mod tests {
     /// Cutting a text at single characters gives the clusters of the whole text.
     #[test]
     fn clusters_do_not_depend_on_the_cuts() {
-        let alphabet: Vec<char> = "a\u{301}\r\n \u{430}\u{200d}\u{1f468}\u{1f1e9}\u{600}\u{915}\u{94d}\u{ac00}\u{11a8}\u{4e00}"
+        let alphabet: Vec<char> = "a\u{301}\r\n \u{430}\u{200d}\u{1f468}\u{1f1e9}\
+            \u{600}\u{915}\u{94d}\u{ac00}\u{11a8}\u{4e00}"
             .chars()
             .collect();
         let mut state = 1u32;

@@ -1,7 +1,8 @@
 //! The frame around texts: special tokens, positions, token types, and truncation to fit.
 //!
 //! BERT reads `[CLS] text [SEP]` and `[CLS] query [SEP] passage [SEP]`. [`FrameRules`] says what
-//! other tokenizers change, [`Positions`] what other models do. Everything that counts, cuts or lays out tokens asks a [`Frame`].
+//! other tokenizers change, [`Positions`] what other models do. Everything that counts, cuts or
+//! lays out tokens asks a [`Frame`].
 
 use std::ops::Range;
 

@@ -403,8 +403,8 @@ impl Tokenizer {
         })
     }
 
-    /// `[CLS] a [SEP] b [SEP]`, a Unigram's with a second `[SEP]` between, cut to `max_length`, the longer text first. Special tokens are
-    /// never cut.
+    /// `[CLS] a [SEP] b [SEP]`, a Unigram's with a second `[SEP]` between, cut to `max_length`, the
+    /// longer text first. Special tokens are never cut.
     pub fn encode_pair(&self, a: &str, b: &str, max_length: usize) -> Encoding {
         let (frame, policy) = (self.frame(), TruncationPolicy::default());
         self.shared.scratch.lend(|buffers| {

@@ -71,7 +71,7 @@ pub(super) fn build(keys: &[(u32, &[u8])]) -> Result<Blob, TokenizerError> {
     keys.sort_unstable();
     let mut builder = Builder::default();
     builder.add_block();
-    builder.units[0] = USED;
+    builder.take(0, 0);
     // A leaf's base, which leads nowhere.
     builder.bases[0] = true;
     // A node's unit, the keys below it and their common length.
@@ -115,6 +115,8 @@ pub(super) fn build(keys: &[(u32, &[u8])]) -> Result<Blob, TokenizerError> {
 #[derive(Default)]
 struct Builder {
     units: Vec<u64>,
+    /// A bit for each unit, set if it is not in use.
+    free: Vec<u64>,
     /// Whether a unit's index is a node's base.
     bases: Vec<bool>,
 }
@@ -123,27 +125,45 @@ impl Builder {
     fn add_block(&mut self) {
         let len = self.units.len() + BLOCK;
         self.units.resize(len, 0);
+        self.free.resize(len / 64, u64::MAX);
         self.bases.resize(len, false);
+    }
+
+    /// Marks a free unit as used.
+    fn take(&mut self, unit: usize, label: u8) {
+        self.units[unit] = USED | u64::from(label);
+        self.free[unit / 64] &= !(1 << (unit % 64));
     }
 
     /// Takes units for children with these labels; returns their base.
     fn place(&mut self, labels: &[u8]) -> usize {
-        let from = self.units.len().saturating_sub(OPEN_BLOCKS * BLOCK);
-        let first = usize::from(labels[0]);
-        let fits = |&base: &usize| {
-            let free = |&label: &u8| self.units[base ^ usize::from(label)] == 0;
-            !self.bases[base] && labels.iter().all(free)
-        };
-        let mut bases = (from..self.units.len()).map(|unit| unit ^ first);
-        let base = bases.find(fits).unwrap_or_else(|| {
+        let base = self.find(labels).unwrap_or_else(|| {
             self.add_block();
             self.units.len() - BLOCK
         });
         self.bases[base] = true;
         for &label in labels {
-            self.units[base ^ usize::from(label)] = USED | u64::from(label);
+            self.take(base ^ usize::from(label), label);
         }
         base
+    }
+
+    /// A base in the last blocks whose units for these labels are free.
+    fn find(&self, labels: &[u8]) -> Option<usize> {
+        let from = self.units.len().saturating_sub(OPEN_BLOCKS * BLOCK);
+        for word in from / 64..self.free.len() {
+            let mut bits = self.free[word];
+            while bits != 0 {
+                let unit = 64 * word + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                let base = unit ^ usize::from(labels[0]);
+                let free = |&label: &u8| self.units[base ^ usize::from(label)] == 0;
+                if !self.bases[base] && labels.iter().all(free) {
+                    return Some(base);
+                }
+            }
+        }
+        None
     }
 }
 

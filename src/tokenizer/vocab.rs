@@ -131,8 +131,8 @@ impl Vocab {
     }
 }
 
-/// The pieces that are found, and their ids, in the order of the ids: not the empty one, and of equal
-/// ones the last.
+/// The pieces that are found, and their ids, in the order of the ids: not the empty one, and of
+/// equal ones the last.
 pub(super) fn distinct(pieces: &[impl AsRef<str>]) -> Vec<(u32, &[u8])> {
     let pieces = pieces.iter().map(|piece| piece.as_ref().as_bytes());
     let mut last: HashMap<&[u8], u32> = pieces.zip(0..).collect();

@@ -9,9 +9,9 @@
     xlm-roberta-encoder  encoder, mean over tokens, unit length, unused pooler, f16, no prefix
 
 The tokenizer is make_unigram_goldens.py's. Files and results have the form of
-make_model_goldens.py: by transformers in f32, eval mode, from the stored weights. Texts with `<pad>`
-are among them, because such a token takes no position. The weights are the same on every run and
-machine.
+make_model_goldens.py: by transformers in f32, eval mode, from the stored weights. Texts with
+`<pad>` are among them, because such a token takes no position. The weights are the same on every
+run and machine.
 """
 
 import json

@@ -1,5 +1,5 @@
-//! XLM-RoBERTa: BERT with other positions, and ELECTRA's names for the classifier. What is around its
-//! texts is its tokenizer's.
+//! XLM-RoBERTa: BERT with other positions, and ELECTRA's names for the classifier. What is around
+//! its texts is its tokenizer's.
 
 use lanerank_kernels::Activation;
 

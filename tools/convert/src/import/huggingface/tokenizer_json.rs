@@ -212,6 +212,11 @@ fn unigram(file: File, named: Named) -> Result<TokenizerFile, String> {
         }
     }
     let [(cls_token, _), (sep_token, _)] = tokens;
+    for token in [&model.unk, &cls_token, &sep_token] {
+        if model.pieces.iter().filter(|piece| *piece == token).count() > 1 {
+            return Err(format!("model.vocab: {token:?} occurs twice"));
+        }
+    }
     let added_tokens: Vec<_> = file
         .added_tokens
         .into_iter()

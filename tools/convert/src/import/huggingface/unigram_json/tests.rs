@@ -66,7 +66,9 @@ fn xlm_robertas_own() {
 
 #[test]
 fn later_converters_wrote_other_parts() {
-    let replace = |content: &str| json!({"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": content});
+    let pattern = json!({"Regex": " {2,}"});
+    let replace =
+        |content: &str| json!({"type": "Replace", "pattern": pattern, "content": content});
     let strip = json!({"type": "Strip", "strip_left": false, "strip_right": true});
     let sequence = |parts: Value| json!({"type": "Sequence", "normalizers": parts});
     let of = |parts| rules(&with("/normalizer", sequence(parts)).unwrap());
@@ -105,6 +107,11 @@ fn other_parts_are_refused_by_name() {
     for (pointer, value, words) in [
         ("/model/unk_id", Value::Null, "unk_id: missing"),
         ("/model/unk_id", json!(6), "unk_id is not a piece's"),
+        (
+            "/model/vocab/5",
+            json!(["<unk>", 0.0]),
+            "\"<unk>\" occurs twice",
+        ),
         ("/model/type", json!("WordLevel"), "\"WordLevel\""),
         ("/pre_tokenizer", Value::Null, "Metaspace, alone or after"),
         (
