@@ -42,6 +42,8 @@ pub enum Architecture {
         /// Width of the embeddings. If it is not `hidden_size`, they are projected.
         embedding_size: usize,
     },
+    /// XLM-RoBERTa: BERT with positions from 2.
+    XlmRoberta,
 }
 
 impl Architecture {
@@ -50,6 +52,7 @@ impl Architecture {
         match self {
             Architecture::Bert => "bert",
             Architecture::Electra { .. } => "electra",
+            Architecture::XlmRoberta => "xlm-roberta",
         }
     }
 }
@@ -109,7 +112,7 @@ impl ModelConfig {
     /// Width of the embeddings.
     pub fn embedding_size(&self) -> usize {
         match self.architecture {
-            Architecture::Bert => self.hidden_size,
+            Architecture::Bert | Architecture::XlmRoberta => self.hidden_size,
             Architecture::Electra { embedding_size } => embedding_size,
         }
     }
@@ -166,10 +169,14 @@ impl ModelConfig {
                 "num_labels",
                 format!("{num_labels}: a reranker has 1 logit or 2"),
             )),
-            Head::Classifier { .. } if self.type_vocab_size < 2 => Err((
-                "type_vocab_size",
-                "a cross-encoder tells query and passage apart by 2 segments".into(),
-            )),
+            Head::Classifier { .. }
+                if self.type_vocab_size < 2 && self.architecture != Architecture::XlmRoberta =>
+            {
+                Err((
+                    "type_vocab_size",
+                    "a cross-encoder tells query and passage apart by 2 segments".into(),
+                ))
+            }
             _ => Ok(()),
         }
     }

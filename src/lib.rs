@@ -36,7 +36,7 @@
 //!
 //! | step | module | content |
 //! |---|---|---|
-//! | text to ids | [`tokenizer`] | WordPiece, the ids of Hugging Face's `tokenizers` |
+//! | text to ids | [`tokenizer`] | WordPiece or Unigram, the ids of Hugging Face's `tokenizers` |
 //! | ids to a sequence | `tokenizer::frame` | special tokens, truncation, positions, token types |
 //! | sequences to a batch | `batch`, `scorer` | back to back, without padding |
 //! | batch to vectors | [`model::architectures`], `layers` | embeddings, attention, feed-forward |

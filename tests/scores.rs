@@ -8,7 +8,9 @@ use lanerank::{
     Encoder, Error, Fusion, Hit, Model, Ranker, RerankOptions, Truncation, TruncationSide,
 };
 use lanerank_convert::convert::WeightDtype;
-use lanerank_testing::models::{classifier, electra, encoder, int8_model, model, passages};
+use lanerank_testing::models::{
+    classifier, electra, encoder, int8_model, model, passages, xlm_roberta,
+};
 
 const QUERY: &str = "how do i keep the bread fresh ?";
 const DTYPES: [WeightDtype; 3] = [WeightDtype::Int8, WeightDtype::F16, WeightDtype::F32];
@@ -56,6 +58,7 @@ fn configs() -> Vec<ModelConfig> {
         odd_heads,
         electra(48),
         electra(20),
+        xlm_roberta(),
         encoder(Pooling::Mean),
         encoder(Pooling::Cls),
     ]

@@ -300,6 +300,7 @@ fn exercise(parts: &[Vec<u8>; 4]) -> bool {
         text,
         offsets,
         lookup,
+        unigram: None,
     };
     let Ok(t) = Tokenizer::from_sections(sections) else {
         return false;

@@ -84,12 +84,14 @@ fn reopened(tokenizer: &Tokenizer) -> Tokenizer {
         text,
         offsets,
         lookup,
+        unigram,
     } = tokenizer.sections().clone();
     Tokenizer::from_sections(TokenizerSections {
         config,
         text,
         offsets,
         lookup,
+        unigram,
     })
     .unwrap()
 }

@@ -27,13 +27,14 @@ struct Record {
     normalize: u32,
     max_length: u32,
     activations: u32,
-    /// 0 for BERT.
+    /// 0 for BERT and XLM-RoBERTa.
     embedding_size: u32,
 }
 
 /// Values of `architecture`.
 const BERT: u32 = 0;
 const ELECTRA: u32 = 1;
+const XLM_ROBERTA: u32 = 2;
 
 /// Values of `hidden_act`, by code.
 const ACTIVATIONS: [Activation; 3] = [Activation::Gelu, Activation::GeluTanh, Activation::Relu];
@@ -59,6 +60,7 @@ pub fn to_bytes(config: &ModelConfig, activations: Activations) -> [u8; CONFIG_L
     let (architecture, embedding_size) = match config.architecture {
         Architecture::Bert => (BERT, 0),
         Architecture::Electra { embedding_size } => (ELECTRA, embedding_size),
+        Architecture::XlmRoberta => (XLM_ROBERTA, 0),
     };
     bytemuck::cast(Record {
         architecture,
@@ -119,11 +121,12 @@ pub fn parse(bytes: &[u8]) -> Result<(ModelConfig, Activations), Error> {
 impl Record {
     fn architecture(&self) -> Result<Architecture, Error> {
         match self.architecture {
-            BERT if self.embedding_size != 0 => {
-                let reason = "BERT's embeddings have the width of its layers";
+            BERT | XLM_ROBERTA if self.embedding_size != 0 => {
+                let reason = "this architecture's embeddings have the width of its layers";
                 Err(Error::format("config.embedding_size", reason))
             }
             BERT => Ok(Architecture::Bert),
+            XLM_ROBERTA => Ok(Architecture::XlmRoberta),
             ELECTRA => Ok(Architecture::Electra {
                 embedding_size: self.embedding_size as usize,
             }),

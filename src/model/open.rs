@@ -17,7 +17,7 @@ use crate::format::storage::{AlignedBytes, Blob};
 use crate::format::write::MAX_FILE;
 use crate::format::{checksum, config, mapped, metadata};
 use crate::layers::loader::Loader;
-use crate::tokenizer::{Prompts, Tokenizer, TokenizerSections};
+use crate::tokenizer::{Prompts, Tokenizer, TokenizerSections, UnigramSections};
 
 /// How much of a file is verified before use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -250,8 +250,17 @@ fn load_tokenizer(sections: &mut Sections<'_>, config: &ModelConfig) -> Result<T
         text: sections.bytes("tokenizer.text")?,
         offsets: sections.bytes("tokenizer.offsets")?,
         lookup: sections.bytes("tokenizer.lookup")?,
+        unigram: if sections.has("tokenizer.scores") {
+            Some(UnigramSections {
+                scores: sections.bytes("tokenizer.scores")?,
+                trie: sections.bytes("tokenizer.trie")?,
+                charsmap: sections.bytes("tokenizer.charsmap")?,
+            })
+        } else {
+            None
+        },
     })?;
-    let mut tokenizer = tokenizer.with_frame(architectures::of(config).frame);
+    let mut tokenizer = tokenizer.with_positions(architectures::of(config).positions);
     if sections.has("tokenizer.prompts") {
         let prompts = Prompts::parse(&sections.bytes("tokenizer.prompts")?)?;
         let only_query = prompts.passage.is_empty() && prompts.text.is_empty();
@@ -267,6 +276,11 @@ fn load_tokenizer(sections: &mut Sections<'_>, config: &ModelConfig) -> Result<T
         return Err(Error::format("tokenizer", reason));
     }
     let frame = tokenizer.frame();
+    let is_pair = matches!(config.head, Head::Classifier { .. });
+    if is_pair && config.type_vocab_size < frame.types() {
+        let reason = format!("the tokenizer has {} types of tokens", frame.types());
+        return Err(Error::format("config.type_vocab_size", reason));
+    }
     let least = match config.head {
         Head::Classifier { .. } => frame.pair_overhead(),
         Head::Encoder { .. } => frame.single_overhead(),

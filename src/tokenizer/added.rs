@@ -2,7 +2,7 @@
 //! normalised text between those.
 
 use super::config::AddedToken;
-use super::normalize::{self, Steps};
+use super::normalize;
 use super::tables::SPACE;
 
 #[derive(Debug, Clone)]
@@ -41,11 +41,11 @@ pub(super) struct Match {
 }
 
 impl AddedTokens {
-    /// Tokens and their ids; `steps` are the normaliser's.
-    pub(super) fn new(tokens: &[(AddedToken, u32)], steps: Steps) -> Self {
+    /// Tokens and their ids; `normalized` is the normaliser.
+    pub(super) fn new(tokens: &[(AddedToken, u32)], normalized: impl Fn(&str) -> String) -> Self {
         let pattern = |(token, id): &(AddedToken, u32)| Pattern {
             text: if token.normalized {
-                normalize::normalized(&token.content, steps)
+                normalized(&token.content)
             } else {
                 token.content.clone()
             },
@@ -53,10 +53,10 @@ impl AddedTokens {
             id: *id,
         };
         let patterns = tokens.iter().map(pattern);
-        let (normalized, raw) = patterns.partition(|pattern| pattern.token.normalized);
+        let (second, raw) = patterns.partition(|pattern| pattern.token.normalized);
         AddedTokens {
             raw: Patterns::new(raw),
-            normalized: Patterns::new(normalized),
+            normalized: Patterns::new(second),
         }
     }
 

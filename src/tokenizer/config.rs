@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::bytes::{le_u16, le_u32};
-use super::normalize::{self, Steps};
+use super::normalize::Steps;
+use super::rules::{TokenizerKind, UnigramRules};
 use super::wordpiece::HEAD;
 use crate::error::TokenizerError;
 
@@ -11,6 +12,8 @@ use crate::error::TokenizerError;
 const VERSION: u32 = 1;
 /// Version of a record whose added tokens may be `normalized`.
 const NORMALIZED: u32 = 2;
+/// Version of a Unigram's record.
+const UNIGRAM: u32 = 3;
 /// Size of the record before the added tokens.
 const FIXED: usize = 56;
 const TOKEN_HEADER: usize = 8;
@@ -21,9 +24,12 @@ const MAX_ADDED: usize = 4096;
 const MAX_ADDED_BYTES: usize = 1024;
 const NO_MASK: u32 = u32::MAX;
 
-/// How text becomes tokens: BERT's rules and the special tokens.
+/// How text becomes tokens: rules and special tokens. BERT's rules, the first six, are off, 0 or
+/// empty for a Unigram.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenizerConfig {
+    /// How words become ids.
+    pub kind: TokenizerKind,
     /// Lower-case the text.
     pub lowercase: bool,
     /// Decompose characters and drop their accents. Hugging Face's `strip_accents: null` means: as
@@ -102,6 +108,7 @@ impl TokenizerConfig {
     pub fn bert_uncased() -> Self {
         let [unk, cls, sep, pad, mask] = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"];
         TokenizerConfig {
+            kind: TokenizerKind::WordPiece,
             lowercase: true,
             strip_accents: true,
             clean_text: true,
@@ -114,6 +121,31 @@ impl TokenizerConfig {
             pad_token: pad.to_owned(),
             mask_token: Some(mask.to_owned()),
             added_tokens: [pad, unk, cls, sep, mask].map(AddedToken::special).to_vec(),
+        }
+    }
+
+    /// The rules of `xlm-roberta-base`, without its pieces and its normaliser.
+    pub fn xlm_roberta() -> Self {
+        let [unk, cls, sep, pad, mask] = ["<unk>", "<s>", "</s>", "<pad>", "<mask>"];
+        let mut added_tokens = [cls, pad, sep, unk, mask].map(AddedToken::special);
+        added_tokens[4].lstrip = true;
+        TokenizerConfig {
+            kind: TokenizerKind::Unigram(UnigramRules {
+                split_whitespace: true,
+                ..UnigramRules::default()
+            }),
+            lowercase: false,
+            strip_accents: false,
+            clean_text: false,
+            handle_chinese_chars: false,
+            max_input_chars_per_word: 0,
+            continuing_subword_prefix: String::new(),
+            unk_token: unk.to_owned(),
+            cls_token: cls.to_owned(),
+            sep_token: sep.to_owned(),
+            pad_token: pad.to_owned(),
+            mask_token: Some(mask.to_owned()),
+            added_tokens: added_tokens.to_vec(),
         }
     }
 
@@ -130,6 +162,7 @@ impl TokenizerConfig {
 /// The record of `tokenizer.config`.
 #[derive(Debug, Clone)]
 pub(super) struct Record {
+    pub(super) kind: TokenizerKind,
     pub(super) steps: Steps,
     pub(super) max_word_chars: u32,
     pub(super) pieces: u32,
@@ -174,6 +207,7 @@ impl Record {
             id.ok_or_else(|| TokenizerError::MissingToken(text.clone()))
         };
         let record = Record {
+            kind: config.kind,
             steps: Steps {
                 clean_text: config.clean_text,
                 handle_chinese_chars: config.handle_chinese_chars,
@@ -209,6 +243,15 @@ impl Record {
         if self.max_word_chars > MAX_WORD_CHARS {
             return Err(TokenizerError::WordLimit(self.max_word_chars));
         }
+        let none = (0, 0, true);
+        let here = (
+            self.steps.flags(),
+            self.max_word_chars,
+            self.prefix.is_empty(),
+        );
+        if self.kind != TokenizerKind::WordPiece && here != none {
+            return Err(wrong("a Unigram with rules of WordPiece"));
+        }
         if self.prefix.len() > MAX_PREFIX {
             return Err(TokenizerError::PrefixTooLong(self.prefix.clone()));
         }
@@ -234,7 +277,6 @@ impl Record {
                 return Err(refused("occurs twice"));
             }
         }
-        self.check_normalized()?;
         let size = self.vocab_size();
         for id in [
             Some(self.unk),
@@ -253,10 +295,13 @@ impl Record {
     }
 
     /// The normalised texts of the `normalized` tokens must exist and differ.
-    fn check_normalized(&self) -> Result<(), TokenizerError> {
+    pub(super) fn check_normalized(
+        &self,
+        normalized: impl Fn(&str) -> String,
+    ) -> Result<(), TokenizerError> {
         let mut seen = HashSet::new();
         for (token, _) in self.added.iter().filter(|(token, _)| token.normalized) {
-            let text = normalize::normalized(&token.content, self.steps);
+            let text = normalized(&token.content);
             let reason = if text.is_empty() {
                 "is `normalized`, and no text is left of it"
             } else if !seen.insert(text) {
@@ -273,7 +318,9 @@ impl Record {
     }
 
     fn version(&self) -> u32 {
-        if self.added.iter().any(|(token, _)| token.normalized) {
+        if self.kind != TokenizerKind::WordPiece {
+            UNIGRAM
+        } else if self.added.iter().any(|(token, _)| token.normalized) {
             NORMALIZED
         } else {
             VERSION
@@ -283,10 +330,10 @@ impl Record {
     /// The section's bytes.
     pub(super) fn write(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        let steps = u32::from(self.steps.lowercase)
-            | u32::from(self.steps.strip_accents) << 1
-            | u32::from(self.steps.clean_text) << 2
-            | u32::from(self.steps.handle_chinese_chars) << 3;
+        let flags = match self.kind {
+            TokenizerKind::WordPiece => self.steps.flags(),
+            TokenizerKind::Unigram(rules) => rules.flags(),
+        };
         let ids = [
             self.unk,
             self.cls,
@@ -294,7 +341,7 @@ impl Record {
             self.pad,
             self.mask.unwrap_or(NO_MASK),
         ];
-        for field in [self.version(), steps, self.max_word_chars, self.pieces]
+        for field in [self.version(), flags, self.max_word_chars, self.pieces]
             .into_iter()
             .chain(ids)
         {
@@ -321,22 +368,24 @@ impl Record {
         }
         let field = |i: usize| le_u32(section, 4 * i);
         let version = field(0);
-        if ![VERSION, NORMALIZED].contains(&version) {
+        if !(VERSION..=UNIGRAM).contains(&version) {
             return Err(wrong(format!(
-                "version {version} instead of {VERSION} or {NORMALIZED}"
+                "version {version} instead of {VERSION} to {UNIGRAM}"
             )));
         }
         let flags = field(1);
-        if flags >= 1 << 4 {
-            return Err(wrong(format!("unknown flags {flags:#x}")));
-        }
+        let rules = match version {
+            UNIGRAM => UnigramRules::from_flags(flags).map(|rules| {
+                let kind = TokenizerKind::Unigram(rules);
+                (kind, Steps::default())
+            }),
+            _ => Steps::from_flags(flags).map(|steps| (TokenizerKind::WordPiece, steps)),
+        };
+        let unknown = || wrong(format!("unknown flags {flags:#x}"));
+        let (kind, steps) = rules.ok_or_else(unknown)?;
         let record = Record {
-            steps: Steps {
-                lowercase: flags & 1 != 0,
-                strip_accents: flags & 2 != 0,
-                clean_text: flags & 4 != 0,
-                handle_chinese_chars: flags & 8 != 0,
-            },
+            kind,
+            steps,
             max_word_chars: field(2),
             pieces: field(3),
             unk: field(4),
@@ -367,11 +416,7 @@ fn read_added(
     count: usize,
     version: u32,
 ) -> Result<Vec<(AddedToken, u32)>, TokenizerError> {
-    let known = if version == NORMALIZED {
-        1 << 5
-    } else {
-        1 << 4
-    };
+    let known = if version == VERSION { 1 << 4 } else { 1 << 5 };
     if count > MAX_ADDED {
         return Err(TokenizerError::TooManyAddedTokens(count));
     }

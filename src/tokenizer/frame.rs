@@ -1,7 +1,8 @@
 //! The frame around texts: special tokens, positions, token types, and truncation to fit.
 //!
 //! BERT reads `[CLS] text [SEP]` and `[CLS] query [SEP] passage [SEP]`. [`FrameRules`] says what
-//! other models change. Everything that counts, cuts or lays out tokens asks a [`Frame`].
+//! other tokenizers change, [`Positions`] what other models do. Everything that counts, cuts or
+//! lays out tokens asks a [`Frame`].
 
 use std::ops::Range;
 
@@ -90,23 +91,49 @@ impl TruncationPolicy {
     }
 }
 
-/// What a model wants around its texts.
+/// What a tokenizer puts around texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FrameRules {
     /// Separators between the two texts of a pair.
     pub(crate) between: usize,
-    /// Position of the first token.
-    pub(crate) first_position: u32,
     /// Token type of the second text of a pair and of the separator after it.
     pub(crate) second_type: u8,
 }
 
+/// How a model numbers its tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Positions {
+    /// Position of the first token.
+    pub(crate) first: u32,
+    /// Padding tokens inside a text do not count: they have the position before the first.
+    pub(crate) skip_padding: bool,
+}
+
+impl Positions {
+    /// From 0.
+    pub(crate) const BERT: Positions = Positions {
+        first: 0,
+        skip_padding: false,
+    };
+
+    /// From 2, the number after the padding token's.
+    pub(crate) const ROBERTA: Positions = Positions {
+        first: 2,
+        skip_padding: true,
+    };
+}
+
 impl FrameRules {
-    /// `[CLS] a [SEP] b [SEP]`, types 0 and 1, positions from 0.
+    /// `[CLS] a [SEP] b [SEP]`, types 0 and 1.
     pub(crate) const BERT: FrameRules = FrameRules {
         between: 1,
-        first_position: 0,
         second_type: 1,
+    };
+
+    /// `<s> a </s></s> b </s>`, one type.
+    pub(crate) const ROBERTA: FrameRules = FrameRules {
+        between: 2,
+        second_type: 0,
     };
 }
 
@@ -120,16 +147,30 @@ const CLOSING: usize = 1;
 pub struct Frame {
     class: u32,
     separator: u32,
+    padding: u32,
     rules: FrameRules,
+    positions: Positions,
 }
 
 impl Frame {
-    pub(crate) fn new(class: u32, separator: u32, rules: FrameRules) -> Frame {
+    /// `class`, `separator` and `padding` are the special tokens' ids.
+    pub(crate) fn new(
+        [class, separator, padding]: [u32; 3],
+        rules: FrameRules,
+        positions: Positions,
+    ) -> Frame {
         Frame {
             class,
             separator,
+            padding,
             rules,
+            positions,
         }
+    }
+
+    /// Token types of a pair.
+    pub(crate) fn types(self) -> usize {
+        usize::from(self.rules.second_type) + 1
     }
 
     /// Special tokens around a single text.
@@ -144,7 +185,7 @@ impl Frame {
 
     /// Longest sequence that a model with this many position embeddings can read.
     pub(crate) fn longest(self, position_embeddings: usize) -> usize {
-        position_embeddings.saturating_sub(self.rules.first_position as usize)
+        position_embeddings.saturating_sub(self.positions.first as usize)
     }
 
     /// Tokens before a pair's passage, given the query's kept tokens.
@@ -194,9 +235,10 @@ impl Frame {
         self,
         text: &'a [u32],
     ) -> impl ExactSizeIterator<Item = Token> + Clone + use<'a> {
+        let mut position = self.positions.first;
         (0..text.len() + self.single_overhead()).map(move |i| {
             let text = i.checked_sub(OPENING).map(|at| text.get(at).copied());
-            self.token(i, text, false)
+            self.token(&mut position, text, false)
         })
     }
 
@@ -207,12 +249,13 @@ impl Frame {
         passage: &'a [u32],
     ) -> impl ExactSizeIterator<Item = Token> + Clone + use<'a> {
         let start = self.before_passage(query.len());
+        let mut position = self.positions.first;
         (0..start + passage.len() + CLOSING).map(move |i| {
             let text = i.checked_sub(OPENING).map(|at| match i.checked_sub(start) {
                 Some(at) => passage.get(at).copied(),
                 None => query.get(at).copied(),
             });
-            self.token(i, text, i >= start)
+            self.token(&mut position, text, i >= start)
         })
     }
 
@@ -224,11 +267,19 @@ impl Frame {
         self.pair(query, &[]).take(self.before_passage(query.len()))
     }
 
-    /// Token `i`: `text` is `None` for the class token and `Some(None)` for a separator.
-    fn token(self, i: usize, text: Option<Option<u32>>, second: bool) -> Token {
+    /// The next token: `text` is `None` for the class token and `Some(None)` for a separator.
+    fn token(self, next: &mut u32, text: Option<Option<u32>>, second: bool) -> Token {
+        let id = text.map_or(self.class, |id| id.unwrap_or(self.separator));
+        let skipped = self.positions.skip_padding && id == self.padding;
+        let position = if skipped {
+            self.positions.first - 1
+        } else {
+            *next += 1;
+            *next - 1
+        };
         Token {
-            id: text.map_or(self.class, |id| id.unwrap_or(self.separator)),
-            position: self.rules.first_position + i as u32,
+            id,
+            position,
             type_id: if second { self.rules.second_type } else { 0 },
         }
     }
@@ -258,14 +309,10 @@ pub fn truncate_pair(a: usize, b: usize, budget: usize) -> (usize, usize) {
 mod tests {
     use super::*;
 
-    /// `<s> a </s></s> b </s>`, one type, positions from 2.
-    const ROBERTA: FrameRules = FrameRules {
-        between: 2,
-        first_position: 2,
-        second_type: 0,
-    };
     const CLASS: u32 = 101;
     const SEPARATOR: u32 = 102;
+    const PADDING: u32 = 100;
+    const SPECIAL: [u32; 3] = [CLASS, SEPARATOR, PADDING];
 
     fn listed(tokens: impl ExactSizeIterator<Item = Token>) -> Vec<(u32, u32, u8)> {
         let len = tokens.len();
@@ -276,7 +323,7 @@ mod tests {
 
     #[test]
     fn bert_reads_three_special_tokens_around_a_pair() {
-        let frame = Frame::new(CLASS, SEPARATOR, FrameRules::BERT);
+        let frame = Frame::new(SPECIAL, FrameRules::BERT, Positions::BERT);
         let pair = [
             (101, 0, 0),
             (7, 1, 0),
@@ -300,7 +347,7 @@ mod tests {
 
     #[test]
     fn roberta_reads_four_and_begins_at_position_2() {
-        let frame = Frame::new(CLASS, SEPARATOR, ROBERTA);
+        let frame = Frame::new(SPECIAL, FrameRules::ROBERTA, Positions::ROBERTA);
         let pair = [
             (101, 2, 0),
             (7, 3, 0),
@@ -316,6 +363,10 @@ mod tests {
             listed(frame.single(&[7])),
             [(101, 2, 0), (7, 3, 0), (102, 4, 0)]
         );
+        let padded = [(101, 2, 0), (100, 1, 0), (7, 3, 0), (102, 4, 0)];
+        assert_eq!(listed(frame.single(&[100, 7])), padded);
+        let padded = [(102, 4, 0), (8, 5, 0), (100, 1, 0), (102, 6, 0)];
+        assert_eq!(listed(frame.pair(&[], &[8, 100]).skip(2)), padded);
         assert_eq!((frame.single_overhead(), frame.pair_overhead()), (2, 4));
         assert_eq!(frame.longest(514), 512);
         assert_eq!(frame.passage_start(7, 2), 4);
@@ -326,7 +377,7 @@ mod tests {
 
     #[test]
     fn policies_cap_passages_and_choose_the_side() {
-        let frame = Frame::new(CLASS, SEPARATOR, FrameRules::BERT);
+        let frame = Frame::new(SPECIAL, FrameRules::BERT, Positions::BERT);
         let policy = TruncationPolicy {
             side: TruncationSide::Left,
             max_passage: Some(2),

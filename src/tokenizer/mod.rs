@@ -1,35 +1,42 @@
-//! WordPiece, with the ids of Hugging Face's `tokenizers`.
+//! WordPiece and Unigram, with the ids of Hugging Face's `tokenizers`.
 //!
-//! The splitter finds words in the raw text, 64 bytes at a time. Words seen before have their ids
-//! in a cache ([`TokenizerScratch`]). The others are normalised character by character and looked
-//! up, without a copy of the text. The vocabulary is four sections of the model file, used in
-//! place; [`mod@crate::format`] describes their bytes.
+//! WordPiece is BERT's. The splitter finds words in the raw text, 64 bytes at a time, and
+//! normalises those that it has not seen before. Unigram is SentencePiece's, as XLM-RoBERTa has it.
+//! Its text is normalised whole and cut into words. Either way, words seen before have their ids in
+//! a cache ([`TokenizerScratch`]). The vocabulary is four sections of the model file, a Unigram's
+//! three more, used in place; [`mod@crate::format`] describes their bytes.
 //!
-//! # Checklist: another kind of tokenizer (BPE, SentencePiece)
+//! # Checklist: another kind of tokenizer (BPE)
 //!
 //! Special tokens, truncation and positions are in `frame.rs` and do not depend on the kind. Added
 //! tokens (`added.rs`) are found before the text is split, whatever the kind.
 //!
-//! 1. `src/tokenizer/NAME.rs`: from a span of text between added tokens to ids (`Splitter::text` is
-//!    WordPiece's), and its sections' reader.
-//! 2. `src/tokenizer/mod.rs`: an enum in place of `Shared::vocab` with its table and head, matched
-//!    in `tokenize_into`, `check`, `token` and `id`.
-//! 3. `src/tokenizer/config.rs`: the kind in the record's flags, and its rules.
-//! 4. `tools/convert/src/huggingface/tokenizer_json.rs`: reading it from `tokenizer.json`.
-//! 5. `src/format/FORMAT.md`: the kind's sections.
+//! 1. `src/tokenizer/NAME.rs`: from a text between added tokens to ids (`unigram.rs` is the
+//!    pattern), and its sections' reader.
+//! 2. `src/tokenizer/kind.rs`: the kind with its normaliser and its reader.
+//! 3. `src/tokenizer/config.rs`, `rules.rs`: the kind in the record's version, and its rules.
+//! 4. `src/model/open.rs`, `tools/convert/src/convert/mod.rs`: its sections.
+//! 5. `tools/convert/src/import/huggingface/tokenizer_json.rs`: reading it from `tokenizer.json`.
+//! 6. `src/format/FORMAT.md`: the kind's sections.
 
 mod added;
 mod bytes;
+mod charsmap;
 mod config;
 mod frame;
+mod kind;
 mod lookup;
 mod memo;
 mod normalize;
 mod pretokenize;
 mod prompts;
+mod rules;
 mod scan;
+mod scratch;
 mod tables;
 mod tables_expand;
+mod trie;
+mod unigram;
 mod vocab;
 mod wordpiece;
 
@@ -39,9 +46,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use added::AddedTokens;
 use bytes::Key;
 use config::Record;
-use pretokenize::{ByteTable, Rules, Splitter};
+use frame::FrameRules;
+use kind::{Kind, Reader};
 use vocab::Vocab;
-use wordpiece::{HEAD, Ids, WordPiece};
+use wordpiece::Ids;
 
 use crate::format::storage::Blob;
 use crate::sync::Pool;
@@ -49,16 +57,18 @@ use crate::sync::Pool;
 pub use crate::error::TokenizerError;
 pub use config::{AddedToken, TokenizerConfig};
 pub use frame::{Encoding, Frame, Truncation, TruncationSide, truncate_pair};
-pub(crate) use frame::{FrameRules, Token, TruncationPolicy};
+pub(crate) use frame::{Positions, Token, TruncationPolicy};
 pub(crate) use normalize::{is_space, stands_alone};
-pub use pretokenize::TokenizerScratch;
 pub use prompts::{Prompts, Role};
+pub use rules::{Spaces, TokenizerKind, UnigramRules};
+pub use scratch::TokenizerScratch;
+pub use unigram::UnigramSections;
 
 /// A vocabulary and its rules. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     shared: Arc<Shared>,
-    frame: FrameRules,
+    positions: Positions,
     prompts: Arc<Prompts>,
     special_as_text: bool,
 }
@@ -68,9 +78,7 @@ struct Shared {
     record: Record,
     added: AddedTokens,
     vocab: Vocab,
-    /// Ends with the continuing prefix.
-    head: [u8; HEAD],
-    table: ByteTable,
+    kind: Kind,
     /// Unique in the process.
     number: u64,
     sections: TokenizerSections,
@@ -104,6 +112,8 @@ pub struct TokenizerSections {
     pub offsets: Blob,
     /// `tokenizer.lookup`: the perfect hash.
     pub lookup: Blob,
+    /// What a Unigram has in addition.
+    pub unigram: Option<UnigramSections>,
 }
 
 impl Tokenizer {
@@ -123,13 +133,43 @@ impl Tokenizer {
         pieces: &[impl AsRef<str>],
         config: &TokenizerConfig,
     ) -> Result<Self, TokenizerError> {
+        Self::build(pieces, config, None)
+    }
+
+    /// Takes a Unigram's pieces and scores in the order of their ids, and its normaliser:
+    /// SentencePiece's `precompiled_charsmap`, or nothing. Of equal pieces only the last is ever
+    /// produced.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::from_pieces`], or if the scores or the normaliser are not in order.
+    pub fn from_unigram(
+        pieces: &[impl AsRef<str>],
+        scores: &[f64],
+        charsmap: &[u8],
+        config: &TokenizerConfig,
+    ) -> Result<Self, TokenizerError> {
+        let sections = UnigramSections {
+            scores: Blob::copy_from(&unigram::scores(scores)?),
+            trie: trie::build(&vocab::distinct(pieces))?,
+            charsmap: Blob::copy_from(charsmap),
+        };
+        let tokenizer = Self::build(pieces, config, Some(sections))?;
+        tokenizer.check()?;
+        Ok(tokenizer)
+    }
+
+    fn build(
+        pieces: &[impl AsRef<str>],
+        config: &TokenizerConfig,
+        unigram: Option<UnigramSections>,
+    ) -> Result<Self, TokenizerError> {
         let vocab = Vocab::build(pieces)?;
         let view = vocab.view();
         let record = Record::from_config(config, pieces.len(), |s| {
             view.find(Key::new(s.as_bytes(), s.len()))
         })?;
         let section = Blob::copy_from(&record.write());
-        Ok(Self::assemble(record, vocab, section))
+        Self::assemble(record, vocab, section, unigram)
     }
 
     /// Uses a model file's sections in place.
@@ -140,18 +180,21 @@ impl Tokenizer {
     pub fn from_sections(s: TokenizerSections) -> Result<Self, TokenizerError> {
         let record = Record::read(&s.config)?;
         let vocab = Vocab::open(record.pieces as usize, s.text, s.offsets, s.lookup)?;
-        Ok(Self::assemble(record, vocab, s.config))
+        Self::assemble(record, vocab, s.config, s.unigram)
     }
 
-    fn assemble(record: Record, vocab: Vocab, config: Blob) -> Self {
+    fn assemble(
+        record: Record,
+        vocab: Vocab,
+        config: Blob,
+        unigram: Option<UnigramSections>,
+    ) -> Result<Self, TokenizerError> {
         let [text, offsets, lookup] = vocab.sections().map(Blob::clone);
-        let mut head = [0; HEAD];
-        head[HEAD - record.prefix.len()..].copy_from_slice(record.prefix.as_bytes());
+        let kind = Kind::open(&record, unigram)?;
+        record.check_normalized(|text| kind.normalized(text))?;
         let shared = Shared {
-            added: AddedTokens::new(&record.added, record.steps),
-            table: ByteTable::new(record.steps),
+            added: AddedTokens::new(&record.added, |text| kind.normalized(text)),
             record,
-            head,
             vocab,
             number: MADE.fetch_add(1, Ordering::Relaxed) + 1,
             sections: TokenizerSections {
@@ -159,15 +202,17 @@ impl Tokenizer {
                 text,
                 offsets,
                 lookup,
+                unigram: kind.sections(),
             },
+            kind,
             scratch: Pool::default(),
         };
-        Tokenizer {
+        Ok(Tokenizer {
             shared: Arc::new(shared),
-            frame: FrameRules::BERT,
+            positions: Positions::BERT,
             prompts: Arc::default(),
             special_as_text: false,
-        }
+        })
     }
 
     /// The sections to write into a model file.
@@ -180,6 +225,7 @@ impl Tokenizer {
         let record = &self.shared.record;
         let text = |id: u32| self.token(id).unwrap_or_default().to_owned();
         TokenizerConfig {
+            kind: record.kind,
             lowercase: record.steps.lowercase,
             strip_accents: record.steps.strip_accents,
             clean_text: record.steps.clean_text,
@@ -204,13 +250,15 @@ impl Tokenizer {
         self.shared.record.vocab_size()
     }
 
-    /// Looks up every piece. Opening skips this, because a fault can only give wrong ids.
+    /// Looks up every piece, and reads a Unigram's scores and normaliser. Opening skips this,
+    /// because a fault can only give wrong ids.
     ///
     /// # Errors
-    /// Names the first piece that is not UTF-8 or is not found.
+    /// Names the first piece that is not UTF-8 or is not found, or what else is wrong.
     pub fn check(&self) -> Result<(), TokenizerError> {
-        match self.shared.vocab.view().first_lost() {
-            None => Ok(()),
+        let vocab = self.shared.vocab.view();
+        match vocab.first_lost() {
+            None => self.shared.kind.check(vocab),
             Some(id) => Err(TokenizerError::Section {
                 section: "tokenizer.lookup",
                 reason: format!("piece {id} is not text or is not found"),
@@ -251,12 +299,16 @@ impl Tokenizer {
     /// The special tokens around texts.
     pub fn frame(&self) -> Frame {
         let record = &self.shared.record;
-        Frame::new(record.cls, record.sep, self.frame)
+        let rules = match record.kind {
+            TokenizerKind::WordPiece => FrameRules::BERT,
+            TokenizerKind::Unigram(_) => FrameRules::ROBERTA,
+        };
+        Frame::new([record.cls, record.sep, record.pad], rules, self.positions)
     }
 
-    /// The same tokenizer with a model's frame.
-    pub(crate) fn with_frame(self, frame: FrameRules) -> Self {
-        Tokenizer { frame, ..self }
+    /// The same tokenizer with a model's positions.
+    pub(crate) fn with_positions(self, positions: Positions) -> Self {
+        Tokenizer { positions, ..self }
     }
 
     /// What goes before a model's texts. [`Tokenizer::encode`] and its kin take texts as they are;
@@ -298,56 +350,41 @@ impl Tokenizer {
         scratch: &mut TokenizerScratch,
         ids: &mut Vec<u32>,
     ) -> usize {
-        let mut splitter = Splitter::new(self.rules(), scratch);
+        let Shared {
+            record,
+            vocab,
+            kind,
+            number,
+            ..
+        } = &*self.shared;
+        let mut reader = kind.reader(record, vocab.view(), *number, scratch);
         let mut ids = Ids::new(ids, limit, text.len() / BYTES_PER_TOKEN);
         let mut done = 0;
         for found in self.shared.added.raw.matches(text, self.special_as_text) {
             let before = text.get(done..found.start).unwrap_or_default();
-            self.between(before, &mut splitter, &mut ids);
+            self.between(before, &mut reader, &mut ids);
             ids.push(found.id);
             done = found.end;
         }
-        self.between(&text[done..], &mut splitter, &mut ids);
+        self.between(&text[done..], &mut reader, &mut ids);
         ids.finish()
     }
 
     /// Reads a text between added tokens that are matched in the raw text.
-    fn between(&self, text: &str, splitter: &mut Splitter, ids: &mut Ids) {
+    fn between(&self, text: &str, reader: &mut Reader, ids: &mut Ids) {
         let patterns = &self.shared.added.normalized;
         if patterns.is_empty() {
-            return splitter.text(text, ids);
+            return reader.text(text, ids);
         }
-        let text = normalize::normalized(text, self.shared.record.steps);
+        let text = self.shared.kind.normalized(text);
         let mut done = 0;
         for found in patterns.matches(&text, self.special_as_text) {
-            splitter.text(text.get(done..found.start).unwrap_or_default(), ids);
+            let before = text.get(done..found.start).unwrap_or_default();
+            reader.normalized(before, ids);
             ids.push(found.id);
             done = found.end;
         }
-        splitter.text(&text[done..], ids);
-    }
-
-    fn rules(&self) -> Rules<'_> {
-        let Shared {
-            record,
-            vocab,
-            head,
-            table,
-            number,
-            ..
-        } = &*self.shared;
-        Rules {
-            steps: record.steps,
-            table,
-            max_chars: record.max_word_chars as usize,
-            wordpiece: WordPiece {
-                vocab: vocab.view(),
-                prefix: record.prefix.len(),
-                head: *head,
-                unk: record.unk,
-            },
-            vocabulary: *number,
-        }
+        reader.normalized(&text[done..], ids);
     }
 
     /// `[CLS] text [SEP]`, cut to `max_length`. Special tokens are never cut.
@@ -366,8 +403,8 @@ impl Tokenizer {
         })
     }
 
-    /// `[CLS] a [SEP] b [SEP]`, cut to `max_length`, the longer text first. Special tokens are
-    /// never cut.
+    /// `[CLS] a [SEP] b [SEP]`, a Unigram's with a second `[SEP]` between, cut to `max_length`, the
+    /// longer text first. Special tokens are never cut.
     pub fn encode_pair(&self, a: &str, b: &str, max_length: usize) -> Encoding {
         let (frame, policy) = (self.frame(), TruncationPolicy::default());
         self.shared.scratch.lend(|buffers| {

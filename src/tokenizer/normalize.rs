@@ -13,12 +13,32 @@ use super::tables::{
 };
 
 /// The normaliser's steps: true if on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Steps {
     pub(super) clean_text: bool,
     pub(super) handle_chinese_chars: bool,
     pub(super) strip_accents: bool,
     pub(super) lowercase: bool,
+}
+
+impl Steps {
+    /// The steps as bits.
+    pub(super) fn flags(self) -> u32 {
+        u32::from(self.lowercase)
+            | u32::from(self.strip_accents) << 1
+            | u32::from(self.clean_text) << 2
+            | u32::from(self.handle_chinese_chars) << 3
+    }
+
+    /// The inverse of [`Steps::flags`]; `None` for an unknown bit.
+    pub(super) fn from_flags(flags: u32) -> Option<Self> {
+        (flags < 1 << 4).then_some(Steps {
+            lowercase: flags & 1 != 0,
+            strip_accents: flags & 2 != 0,
+            clean_text: flags & 4 != 0,
+            handle_chinese_chars: flags & 8 != 0,
+        })
+    }
 }
 
 /// The character's flags. The bits from `LOWER_SHIFT` up are an index into `LOWER_DELTAS`.

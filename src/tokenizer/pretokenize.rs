@@ -3,56 +3,12 @@
 
 use unicode_normalization::char::decompose_canonical;
 
-use super::memo::{self, Memo};
+use super::memo;
 use super::normalize::{self, Steps};
 use super::scan::{self, Masks, Window};
+use super::scratch::{LONG, LongWords, SHORT, ShortWords, TokenizerScratch};
 use super::tables::{CHINESE, DECOMPOSES, MARK, NONSTARTER, PUNCTUATION, REMOVED, SPACE};
 use super::wordpiece::{HEAD, Ids, WordPiece};
-
-/// Bytes that may be read, never written, after the longest word.
-const TAIL: usize = 16;
-
-/// Ids of words of at most 16 bytes.
-type ShortWords = Memo<2, 3, 2048>;
-/// Ids of words of 17 to 32 bytes: rare in English, frequent in scripts with three bytes per
-/// letter.
-type LongWords = Memo<4, 7, 1024>;
-const SHORT: usize = 16;
-const LONG: usize = 32;
-
-/// A tokenizer's memory, reused for each text: a buffer, so that words allocate nothing, and a
-/// cache of the ids of words seen before.
-#[derive(Debug, Default)]
-pub struct TokenizerScratch {
-    word: Vec<u8>,
-    pieces: Vec<u32>,
-    short_words: ShortWords,
-    long_words: LongWords,
-    /// Number of the vocabulary of the ids; 0 for none.
-    vocabulary: u64,
-    /// A prompt and a text.
-    pub(super) joined: String,
-}
-
-impl TokenizerScratch {
-    /// Empty memory. It grows with the words it sees, to a quarter of a megabyte at most, and to
-    /// the longest text that had a prompt.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    fn prepare(&mut self, max_chars: usize, vocabulary: u64) {
-        let len = HEAD + 4 * max_chars + TAIL;
-        if self.word.len() < len {
-            self.word.resize(len, 0);
-        }
-        if self.vocabulary != vocabulary {
-            self.short_words.clear();
-            self.long_words.clear();
-            self.vocabulary = vocabulary;
-        }
-    }
-}
 
 /// What to do with a byte of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +78,8 @@ pub(super) struct Splitter<'a> {
 impl<'a> Splitter<'a> {
     /// Starts a pass.
     pub(super) fn new(rules: Rules<'a>, scratch: &'a mut TokenizerScratch) -> Self {
-        scratch.prepare(rules.max_chars, rules.vocabulary);
+        scratch.prepare_word(rules.max_chars);
+        scratch.prepare_cache(rules.vocabulary);
         Splitter {
             rules,
             buffer: &mut scratch.word,

@@ -59,7 +59,6 @@ impl Vocab {
         }
         let mut text = Vec::new();
         let (mut bases, mut relative) = (Vec::new(), Vec::new());
-        let mut last = HashMap::with_capacity(pieces.len());
         for (id, piece) in pieces.iter().map(AsRef::as_ref).enumerate() {
             if piece.len() > MAX_PIECE_BYTES {
                 return Err(TokenizerError::PieceTooLong {
@@ -69,12 +68,9 @@ impl Vocab {
             }
             push_offset(text.len(), id, &mut bases, &mut relative);
             text.extend(piece.as_bytes());
-            last.insert(piece.as_bytes(), id as u32);
         }
         push_offset(text.len(), pieces.len(), &mut bases, &mut relative);
-        last.remove(&[][..]);
-        let mut keys: Vec<(u32, &[u8])> = last.into_iter().map(|(key, id)| (id, key)).collect();
-        keys.sort_unstable(); // the same bytes every time
+        let keys = distinct(pieces);
         let lookup = lookup::build(&keys, pieces.len())?;
 
         let mut offsets = Vec::new();
@@ -135,6 +131,17 @@ impl Vocab {
     }
 }
 
+/// The pieces that are found, and their ids, in the order of the ids: not the empty one, and of
+/// equal ones the last.
+pub(super) fn distinct(pieces: &[impl AsRef<str>]) -> Vec<(u32, &[u8])> {
+    let pieces = pieces.iter().map(|piece| piece.as_ref().as_bytes());
+    let mut last: HashMap<&[u8], u32> = pieces.zip(0..).collect();
+    last.remove(&[][..]);
+    let mut keys: Vec<(u32, &[u8])> = last.into_iter().map(|(key, id)| (id, key)).collect();
+    keys.sort_unstable(); // the same bytes every time
+    keys
+}
+
 fn push_offset(at: usize, id: usize, bases: &mut Vec<u32>, relative: &mut Vec<u16>) {
     if id.is_multiple_of(BLOCK) {
         bases.push(at as u32);
@@ -181,6 +188,11 @@ impl<'a> VocabView<'a> {
     #[inline]
     pub(super) fn find(&self, key: Key) -> Option<u32> {
         self.lookup.find(key, |id, key| self.is_piece(id, key))
+    }
+
+    /// Number of pieces.
+    pub(super) fn len(&self) -> usize {
+        self.pieces as usize
     }
 
     /// The first piece that is not UTF-8 or that the lookup does not find. Of equal pieces one is

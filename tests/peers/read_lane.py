@@ -15,6 +15,8 @@ import math, random, re, struct, sys
 from pathlib import Path
 import numpy as np
 from xxhash import xxh64_intdigest as checksum
+import read_unigram
+from read_unigram import need
 
 DTYPES = [np.dtype(t) for t in ("u1", "<f4", "<f2", "i1", "<i4")]
 U8, F32, F16, INT8, I32 = range(5)
@@ -25,11 +27,6 @@ CONFIG = (
     "max_position_embeddings type_vocab_size hidden_act eps head num_labels normalize max_length "
     "activations embedding_size"
 ).split()
-
-
-def need(ok, what):
-    if not ok:
-        raise ValueError(what)
 
 
 class Cursor:
@@ -147,22 +144,23 @@ class Model:
     def small_sections(self):
         c = self.c = dict(zip(CONFIG, self.cursor("config").numbers("9If6I")))
         classifier = int(c["head"] == 0)
-        electra = c["architecture"] == 1
+        electra, self.xlmr = c["architecture"] == 1, c["architecture"] == 2
+        self.longest = c["max_position_embeddings"] - 2 * self.xlmr
         limits = (
-            (0, 1),
+            (0, 2),
             (1, 65536),
             (1, 128),
             (1, c["hidden_size"]),
             (1, 65536),
             (1, 2**24),
             (1, 65536),
-            (1 + classifier, 256),
+            (1 + (classifier and not self.xlmr), 256),
             (0, 2),
             (0, 3.5e38),
             (0, 2),
             (classifier, 2 * classifier),
             (0, 1 - classifier),
-            (2 + classifier, c["max_position_embeddings"]),
+            (2 + classifier, self.longest),
             (0, 15),
             (int(electra), 65536 if electra else 0),
         )
@@ -181,22 +179,27 @@ class Model:
     def tokenizer_config(self):
         s, self.added = self.cursor("tokenizer.config"), []
         version, self.flags, self.max_chars, self.n, *self.ids, length = s.numbers("9IB")
+        self.unigram = version == 3
         need(
-            version in (1, 2) and self.flags < 16 and self.max_chars <= 4096,
+            1 <= version <= 3
+            and self.flags < (24 if self.unigram else 16)
+            and self.max_chars <= 4096 * (not self.unigram),
             "tokenizer.config: version, flags, max chars",
         )
         need(
-            1 <= self.n <= 1048575 and length <= 15,
+            1 <= self.n <= 1048575 and length <= 15 * (not self.unigram),
             "tokenizer.config: number of pieces, length of the prefix",
         )
+        classifier = self.c["head"] == 0
+        need(self.c["max_length"] >= 2 + classifier * (1 + self.unigram), "config: max_length")
+        types = 1 + (classifier and not self.unigram)
+        need(self.c["type_vocab_size"] >= types, "config: type_vocab_size")
         self.prefix, rest, (added,) = s.text(length), s.bytes(15 - length), s.numbers("I")
         need(not any(rest) and added <= 4096, "tokenizer.config: prefix or number of added tokens")
         for _ in range(added):
             i, flags, zero, length = s.numbers("IBBH")
-            need(
-                i < self.n + added and flags < 16 * version and zero == 0 and 1 <= length <= 1024,
-                "an added token's fields",
-            )
+            need(i < self.n + added and zero == 0 and 1 <= length <= 1024, "an added token")
+            need(flags < 16 * min(version, 2), "an added token's flags")
             self.added.append((i, flags, s.text(length)))
         need(len({text for _, _, text in self.added}) == added, "two added tokens with one text")
         size = max([self.n, *(i + 1 for i, _, _ in self.added)])
@@ -243,6 +246,9 @@ class Model:
             word = rng.choice([p + q, p[:-1], p[:-1] + q[-1:], p.swapcase(), rng.randbytes(len(p))])
             need(word in last or self.lookup(word) is None, f"tokenizer.lookup: {word} is found")
             tried += word not in last
+
+        if self.unigram:
+            self.scores, self.charsmap = read_unigram.sections(self, n, last)
 
     def read_prompts(self):
         self.prompts = ["", "", ""]
@@ -341,29 +347,27 @@ class Model:
         return self.W.setdefault(name, (w.astype(np.float32), bias))
 
     def tokenizer(self):
-        from tokenizers import (
-            AddedToken,
-            Tokenizer,
-            models,
-            normalizers,
-            pre_tokenizers,
-            processors,
-        )
+        from tokenizers import AddedToken, Tokenizer, models, normalizers
+        from tokenizers import pre_tokenizers, processors
 
         vocab = {p.decode(): i for i, p in enumerate(self.pieces)}
         names = {i: text for text, i in vocab.items()} | {i: text for i, _, text in self.added}
         need(all(i in names for i in self.ids[:3]), "a special token without a text")
-        lowercase, strip, clean, chinese = (bool(self.flags & bit) for bit in (1, 2, 4, 8))
-        t = Tokenizer(
-            models.WordPiece(
-                vocab=vocab,
-                unk_token=names[self.ids[0]],
-                continuing_subword_prefix=self.prefix,
-                max_input_chars_per_word=self.max_chars,
+        flags = [bool(self.flags & 1 << bit) for bit in range(5)]
+        if self.unigram:
+            t = read_unigram.tokenizer(self, flags)
+        else:
+            lowercase, strip, clean, chinese, _ = flags
+            t = Tokenizer(
+                models.WordPiece(
+                    vocab=vocab,
+                    unk_token=names[self.ids[0]],
+                    continuing_subword_prefix=self.prefix,
+                    max_input_chars_per_word=self.max_chars,
+                )
             )
-        )
-        t.normalizer = normalizers.BertNormalizer(clean, chinese, strip, lowercase)
-        t.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+            t.normalizer = normalizers.BertNormalizer(clean, chinese, strip, lowercase)
+            t.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         t.add_tokens([
             AddedToken(
                 x,
@@ -379,9 +383,8 @@ class Model:
             all(t.token_to_id(x) == i for i, _, x in self.added),
             "an added token has not the id that tokenizers gives it",
         )
-        t.post_processor = processors.BertProcessing(
-            *((names[i], i) for i in (self.ids[2], self.ids[1]))
-        )
+        kind = processors.RobertaProcessing if self.unigram else processors.BertProcessing
+        t.post_processor = kind(*((names[i], i) for i in (self.ids[2], self.ids[1])))
         t.enable_truncation(self.c["max_length"], strategy="longest_first")
         return t
 
@@ -405,9 +408,11 @@ class Model:
 
     def hidden(self, encoding):
         a, h = self.c["num_attention_heads"], self.c["hidden_size"]
+        counted = np.array([not self.xlmr or i != self.ids[3] for i in encoding.ids])
+        positions = np.where(counted, np.cumsum(counted) - 1 + 2 * self.xlmr, 1)
         tables = (
             ("word", encoding.ids),
-            ("position", range(len(encoding.ids))),
+            ("position", positions),
             ("token_type", encoding.type_ids),
         )
         x = self.norm(
@@ -433,7 +438,7 @@ class Model:
         if self.c["head"] == 0:
             x = self.hidden(tokenizer.encode(query, passage))
             y = self.linear("pooler", x[0])
-            y = np.tanh(y) if self.c["architecture"] == 0 else self.act(y, 0)
+            y = self.act(y, 0) if self.c["architecture"] == 1 else np.tanh(y)
             z = self.linear("classifier", y)
             return z[0] if len(z) == 1 else z[1] - z[0]
         u, v = (self.hidden(tokenizer.encode(t)) for t in (query, passage))

@@ -22,7 +22,7 @@ use crate::layers::head::{Classifier, mean_pool, normalize};
 use crate::layers::loader::Loader;
 use crate::schema::{Kind, Place, Row, Size, WeightTable};
 use crate::scratch::{LayerScratch, Scratch};
-use crate::tokenizer::FrameRules;
+use crate::tokenizer::Positions;
 
 pub(crate) static BERT: Definition = Definition {
     table: WeightTable {
@@ -30,7 +30,7 @@ pub(crate) static BERT: Definition = Definition {
         layer: LAYER,
         head: HEAD,
     },
-    frame: FrameRules::BERT,
+    positions: Positions::BERT,
     load: |loader, config| Ok(Box::new(Bert::load(loader, config, Activation::Tanh)?)),
 };
 
@@ -53,7 +53,7 @@ pub(super) const fn row(
     }
 }
 
-const EMBEDDINGS: &[Row] = &[
+pub(super) const EMBEDDINGS: &[Row] = &[
     row(
         "embeddings.word",
         Kind::Table,

@@ -5,7 +5,7 @@ use lanerank_kernels::Activation;
 use super::Definition;
 use super::bert::{self, Bert, row};
 use crate::schema::{Kind, Place, Row, Size, WeightTable};
-use crate::tokenizer::FrameRules;
+use crate::tokenizer::Positions;
 
 pub(crate) static ELECTRA: Definition = Definition {
     table: WeightTable {
@@ -13,7 +13,7 @@ pub(crate) static ELECTRA: Definition = Definition {
         layer: bert::LAYER,
         head: HEAD,
     },
-    frame: FrameRules::BERT,
+    positions: Positions::BERT,
     load: |loader, config| Ok(Box::new(Bert::load(loader, config, Activation::Gelu)?)),
 };
 
@@ -55,7 +55,7 @@ const EMBEDDINGS: &[Row] = &[
     ),
 ];
 
-const HEAD: &[Row] = &[
+pub(super) const HEAD: &[Row] = &[
     row(
         "pooler",
         Kind::Linear,

@@ -2,19 +2,20 @@
 //!
 //! # Checklist: another architecture
 //!
-//! 1. `src/model/architectures/NAME.rs`: its [`WeightTable`], its frame and its `Network`.
+//! 1. `src/model/architectures/NAME.rs`: its [`WeightTable`], its positions and its `Network`.
 //!    `bert.rs` is the pattern; an architecture that differs in a part only reuses the rest, as
 //!    `electra.rs` does. New parts go to `src/layers`.
 //! 2. `src/model/architectures/mod.rs`: an arm of `of`.
 //! 3. `src/config.rs`: a variant of `Architecture` with the sizes that only it has.
 //! 4. `src/format/config.rs`: its code, and the field of those sizes.
 //! 5. `src/format/FORMAT.md`: the code, and the printed table (a test checks it).
-//! 6. `tools/convert/src/huggingface/config.rs`: its `model_type` and settings.
+//! 6. `tools/convert/src/import/huggingface/config.rs`: its `model_type` and settings.
 //!
 //! `tests/common`, `estimate`, `bench` and the converter follow from the table.
 
 pub mod bert;
 pub mod electra;
+pub mod xlm_roberta;
 
 use std::ops::ControlFlow;
 
@@ -26,14 +27,14 @@ use crate::layers::attention::Prefix;
 use crate::layers::loader::Loader;
 use crate::schema::{Schema, WeightTable};
 use crate::scratch::{LayerScratch, Scratch};
-use crate::tokenizer::FrameRules;
+use crate::tokenizer::Positions;
 
 /// What an architecture supplies.
 pub(crate) struct Definition {
     /// Its weights.
     pub(crate) table: WeightTable,
-    /// Special tokens, positions and token types around its texts.
-    pub(crate) frame: FrameRules,
+    /// The positions of its tokens.
+    pub(crate) positions: Positions,
     /// Takes the weights out of a file, in the table's order.
     pub(crate) load: Load,
 }
@@ -69,6 +70,7 @@ pub(crate) fn of(config: &ModelConfig) -> &'static Definition {
     match config.architecture {
         Architecture::Bert => &bert::BERT,
         Architecture::Electra { .. } => &electra::ELECTRA,
+        Architecture::XlmRoberta => &xlm_roberta::XLM_ROBERTA,
     }
 }
 
@@ -106,7 +108,7 @@ mod tests {
     #[test]
     fn format_md_lists_the_tables() {
         let page = include_str!("../../format/FORMAT.md");
-        for definition in [&bert::BERT, &electra::ELECTRA] {
+        for definition in [&bert::BERT, &electra::ELECTRA, &xlm_roberta::XLM_ROBERTA] {
             let table = definition.table.markdown();
             if std::env::var_os("PRINT_TABLES").is_some() {
                 println!("{table}");
@@ -135,6 +137,7 @@ mod tests {
         assert_eq!(sum(&config(Architecture::Bert)), bert);
         let electra = |embedding_size| config(Architecture::Electra { embedding_size });
         assert_eq!(sum(&electra(4)), bert);
+        assert_eq!(sum(&config(Architecture::XlmRoberta)), bert);
         assert_eq!(sum(&electra(6)), bert + 9 * 4 * 6);
     }
 

@@ -7,7 +7,8 @@ use std::io::{Cursor, Read, Write};
 use std::path::Path;
 
 use lanerank::model::{ModelConfig, Pooling};
-use lanerank_convert::convert::WeightDtype;
+use lanerank::tokenizer::{Tokenizer, TokenizerConfig};
+use lanerank_convert::convert::{ConvertOptions, WeightDtype, convert};
 use lanerank_testing::models;
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
@@ -169,13 +170,17 @@ fn sources() {
         ("import_zip", &["zip-bf16.bin"]),
         (
             "import_tokenizer",
-            &["model/tokenizer.json", "model/vocab.txt"],
+            &[
+                "model/tokenizer.json",
+                "model/vocab.txt",
+                "../tokenizer/unigram/tokenizer.json",
+            ],
         ),
     ] {
         let corpus = here.join("corpus").join(target);
         std::fs::create_dir_all(&corpus).unwrap();
         for file in files {
-            let name = file.rsplit('/').next().unwrap();
+            let name = file.replace("../", "").replace('/', "-");
             std::fs::copy(here.join("../data/sources").join(file), corpus.join(name)).unwrap();
         }
     }
@@ -253,4 +258,29 @@ fn models() {
             std::fs::write(path, models::file(&small, dtype, 1)).unwrap();
         }
     }
+    let pieces = [
+        "<s>",
+        "<pad>",
+        "</s>",
+        "<unk>",
+        "<mask>",
+        "\u{2581}",
+        "\u{2581}a",
+        "a",
+        "the",
+        "b",
+    ];
+    let scores = [0.0, 0.0, 0.0, 0.0, 0.0, -1.0, -2.0, -2.5, -3.0, -3.5];
+    let config = TokenizerConfig::xlm_roberta();
+    let tokenizer = Tokenizer::from_unigram(&pieces, &scores, &[], &config).unwrap();
+    let shape = ModelConfig {
+        hidden_size: 8,
+        num_attention_heads: 2,
+        intermediate_size: 8,
+        ..models::xlm_roberta()
+    };
+    let mut source = models::source(&shape, 1);
+    let options = ConvertOptions::default();
+    let file = convert(&shape, &tokenizer, &mut source, &options, &mut |_, _| ()).unwrap();
+    std::fs::write(folder.join("xlm_roberta_int8.lane"), &file[..]).unwrap();
 }

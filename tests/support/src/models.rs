@@ -98,6 +98,16 @@ pub const VOCAB: [&str; 40] = [
     "stone",
 ];
 
+/// Shape of an XLM-RoBERTa with one label.
+pub fn xlm_roberta() -> ModelConfig {
+    ModelConfig {
+        architecture: Architecture::XlmRoberta,
+        // The first token's is 2.
+        max_position_embeddings: 42,
+        ..classifier(1)
+    }
+}
+
 /// The models' tokenizer.
 pub fn tokenizer() -> Tokenizer {
     Tokenizer::from_pieces(&VOCAB, &TokenizerConfig::bert_uncased()).unwrap()

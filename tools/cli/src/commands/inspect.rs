@@ -6,7 +6,7 @@ use clap::Args;
 use lanerank::format::directory::{Dtype, Layout, Section};
 use lanerank::kernels::Kernels;
 use lanerank::model::{Activation, Architecture, Head, Matrix, ModelConfig, Pooling};
-use lanerank::tokenizer::Role;
+use lanerank::tokenizer::{Role, Spaces, TokenizerKind};
 use lanerank::{CheckReport, Error, Model, Verify};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -159,22 +159,41 @@ fn metadata(model: &Model) -> Value {
 fn tokenizer(model: &Model) -> Value {
     let rules = model.tokenizer().config();
     let added = rules.added_tokens.iter().map(|token| &token.content);
-    json!({
-        "kind": "WordPiece",
+    let own = match rules.kind {
+        TokenizerKind::WordPiece => json!({
+            "kind": "WordPiece",
+            "lowercase": rules.lowercase,
+            "strip_accents": rules.strip_accents,
+            "clean_text": rules.clean_text,
+            "handle_chinese_chars": rules.handle_chinese_chars,
+            "max_input_chars_per_word": rules.max_input_chars_per_word,
+            "continuing_subword_prefix": rules.continuing_subword_prefix,
+        }),
+        TokenizerKind::Unigram(own) => json!({
+            "kind": "Unigram",
+            "split_whitespace": own.split_whitespace,
+            "strip_left": own.strip_left,
+            "strip_right": own.strip_right,
+            "spaces": match own.spaces {
+                Spaces::Kept => "kept",
+                Spaces::One => "one",
+                Spaces::Mark => "mark",
+            },
+        }),
+    };
+    let mut all = json!({
         "pieces": model.tokenizer().vocab_size(),
-        "lowercase": rules.lowercase,
-        "strip_accents": rules.strip_accents,
-        "clean_text": rules.clean_text,
-        "handle_chinese_chars": rules.handle_chinese_chars,
-        "max_input_chars_per_word": rules.max_input_chars_per_word,
-        "continuing_subword_prefix": rules.continuing_subword_prefix,
         "unk_token": rules.unk_token,
         "cls_token": rules.cls_token,
         "sep_token": rules.sep_token,
         "pad_token": rules.pad_token,
         "mask_token": rules.mask_token,
         "added_tokens": added.collect::<Vec<_>>(),
-    })
+    });
+    if let (Some(all), Value::Object(own)) = (all.as_object_mut(), own) {
+        all.extend(own);
+    }
+    all
 }
 
 /// The prompts that are not empty, by their role.

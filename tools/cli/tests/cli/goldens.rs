@@ -233,6 +233,34 @@ fn electra_with_projected_embeddings_and_without() {
     check_pairs("electra-base");
 }
 
+/// `tests/make_xlm_roberta_goldens.py` made them.
+#[test]
+fn xlm_roberta() {
+    check_pairs("xlm-roberta");
+    check_pairs("xlm-roberta-2");
+    check_texts("xlm-roberta-encoder");
+}
+
+#[test]
+fn commands_know_xlm_roberta() {
+    let (_place, file) = convert("xlm-roberta", "int8");
+    let facts = lanerank(&["inspect", &file, "--json", "--check"]).json();
+    assert_eq!(facts["config"]["architecture"], "xlm-roberta");
+    assert_eq!(facts["tokenizer"]["kind"], "Unigram");
+    assert_eq!(facts["tokenizer"]["split_whitespace"], true);
+    let estimate = [
+        "rerank",
+        "-m",
+        &file,
+        "-q",
+        "who is born free",
+        "--estimate",
+    ];
+    assert!(lanerank_with(&estimate, "All are.").ok().contains("tokens"));
+    let explain = ["rerank", "-m", &file, "-q", "who is born free", "--explain"];
+    assert!(lanerank_with(&explain, "All are.").ok().contains("All"));
+}
+
 #[test]
 fn a_mean_pooled_encoder() {
     check_texts("mean-pooled");

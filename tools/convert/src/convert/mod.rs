@@ -302,6 +302,11 @@ fn plan(
         ("tokenizer.offsets", &tokenizer.offsets),
         ("tokenizer.lookup", &tokenizer.lookup),
     ];
+    if let Some(unigram) = &tokenizer.unigram {
+        strings.push(("tokenizer.scores", &unigram.scores));
+        strings.push(("tokenizer.trie", &unigram.trie));
+        strings.push(("tokenizer.charsmap", &unigram.charsmap));
+    }
     if let Some(prompts) = &prompts {
         strings.push(("tokenizer.prompts", prompts));
     }

@@ -1,4 +1,4 @@
-//! The registered models: FlashRank's names, and their repositories.
+//! The registered models: FlashRank's names and two of XLM-RoBERTa, and their repositories.
 //!
 //! Each entry names the repository of the model's author, not a re-upload. The figures are from the
 //! models' pages on the hub (`cross-encoder/ms-marco-*`, table "Performance"): nDCG@10 on TREC Deep
@@ -66,7 +66,7 @@ const fn quality(ndcg: f32, mrr: f32) -> Option<Quality> {
 }
 
 /// Every registered model, the smallest first.
-pub static MODELS: [Registered; 7] = [
+pub static MODELS: [Registered; 9] = [
     Registered {
         id: "ms-marco-TinyBERT-L-2-v2",
         repository: "cross-encoder/ms-marco-TinyBERT-L2-v2",
@@ -131,6 +131,16 @@ pub static MODELS: [Registered; 7] = [
         quality: None,
     },
     Registered {
+        id: "mmarco-mMiniLMv2-L12-H384-v1",
+        repository: "cross-encoder/mmarco-mMiniLMv2-L12-H384-v1",
+        former_repository: None,
+        revision: "main",
+        files: &[weights("model.safetensors", None)],
+        license: "Apache-2.0",
+        languages: "14 languages",
+        quality: None,
+    },
+    Registered {
         id: "ms-marco-MultiBERT-L-12",
         repository: "amberoad/bert-multilingual-passage-reranking-msmarco",
         former_repository: None,
@@ -138,6 +148,16 @@ pub static MODELS: [Registered; 7] = [
         files: &[weights("pytorch_model.bin", None)],
         license: "Apache-2.0",
         languages: "102 languages",
+        quality: None,
+    },
+    Registered {
+        id: "bge-reranker-base",
+        repository: "BAAI/bge-reranker-base",
+        former_repository: None,
+        revision: "main",
+        files: &[weights("model.safetensors", None)],
+        license: "MIT",
+        languages: "Chinese, English",
         quality: None,
     },
 ];

@@ -9,7 +9,7 @@ use lanerank::model::{Head, ModelConfig};
 use super::refusals;
 
 /// Prefixes of the tensors below the head, by architecture.
-const PREFIXES: [&str; 2] = ["bert.", "electra."];
+const PREFIXES: [&str; 3] = ["bert.", "electra.", "roberta."];
 
 /// Prefixes that programs put before every name when they wrap a model: DataParallel, a training
 /// module, FSDP and sentence-transformers.
@@ -169,7 +169,7 @@ mod tests {
             "_orig_mod.module.model.",
             "0.auto_model.",
         ] {
-            for own in ["", "bert.", "electra."] {
+            for own in ["", "bert.", "electra.", "roberta."] {
                 let head = format!("{prefix}classifier.weight");
                 let names = [WORDS, "pooler.dense.bias"].map(|name| format!("{prefix}{own}{name}"));
                 let renamed = renamed(&[&names[0], &names[1], &head]);

@@ -3,14 +3,15 @@
 const ENGLISH: &str =
     "use a BERT cross-encoder with 1 or 2 labels, such as cross-encoder/ms-marco-MiniLM-L6-v2";
 const MULTILINGUAL: &str =
-    "use a BERT cross-encoder instead; for several languages one made from bert-base-multilingual";
+    "use a BERT cross-encoder instead; for several languages one of XLM-RoBERTa in safetensors";
 const DECODER: &str = "language models rerank far slower on a CPU; use a BERT cross-encoder such \
      as cross-encoder/ms-marco-MiniLM-L6-v2";
 
 /// Prefixes of `model_type` (or of GGUF's `general.architecture`), the family's name and the
 /// advice. The first match wins.
-const FAMILIES: [(&str, &str, &str); 48] = [
-    ("xlm-roberta", "XLM-RoBERTa (SentencePiece)", MULTILINGUAL),
+const FAMILIES: [(&str, &str, &str); 49] = [
+    ("xlm-roberta-xl", "XLM-RoBERTa-XL", MULTILINGUAL),
+    ("xlm-roberta", "XLM-RoBERTa in a GGUF file", MULTILINGUAL),
     ("xlm", "XLM", MULTILINGUAL),
     ("roberta", "RoBERTa", ENGLISH),
     ("camembert", "CamemBERT", MULTILINGUAL),
@@ -87,11 +88,16 @@ pub(super) fn is_of_adapter(tensor: &str) -> bool {
             .any(|part| tensor.contains(part))
 }
 
-/// Why a SentencePiece tokenizer is refused.
+/// Why a SentencePiece tokenizer in a GGUF file is refused.
 pub(super) fn sentence_piece() -> String {
-    format!(
-        "SentencePiece, as XLM-RoBERTa's and T5's models have it, is not supported; {MULTILINGUAL}"
-    )
+    format!("SentencePiece is not read from GGUF files; {MULTILINGUAL}")
+}
+
+/// Why a SentencePiece model without a `tokenizer.json` is refused.
+pub(super) fn sentence_piece_file() -> String {
+    "a SentencePiece model alone is not read; add the model's tokenizer.json (load the folder with \
+     transformers' AutoTokenizer and call save_pretrained)"
+        .into()
 }
 
 /// Why positions other than absolute ones are refused.
@@ -119,6 +125,14 @@ pub(super) fn model_type(name: &str) -> String {
 pub(super) fn electra(class: &str) -> String {
     format!(
         "ELECTRA as {class:?} is not supported; lanerank reads ElectraForSequenceClassification"
+    )
+}
+
+/// Why an XLM-RoBERTa of another class is refused.
+pub(super) fn xlm_roberta(class: &str) -> String {
+    format!(
+        "XLM-RoBERTa as {class:?} is not supported; lanerank reads \
+         XLMRobertaForSequenceClassification and XLMRobertaModel"
     )
 }
 

@@ -272,6 +272,8 @@ fn texts_that_make_much_of_little() {
     let list = |item: &str, times: usize| vec![item; times].join(",");
     let vocab =
         |vocab: String| format!(r#"{{"model":{{"type":"WordPiece","vocab":{{{vocab}}}}}}}"#);
+    let unigram =
+        |vocab: String| format!(r#"{{"model":{{"type":"Unigram","unk_id":0,"vocab":[{vocab}]}}}}"#);
     let added = |added: String| format!(r#"{{"added_tokens":[{added}],"model":{{}}}}"#);
     for (case, json) in [
         (
@@ -281,6 +283,14 @@ fn texts_that_make_much_of_little() {
         (
             "added tokens",
             added(list(r#"{"id":0,"content":""}"#, 300_000)),
+        ),
+        (
+            "a Unigram of empty pieces",
+            unigram(list(r#"["",0]"#, 1_000_000)),
+        ),
+        (
+            "a Unigram of too many pieces",
+            unigram(list(r#"["",0]"#, 3_000_000)),
         ),
         ("nesting", "[".repeat(2_000_000)),
         (

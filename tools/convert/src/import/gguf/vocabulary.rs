@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use lanerank::tokenizer::{AddedToken, TokenizerConfig};
+use lanerank::tokenizer::{AddedToken, TokenizerConfig, TokenizerKind};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -71,6 +71,7 @@ pub(super) fn read(
     let lowercase = is_uncased(&pieces)?;
     let special = [&pad, &unk, &cls, &sep, &mask];
     let rules = TokenizerConfig {
+        kind: TokenizerKind::WordPiece,
         lowercase,
         strip_accents: lowercase,
         clean_text: true,

@@ -22,6 +22,7 @@ pub(super) struct Config {
     intermediate_size: usize,
     vocab_size: usize,
     max_position_embeddings: usize,
+    pad_token_id: Option<i64>,
     #[serde(default = "two")]
     type_vocab_size: usize,
     #[serde(default = "gelu")]
@@ -59,9 +60,9 @@ const ELECTRA_EMBEDDING_SIZE: usize = 128;
 /// The task of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Task {
-    /// `BertForSequenceClassification`, `ElectraForSequenceClassification`: a cross-encoder.
+    /// `BertForSequenceClassification` and its kin: a cross-encoder.
     Classification,
-    /// `BertModel`: a sentence encoder.
+    /// `BertModel`, `XLMRobertaModel`: a sentence encoder.
     Encoding,
 }
 
@@ -69,14 +70,16 @@ impl Config {
     /// How the model is built.
     pub(super) fn architecture(&self) -> Architecture {
         let first = self.architectures.as_ref().and_then(|names| names.first());
-        let is_electra = match self.model_type.as_deref() {
-            Some(model_type) => model_type == "electra",
-            None => first.is_some_and(|name| name.starts_with("Electra")),
+        let is = |model_type: &str, class: &str| match self.model_type.as_deref() {
+            Some(known) => known == model_type,
+            None => first.is_some_and(|name| name.starts_with(class)),
         };
-        if is_electra {
+        if is("electra", "Electra") {
             Architecture::Electra {
                 embedding_size: self.embedding_size.unwrap_or(ELECTRA_EMBEDDING_SIZE),
             }
+        } else if is("xlm-roberta", "XLMRobertaFor") || is("xlm-roberta", "XLMRobertaModel") {
+            Architecture::XlmRoberta
         } else {
             Architecture::Bert
         }
@@ -89,19 +92,27 @@ impl Config {
         let class = self.architectures.as_ref().and_then(|names| names.first());
         let class = class.map(String::as_str);
         match self.model_type.as_deref() {
-            None | Some("bert" | "electra") => {}
+            None | Some("bert" | "electra" | "xlm-roberta") => {}
             Some(other) => return Err(refusals::model_type(other)),
         }
         match (self.architecture(), class) {
             (Architecture::Bert, Some("BertForSequenceClassification"))
-            | (Architecture::Electra { .. }, Some("ElectraForSequenceClassification")) => {
+            | (Architecture::Electra { .. }, Some("ElectraForSequenceClassification"))
+            | (Architecture::XlmRoberta, Some("XLMRobertaForSequenceClassification")) => {
                 Ok(Task::Classification)
             }
-            (Architecture::Bert, Some("BertModel")) => Ok(Task::Encoding),
+            (Architecture::Bert, Some("BertModel"))
+            | (Architecture::XlmRoberta, Some("XLMRobertaModel")) => Ok(Task::Encoding),
+            (Architecture::XlmRoberta, Some(class))
+                if pooled && class.starts_with("XLMRobertaFor") =>
+            {
+                Ok(Task::Encoding)
+            }
             (Architecture::Bert, Some(class)) if pooled && class.starts_with("Bert") => {
                 Ok(Task::Encoding)
             }
             (Architecture::Electra { .. }, Some(other)) => Err(refusals::electra(other)),
+            (Architecture::XlmRoberta, Some(other)) => Err(refusals::xlm_roberta(other)),
             (_, Some(other)) => Err(refusals::architecture(other)),
             (_, None) if self.model_type.is_none() => {
                 Err("neither model_type nor architectures says what this is".into())
@@ -117,6 +128,13 @@ impl Config {
             && kind != "absolute"
         {
             return Err(refusals::positions(kind));
+        }
+        if self.architecture() == Architecture::XlmRoberta
+            && let Some(id) = self.pad_token_id.filter(|&id| id != 1)
+        {
+            return Err(format!(
+                "pad_token_id {id}: XLM-RoBERTa's positions begin after it; only 1 is supported"
+            ));
         }
         if self.is_decoder {
             return Err("is_decoder: decoders are not supported; use an encoder".into());
@@ -171,7 +189,11 @@ impl Config {
         head: Head,
         max_length: Option<usize>,
     ) -> Result<ModelConfig, String> {
-        let positions = self.max_position_embeddings;
+        // XLM-RoBERTa's first token has position 2.
+        let longest = match self.architecture() {
+            Architecture::XlmRoberta => self.max_position_embeddings.saturating_sub(2),
+            _ => self.max_position_embeddings,
+        };
         Ok(ModelConfig {
             architecture: self.architecture(),
             hidden_size: self.hidden_size,
@@ -179,12 +201,12 @@ impl Config {
             num_attention_heads: self.num_attention_heads,
             intermediate_size: self.intermediate_size,
             vocab_size: self.vocab_size,
-            max_position_embeddings: positions,
+            max_position_embeddings: self.max_position_embeddings,
             type_vocab_size: self.type_vocab_size,
             hidden_act: activation(&self.hidden_act)?,
             layer_norm_eps: self.layer_norm_eps,
             head,
-            max_length: max_length.unwrap_or(positions).min(positions),
+            max_length: max_length.unwrap_or(longest).min(longest),
         })
     }
 }
@@ -230,6 +252,8 @@ mod tests {
             .model_config(CLASSIFIER, Some(512))
             .unwrap();
         assert_eq!(long.max_length, 12);
+        let xlm = config(json!({"model_type": "xlm-roberta", "type_vocab_size": 1}));
+        assert_eq!(xlm.model_config(CLASSIFIER, None).unwrap().max_length, 10);
         let short = config(json!({})).model_config(CLASSIFIER, Some(5)).unwrap();
         assert_eq!(short.max_length, 5);
     }
@@ -267,8 +291,20 @@ mod tests {
         }
         let other = config(json!({"architectures": ["GPT2Model"]}));
         assert!(other.task(false, true).is_err());
-        let error = task(json!({"model_type": "xlm-roberta"}), true).unwrap_err();
-        assert!(error.contains("XLM-RoBERTa"));
+        let xlm = |class: &str, pooled| {
+            let changes = json!({"model_type": "xlm-roberta", "architectures": [class]});
+            config(changes).task(false, pooled)
+        };
+        assert_eq!(
+            xlm("XLMRobertaForSequenceClassification", false),
+            Ok(Task::Classification)
+        );
+        assert_eq!(xlm("XLMRobertaModel", false), Ok(Task::Encoding));
+        assert_eq!(xlm("XLMRobertaForMaskedLM", true), Ok(Task::Encoding));
+        let error = xlm("XLMRobertaForMaskedLM", false).unwrap_err();
+        assert!(error.contains("XLMRobertaForSequenceClassification"));
+        let error = task(json!({"model_type": "xlm-roberta-xl"}), true).unwrap_err();
+        assert!(error.contains("XLM-RoBERTa-XL"));
     }
 
     #[test]
@@ -279,6 +315,10 @@ mod tests {
                 "relative_key_query",
             ),
             (json!({"is_decoder": true}), "is_decoder"),
+            (
+                json!({"model_type": "xlm-roberta", "pad_token_id": 0}),
+                "pad_token_id 0",
+            ),
             (json!({"add_cross_attention": true}), "add_cross_attention"),
             (json!({"pruned_heads": {"0": [1]}}), "pruned_heads"),
             (

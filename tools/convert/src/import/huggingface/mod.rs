@@ -10,8 +10,10 @@ mod tokenizer;
 mod tokenizer_json;
 mod tokenizer_keys;
 mod tokenizer_settings;
+mod unigram_json;
 
 use lanerank::model::{Architecture, Head, ModelConfig};
+use lanerank::tokenizer::TokenizerKind;
 
 use super::error::ImportError;
 use super::files::Files;
@@ -51,13 +53,17 @@ pub(super) fn open(
     config.check_supported().map_err(wrong)?;
     let architecture = config.architecture();
     if kind == Kind::Onnx && architecture != Architecture::Bert {
-        let reason = "ELECTRA is not read from ONNX files; use the model's safetensors or \
-                      pytorch_model.bin";
-        return Err(wrong(reason.into()));
+        let name = match architecture {
+            Architecture::XlmRoberta => "XLM-RoBERTa",
+            _ => "ELECTRA",
+        };
+        return Err(wrong(format!(
+            "{name} is not read from ONNX files; use the model's safetensors or pytorch_model.bin"
+        )));
     }
     let mut tensors = open_weights(files, kind, weights)?;
     let classifier_name = match architecture {
-        Architecture::Electra { .. } => "classifier.out_proj.weight",
+        Architecture::Electra { .. } | Architecture::XlmRoberta => "classifier.out_proj.weight",
         _ => "classifier.weight",
     };
     let classifier = tensors.shape(classifier_name);
@@ -84,6 +90,14 @@ pub(super) fn open(
         one_type,
         note,
     } = tokenizer::read(files)?;
+    let is_unigram = tokenizer.config().kind != TokenizerKind::WordPiece;
+    if architecture == Architecture::XlmRoberta && !is_unigram {
+        return Err(wrong(
+            "XLM-RoBERTa with BERT's tokenizer is not supported".into(),
+        ));
+    }
+    // A Unigram's frame has one type anyway.
+    let one_type = one_type && !is_unigram;
     if tokenizer.vocab_size() > config.vocab_size() {
         return Err(wrong(format!(
             "vocab_size is {}, but the tokenizer has {} pieces",
@@ -149,6 +163,7 @@ fn classifier_head(config: &Config, name: &str, shape: Option<Vec<usize>>) -> Re
     let rows = rows.ok_or_else(|| {
         let class = match config.architecture() {
             Architecture::Electra { .. } => "ElectraForSequenceClassification",
+            Architecture::XlmRoberta => "XLMRobertaForSequenceClassification",
             _ => "BertForSequenceClassification",
         };
         format!("{class} without a tensor {name}")
@@ -176,7 +191,7 @@ fn model_config(
     Ok(model)
 }
 
-/// A note on tensors that BERT does not have.
+/// A note on tensors that the model does not have.
 fn unknown_tensors(tensors: &dyn Weights, config: &ModelConfig) -> Option<String> {
     let known = names::of_model(config);
     let mut unknown = tensors.names();
@@ -189,6 +204,11 @@ fn unknown_tensors(tensors: &dyn Weights, config: &ModelConfig) -> Option<String
         list.push_str(&format!(" and {} more", unknown.len() - NAMED));
     }
     Some(format!(
-        "tensors that BERT does not have were ignored: {list}"
+        "tensors that {} does not have were ignored: {list}",
+        if config.architecture == Architecture::XlmRoberta {
+            "XLM-RoBERTa"
+        } else {
+            "BERT"
+        }
     ))
 }

@@ -6,6 +6,7 @@ use lanerank::Tokenizer;
 
 use super::added_tokens::{AddedTokens, Vocabulary};
 use super::tokenizer_settings::TokenizerSettings;
+use super::unigram_json::Unigram;
 use super::{sentence, tokenizer_json as parser};
 use crate::import::error::ImportError;
 use crate::import::files::Files;
@@ -31,7 +32,7 @@ pub(super) struct Read {
 /// Reads the tokenizer of a model.
 ///
 /// # Errors
-/// When it is missing or not BERT's WordPiece, or two files disagree.
+/// When it is missing or of another kind than BERT's or XLM-RoBERTa's, or two files disagree.
 pub(super) fn read(files: &Files) -> Result<Read, ImportError> {
     let settings = TokenizerSettings::read(files)?;
     let added = AddedTokens::read(files)?;
@@ -44,7 +45,7 @@ pub(super) fn read(files: &Files) -> Result<Read, ImportError> {
             if let Some(name) = sentence_piece {
                 return Err(ImportError::at(
                     files.path(name),
-                    refusals::sentence_piece(),
+                    refusals::sentence_piece_file(),
                 ));
             }
             let reason = "neither tokenizer.json nor vocab.txt in this folder";
@@ -64,7 +65,7 @@ pub(super) fn read(files: &Files) -> Result<Read, ImportError> {
 /// Reads a single `tokenizer.json`.
 ///
 /// # Errors
-/// When it is not BERT's WordPiece.
+/// When it is neither BERT's WordPiece nor XLM-RoBERTa's Unigram.
 pub fn tokenizer_json(path: &Path) -> Result<Tokenizer, ImportError> {
     let (files, name) = alone(path)?;
     let settings = TokenizerSettings::default();
@@ -108,11 +109,18 @@ fn parse_json(
 ) -> Result<Tokenizer, ImportError> {
     let path = files.path(name);
     let text = files.read_text(name)?;
-    let mut file = parser::parse(&text, settings.pad_token(), settings.mask_token())
+    let mut file = parser::parse(&text, settings.unnamed())
         .map_err(|reason| ImportError::at(&path, reason))?;
     let pieces = Vocabulary::new(file.pieces.iter().map(String::as_str));
     added.complete(files, settings, &pieces, &mut file.rules, true)?;
-    Tokenizer::from_pieces(&file.pieces, &file.rules).map_err(|e| ImportError::library(path, e))
+    let tokenizer = match &file.unigram {
+        None => Tokenizer::from_pieces(&file.pieces, &file.rules),
+        Some(unigram) => {
+            let Unigram { scores, charsmap } = unigram;
+            Tokenizer::from_unigram(&file.pieces, scores, charsmap, &file.rules)
+        }
+    };
+    tokenizer.map_err(|e| ImportError::library(path, e))
 }
 
 fn read_vocab(

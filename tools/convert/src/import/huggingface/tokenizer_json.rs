@@ -1,13 +1,13 @@
-//! `tokenizer.json`: accepts BERT's WordPiece and nothing else.
+//! `tokenizer.json`: accepts BERT's WordPiece and XLM-RoBERTa's Unigram, and nothing else.
 
 use std::collections::{BTreeMap, HashMap};
 
-use lanerank::tokenizer::{AddedToken, TokenizerConfig};
+use lanerank::tokenizer::{AddedToken, TokenizerConfig, TokenizerKind, UnigramRules};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::unigram_json::{self, Unigram};
 use crate::import::entries::Entries;
-use crate::import::refusals;
 
 /// Vocabulary and rules of a `tokenizer.json`.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(super) struct TokenizerFile {
     pub pieces: Vec<String>,
     /// The rules.
     pub rules: TokenizerConfig,
+    /// A Unigram's scores and normaliser.
+    pub unigram: Option<Unigram>,
 }
 
 #[derive(Deserialize)]
@@ -97,9 +99,9 @@ struct BertNormalizer {
 }
 
 #[derive(Deserialize)]
-struct Sequence<'a> {
+pub(super) struct Sequence<'a> {
     #[serde(borrow, alias = "pretokenizers", alias = "processors")]
-    normalizers: Vec<&'a RawValue>,
+    pub normalizers: Vec<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -109,36 +111,49 @@ struct BertProcessing {
 }
 
 #[derive(Deserialize)]
-struct TemplateProcessing {
-    single: Vec<Piece>,
-    pair: Vec<Piece>,
-    special_tokens: BTreeMap<String, TemplateToken>,
+pub(super) struct TemplateProcessing {
+    pub single: Vec<Piece>,
+    pub pair: Vec<Piece>,
+    pub special_tokens: BTreeMap<String, TemplateToken>,
 }
 
 #[derive(Deserialize)]
-enum Piece {
+pub(super) enum Piece {
     SpecialToken { id: String, type_id: u32 },
     Sequence { id: String, type_id: u32 },
 }
 
 #[derive(Deserialize)]
-struct TemplateToken {
-    ids: Vec<u64>,
+pub(super) struct TemplateToken {
+    pub ids: Vec<u64>,
 }
 
-/// Parses a `tokenizer.json`. `pad` and `mask` are the names of tokens that the file does not name.
+/// Names of tokens that the file does not name.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Named<'a> {
+    /// The padding token, if it has another name than usual.
+    pub pad: Option<&'a str>,
+    /// The mask token likewise.
+    pub mask: Option<&'a str>,
+}
+
+/// Parses a `tokenizer.json`.
 ///
 /// # Errors
-/// Names the part that is not BERT's WordPiece.
-pub(super) fn parse(text: &str, pad: String, mask: String) -> Result<TokenizerFile, String> {
+/// Names the part that is neither BERT's WordPiece nor XLM-RoBERTa's Unigram.
+pub(super) fn parse(text: &str, named: Named) -> Result<TokenizerFile, String> {
     let file: File = serde_json::from_str(text).map_err(|e| e.to_string())?;
-    let direction = file.truncation.and_then(|truncation| truncation.direction);
-    if let Some(direction) = direction.filter(|direction| direction != "Right") {
+    let direction = file.truncation.as_ref();
+    let direction = direction.and_then(|truncation| truncation.direction.as_deref());
+    if let Some(direction) = direction.filter(|&direction| direction != "Right") {
         return Err(format!(
             "truncation.direction {direction:?} is not supported: a model file does not hold it; \
              set it to \"Right\", and choose the side of each request with \
              RerankOptions::truncation_side"
         ));
+    }
+    if kind("model", file.model)?.as_deref() == Some("Unigram") {
+        return unigram(file, named);
     }
     let model = word_piece(file.model)?;
     let ids: HashMap<&str, u64> = model
@@ -150,7 +165,9 @@ pub(super) fn parse(text: &str, pad: String, mask: String) -> Result<TokenizerFi
     let normalizer = normalizer(file.normalizer)?;
     pre_tokenizer(file.pre_tokenizer)?;
     let (cls, sep) = post_processor(file.post_processor, &ids)?;
+    let mask = named.mask.unwrap_or("[MASK]").to_owned();
     let rules = TokenizerConfig {
+        kind: TokenizerKind::WordPiece,
         lowercase: normalizer.lowercase,
         strip_accents: normalizer.strip_accents.unwrap_or(normalizer.lowercase),
         clean_text: normalizer.clean_text,
@@ -160,7 +177,7 @@ pub(super) fn parse(text: &str, pad: String, mask: String) -> Result<TokenizerFi
         unk_token: model.unk_token,
         cls_token: cls,
         sep_token: sep,
-        pad_token: pad,
+        pad_token: named.pad.unwrap_or("[PAD]").to_owned(),
         mask_token: ids.contains_key(&*mask).then_some(mask),
         added_tokens: file
             .added_tokens
@@ -171,14 +188,68 @@ pub(super) fn parse(text: &str, pad: String, mask: String) -> Result<TokenizerFi
     Ok(TokenizerFile {
         pieces: in_order(model.vocab)?,
         rules,
+        unigram: None,
     })
 }
 
-fn part<'a, T: Deserialize<'a>>(name: &str, value: &'a RawValue) -> Result<T, String> {
+/// The parts of a file with a Unigram.
+fn unigram(file: File, named: Named) -> Result<TokenizerFile, String> {
+    let model = unigram_json::model(file.model)?;
+    let (charsmap, spaces) = unigram_json::normalizer(file.normalizer)?;
+    let kind = TokenizerKind::Unigram(UnigramRules {
+        split_whitespace: unigram_json::pre_tokenizer(file.pre_tokenizer)?,
+        ..spaces
+    });
+    let tokens = unigram_json::post_processor(file.post_processor)?;
+    for (token, id) in &tokens {
+        let piece = usize::try_from(*id)
+            .ok()
+            .and_then(|id| model.pieces.get(id));
+        if piece != Some(token) {
+            return Err(format!(
+                "post_processor: {token:?} is not the vocabulary's piece {id}"
+            ));
+        }
+    }
+    let [(cls_token, _), (sep_token, _)] = tokens;
+    for token in [&model.unk, &cls_token, &sep_token] {
+        if model.pieces.iter().filter(|piece| *piece == token).count() > 1 {
+            return Err(format!("model.vocab: {token:?} occurs twice"));
+        }
+    }
+    let added_tokens: Vec<_> = file
+        .added_tokens
+        .into_iter()
+        .map(AddedToken::from)
+        .collect();
+    let mask = named.mask.unwrap_or("<mask>");
+    let has_mask = added_tokens.iter().any(|token| token.content == mask)
+        || model.pieces.iter().any(|piece| piece == mask);
+    let rules = TokenizerConfig {
+        kind,
+        unk_token: model.unk,
+        cls_token,
+        sep_token,
+        pad_token: named.pad.unwrap_or("<pad>").to_owned(),
+        mask_token: has_mask.then(|| mask.to_owned()),
+        added_tokens,
+        ..TokenizerConfig::xlm_roberta()
+    };
+    Ok(TokenizerFile {
+        pieces: model.pieces,
+        rules,
+        unigram: Some(Unigram {
+            scores: model.scores,
+            charsmap,
+        }),
+    })
+}
+
+pub(super) fn part<'a, T: Deserialize<'a>>(name: &str, value: &'a RawValue) -> Result<T, String> {
     serde_json::from_str(value.get()).map_err(|e| format!("{name}: {e}"))
 }
 
-fn kind(name: &str, value: &RawValue) -> Result<Option<String>, String> {
+pub(super) fn kind(name: &str, value: &RawValue) -> Result<Option<String>, String> {
     part::<Kind>(name, value).map(|kind| kind.kind)
 }
 
@@ -186,9 +257,9 @@ fn word_piece(value: &RawValue) -> Result<WordPiece, String> {
     match kind("model", value)?.as_deref() {
         // The first releases did not write the type.
         Some("WordPiece") | None => part("model", value),
-        Some("Unigram") => Err(format!("model \"Unigram\": {}", refusals::sentence_piece())),
         Some(other) => Err(format!(
-            "model {other:?} is not supported; lanerank has WordPiece, as BERT models use it"
+            "model {other:?} is not supported; lanerank has WordPiece, as BERT models use it, and \
+             XLM-RoBERTa's Unigram"
         )),
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// Keys that change ids or length: the only value that lanerank can follow, and the advice
 /// otherwise. `null` is the default, which is that value.
-const REFUSED: [(&str, &str, &str); 7] = [
+const REFUSED: [(&str, &str, &str); 8] = [
     (
         "truncation_side",
         "\"right\"",
@@ -41,6 +41,11 @@ const REFUSED: [(&str, &str, &str); 7] = [
         "clean_text",
         "true",
         "use a tokenizer that drops control characters",
+    ),
+    (
+        "sp_model_kwargs",
+        "{}",
+        "use a tokenizer that samples nothing",
     ),
     ("wordpieces_prefix", "\"##\"", "use a vocabulary with ##"),
 ];
@@ -140,6 +145,7 @@ mod tests {
             ("truncation_side", json!("left")),
             ("split_special_tokens", json!(true)),
             ("do_basic_tokenize", json!(false)),
+            ("sp_model_kwargs", json!({"alpha": 0.1})),
             ("wordpieces_prefix", json!("@@")),
         ] {
             let error = check(&keys(json!({key: value}))).unwrap_err();

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use lanerank::tokenizer::{AddedToken, TokenizerConfig};
+use lanerank::tokenizer::{AddedToken, TokenizerConfig, TokenizerKind};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::tokenizer_json::Named;
 use super::tokenizer_keys;
 use crate::import::entries::Entries;
 use crate::import::error::ImportError;
@@ -178,14 +179,12 @@ impl TokenizerSettings {
         tokenizer_keys::unknown(&self.others)
     }
 
-    /// Text of the padding token.
-    pub(super) fn pad_token(&self) -> String {
-        name(&self.pad_token, "[PAD]")
-    }
-
-    /// Text of the mask token.
-    pub(super) fn mask_token(&self) -> String {
-        name(&self.mask_token, "[MASK]")
+    /// Texts of the tokens that `tokenizer.json` does not name, where the file has them.
+    pub(super) fn unnamed(&self) -> Named<'_> {
+        Named {
+            pad: self.pad_token.as_ref().map(Token::text),
+            mask: self.mask_token.as_ref().map(Token::text),
+        }
     }
 
     /// The tokens of `added_tokens_decoder`, in order of their ids.
@@ -266,10 +265,14 @@ impl TokenizerSettings {
             name(&self.cls_token, "[CLS]"),
             name(&self.sep_token, "[SEP]"),
         ];
-        let [pad, mask] = [self.pad_token(), self.mask_token()];
+        let [pad, mask] = [
+            name(&self.pad_token, "[PAD]"),
+            name(&self.mask_token, "[MASK]"),
+        ];
         let special = [&pad, &unk, &cls, &sep, &mask];
         let known = special.into_iter().filter(|token| has(token));
         Ok(TokenizerConfig {
+            kind: TokenizerKind::WordPiece,
             lowercase,
             strip_accents: self.strip_accents.unwrap_or(lowercase),
             clean_text: true,
@@ -313,6 +316,15 @@ impl TokenizerSettings {
                     !there
                 ));
             }
+        }
+        if matches!(rules.kind, TokenizerKind::Unigram(_))
+            && self.others.get("add_prefix_space") == Some(&Value::Bool(false))
+        {
+            return Err(
+                "add_prefix_space is false, but tokenizer.json puts a mark before every \
+                 word"
+                    .into(),
+            );
         }
         let texts = [
             ("unk_token", &self.unk_token, &rules.unk_token),

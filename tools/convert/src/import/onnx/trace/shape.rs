@@ -31,8 +31,8 @@ pub(super) fn rows_of_table(
         segment = Some(table);
     } else if probe.are_shifted_positions(&indices) {
         return Err(
-            "positions start at 2: RoBERTa and XLM-RoBERTa are not supported; use a BERT \
-             cross-encoder, for several languages one made from bert-base-multilingual"
+            "positions start at 2: RoBERTa is not supported, and XLM-RoBERTa is read from \
+             safetensors and pytorch_model.bin only; use those, or a BERT cross-encoder"
                 .into(),
         );
     } else {
