@@ -58,9 +58,9 @@
 //!
 //! A row's result does not depend on the other rows, on their number, or on the tier. The tiers
 //! differ only in the f32 and f16 products and in [`Kernels::attention`], where the tiers of x86-64
-//! and aarch64 fuse multiplications and additions. The order of floating-point operations is part of each
-//! operation's documentation; "by 16 lanes" means `lane[i % 16] += x[i]`, then lanes 8 apart are
-//! added, then 4, 2 and 1 apart.
+//! and aarch64 fuse multiplications and additions. The order of floating-point operations is part
+//! of each operation's documentation; "by 16 lanes" means `lane[i % 16] += x[i]`, then lanes 8
+//! apart are added, then 4, 2 and 1 apart.
 //!
 //! # Cargo features
 //!

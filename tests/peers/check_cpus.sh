@@ -90,8 +90,8 @@ for cpu in cortex-a53:neon neoverse-n1:neon_dotprod max:neon_i8mm; do
     printf '\n+ aarch64, %s\n' "$name"
     export $runner="qemu-aarch64 -cpu $name"
     compare "$name" qemu-aarch64 -cpu "$name" "$program"
-    qemu-aarch64 -cpu "$name" "$program" inspect --check --json | grep -q "\"kernels\": \"$tier\"" ||
-        fail "$name does not choose $tier"
+    qemu-aarch64 -cpu "$name" "$program" inspect --check --json |
+        grep -q "\"kernels\": \"$tier\"" || fail "$name does not choose $tier"
     # All tiers up to this one.
     LANERANK_REQUIRE_ISA=portable,$tier step $cargo test --locked --target $target \
         -p lanerank-kernels "${tests[@]}"

@@ -34,7 +34,8 @@ pub(super) struct F32x16([float32x4_t; 4]);
 #[derive(Clone, Copy)]
 pub(super) struct I32x16(pub(super) [int32x4_t; 4]);
 
-/// An array of four registers, by intrinsics that work in registers. A closure might not be inlined.
+/// An array of four registers, by intrinsics that work in registers. A closure might not be
+/// inlined.
 macro_rules! four {
     ($i:ident => $call:expr) => {
         unsafe_arith!([
@@ -392,7 +393,8 @@ impl<L: Level> Simd for Neon<L> {
         let n = self.round_even(n).0;
         // By two multiplications, so that neither factor leaves f32's range.
         F32x16(four!(i => {
-            let power = |n| vreinterpretq_f32_s32(vshlq_n_s32::<23>(vaddq_s32(n, vdupq_n_s32(127))));
+            let exponent = |n| vshlq_n_s32::<23>(vaddq_s32(n, vdupq_n_s32(127)));
+            let power = |n| vreinterpretq_f32_s32(exponent(n));
             let half = vshrq_n_s32::<1>(n[i]);
             vmulq_f32(vmulq_f32(x.0[i], power(half)), power(vsubq_s32(n[i], half)))
         }))

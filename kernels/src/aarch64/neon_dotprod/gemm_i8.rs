@@ -1,6 +1,6 @@
-//! Products with int8 weights: `sdot` adds four products of signed bytes to an i32. A line of packed
-//! weights is four of its operands, as it lies. The unsigned inputs are taken as 128 less, and the
-//! sums start with 128 times the sums of the weights.
+//! Products with int8 weights: `sdot` adds four products of signed bytes to an i32. A line of
+//! packed weights is four of its operands, as it lies. The unsigned inputs are taken as 128 less,
+//! and the sums start with 128 times the sums of the weights.
 
 use std::arch::aarch64::*;
 

@@ -1,8 +1,8 @@
 //! Products with int8 weights: `usmmla` adds to two by two sums the products of two rows of eight
 //! unsigned bytes with two of eight signed ones.
 //!
-//! Two lines of packed weights hold, for each channel, four bytes in one and four in the other. They
-//! are put together once per block of rows, in a buffer that all tiles of the block read.
+//! Two lines of packed weights hold, for each channel, four bytes in one and four in the other.
+//! They are put together once per block of rows, in a buffer that all tiles of the block read.
 
 use std::arch::aarch64::*;
 use std::ops::Range;
@@ -26,8 +26,8 @@ const DEPTH: usize = 1536;
 /// Most rows of a block. More would need more room for the sums over parts of the depth.
 const ROWS: usize = 96;
 
-/// The operands of a part of a panel, on cache lines; and, if there are several parts, the sums over
-/// those before.
+/// The operands of a part of a panel, on cache lines; and, if there are several parts, the sums
+/// over those before.
 #[repr(align(64))]
 struct Scratch<const N: usize> {
     weights: [[Pairs; 2]; DEPTH / 16],
@@ -80,8 +80,8 @@ fn swap(x: [int32x4_t; 2]) -> [int32x4_t; 2] {
     })
 }
 
-/// Adds the products of Q pairs of rows with a part of a panel to their sums. `rows`: the first rows
-/// of the pairs, and the second.
+/// Adds the products of Q pairs of rows with a part of a panel to their sums. `rows`: the first
+/// rows of the pairs, and the second.
 #[inline(always)]
 fn tile<const Q: usize>(
     s: Neon<I8mm>,
