@@ -240,7 +240,8 @@ fn shapes_must_be_those_of_the_config() {
     let config = section(&whole, "config");
     for (index, value, words) in [
         (0, 1, "config.embedding_size"),
-        (0, 2, "config.architecture"),
+        (0, 2, "config.max_length"),
+        (0, 3, "config.architecture"),
         (1, 96, "section"),
         (1, 0, "config.hidden_size"),
         (1, u32::MAX, "config.hidden_size"),
