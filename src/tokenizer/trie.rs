@@ -104,6 +104,8 @@ pub(super) fn build(keys: &[(u32, &[u8])]) -> Result<Blob, TokenizerError> {
             todo.push((at, children, depth + 1));
         }
     }
+    // The root is no child: a leaf's base and a zero byte lead to it.
+    builder.units[0] &= !USED;
     builder
         .units
         .iter_mut()
@@ -192,6 +194,9 @@ mod tests {
         assert_eq!(found(&t, "\u{e9}t"), []);
         assert_eq!(found(&t, ""), []);
         assert_eq!(found(&trie(&[]), "a"), []);
+        // After a leaf, a zero byte does not lead back to the root.
+        assert_eq!(found(&trie(&["e", "f"]), "e\0f"), [(0, 1)]);
+        assert_eq!(found(&trie(&[]), "\0"), []);
     }
 
     #[test]

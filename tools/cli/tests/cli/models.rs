@@ -135,7 +135,7 @@ fn what_is_here_is_listed_and_can_be_removed() {
         list.as_array()
             .unwrap()
             .iter()
-            .all(|m| m["fetched"] == false && m["license"] == "Apache-2.0")
+            .all(|m| m["fetched"] == false && m["license"].is_string())
     );
     assert!(setup.server.seen().is_empty());
     setup.pulled();
