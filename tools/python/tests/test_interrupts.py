@@ -17,6 +17,14 @@ from lanerank import Encoder, Ranker, RerankRequest
 MANY = ["one two three " * 200] * 100_000
 
 
+@pytest.fixture(autouse=True)
+def default_handler():
+    """Python's own handler, even where a shell has started the tests with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupted(call):
     """Presses Ctrl-C during the call. Returns the seconds from there to the exception."""
     pressed = []
