@@ -49,6 +49,48 @@ def randomise(model, seed):
     return state
 
 
+def calibrate(state, z):
+    """Spreads logits `z` as a trained ranker's: mean -1, deviation 3."""
+    scale = 3 / z.std(0)
+    state["classifier.out_proj.weight"] *= scale[:, None]
+    state["classifier.out_proj.bias"] = (
+        state["classifier.out_proj.bias"] * scale - 1 - z.mean(0) * scale
+    )
+
+
+def store(folder, model, state, dtype, forward, encoded):
+    """Stores the weights, f32 as a PyTorch file. Returns the results, by the stored weights."""
+    stored = {
+        key: value.to(dtype).contiguous() if value.dtype.is_floating_point else value
+        for key, value in state.items()
+    }
+    model.load_state_dict({
+        key: value.float() if value.dtype.is_floating_point else value
+        for key, value in stored.items()
+    })
+    results = [forward(model, e) for e in encoded]
+    exact = [forward(model.double(), e) for e in encoded]
+    off = max(float((a - b).abs().max()) for a, b in zip(results, exact))
+    assert off < 2e-5, off
+    if dtype == torch.float32:
+        torch.save(stored, folder / "pytorch_model.bin")
+    else:
+        save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
+    spread = torch.stack(results)
+    print(
+        f"{folder.name}: {len(stored)} tensors, f32 to f64 {off:.1e}, "
+        f"figures {float(spread.min()):.3f} to {float(spread.max()):.3f}"
+    )
+    return results
+
+
+def write_cases(folder, max_length, cases):
+    lines = ",\n".join(" " + json.dumps(case) for case in cases)
+    (folder / "expected.json").write_text(
+        f'{{"max_length": {max_length}, "cases": [\n{lines}\n]}}\n'
+    )
+
+
 def write_model(name):
     seed, embedding, hidden, heads, layers, inner, labels, dtype = VARIANTS[name]
     folder = OUT / name
@@ -100,41 +142,13 @@ def write_model(name):
     state = randomise(model, seed)
     forward = lambda m, e: m(**tensors(e)).logits[0]
     model.load_state_dict(state)
-    z = torch.stack([forward(model, e) for e in encoded])
-    scale = 3 / z.std(0)  # logits spread as a trained ranker's: mean -1, deviation 3
-    state["classifier.out_proj.weight"] *= scale[:, None]
-    state["classifier.out_proj.bias"] = (
-        state["classifier.out_proj.bias"] * scale - 1 - z.mean(0) * scale
-    )
-    stored = {
-        key: value.to(dtype).contiguous() if value.dtype.is_floating_point else value
-        for key, value in state.items()
-    }
-    model.load_state_dict({
-        key: value.float() if value.dtype.is_floating_point else value
-        for key, value in stored.items()
-    })
-    results = [forward(model, e) for e in encoded]
-    exact = [forward(model.double(), e) for e in encoded]
-    off = max(float((a - b).abs().max()) for a, b in zip(results, exact))
-    assert off < 2e-5, off
-    if dtype == torch.float32:
-        torch.save(stored, folder / "pytorch_model.bin")
-    else:
-        save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
+    calibrate(state, torch.stack([forward(model, e) for e in encoded]))
+    results = store(folder, model, state, dtype, forward, encoded)
     cases = [
         dict(query=q, passage=p, ids=e.ids, query_tokens=e.type_ids.count(0), logits=figures(z))
         for (q, p), e, z in zip(PAIRS, encoded, results)
     ]
-    lines = ",\n".join(" " + json.dumps(case) for case in cases)
-    (folder / "expected.json").write_text(
-        f'{{"max_length": {POSITIONS}, "cases": [\n{lines}\n]}}\n'
-    )
-    spread = torch.stack(results)
-    print(
-        f"{name}: {len(stored)} tensors, f32 to f64 {off:.1e}, "
-        f"figures {float(spread.min()):.3f} to {float(spread.max()):.3f}"
-    )
+    write_cases(folder, POSITIONS, cases)
 
 
 if __name__ == "__main__":

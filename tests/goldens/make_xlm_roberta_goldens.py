@@ -14,14 +14,12 @@ make_model_goldens.py: by transformers in f32, eval mode, from the stored weight
 run and machine.
 """
 
-import json
 import shutil
 from pathlib import Path
 import torch
-from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from transformers import XLMRobertaConfig, XLMRobertaForSequenceClassification, XLMRobertaModel
-from make_electra_goldens import randomise
+from make_electra_goldens import calibrate, randomise, store, write_cases
 from make_model_goldens import OUT, figures, write_json
 
 TOKENIZER = Path(__file__).parents[1] / "data/tokenizer/unigram/tokenizer.json"
@@ -135,28 +133,8 @@ def write_model(name):
     state = randomise(model, seed)
     model.load_state_dict(state)
     if labels:
-        z = torch.stack([forward(model, e) for e in encoded])
-        scale = 3 / z.std(0)  # logits spread as a trained ranker's: mean -1, deviation 3
-        state["classifier.out_proj.weight"] *= scale[:, None]
-        state["classifier.out_proj.bias"] = (
-            state["classifier.out_proj.bias"] * scale - 1 - z.mean(0) * scale
-        )
-    stored = {
-        key: value.to(dtype).contiguous() if value.dtype.is_floating_point else value
-        for key, value in state.items()
-    }
-    model.load_state_dict({
-        key: value.float() if value.dtype.is_floating_point else value
-        for key, value in stored.items()
-    })
-    results = [forward(model, e) for e in encoded]
-    exact = [forward(model.double(), e) for e in encoded]
-    off = max(float((a - b).abs().max()) for a, b in zip(results, exact))
-    assert off < 2e-5, off
-    if dtype == torch.float32:
-        torch.save(stored, folder / "pytorch_model.bin")
-    else:
-        save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
+        calibrate(state, torch.stack([forward(model, e) for e in encoded]))
+    results = store(folder, model, state, dtype, forward, encoded)
     if labels:
         cases = [
             dict(query=q, passage=p, ids=e.ids, query_tokens=len(e.ids), logits=figures(z))
@@ -167,13 +145,7 @@ def write_model(name):
             dict(text=t, ids=e.ids, embedding=figures(z))
             for t, e, z in zip(TEXTS, encoded, results)
         ]
-    lines = ",\n".join(" " + json.dumps(case) for case in cases)
-    (folder / "expected.json").write_text(f'{{"max_length": {LENGTH}, "cases": [\n{lines}\n]}}\n')
-    spread = torch.stack(results)
-    print(
-        f"{name}: {len(stored)} tensors, f32 to f64 {off:.1e}, "
-        f"figures {float(spread.min()):.3f} to {float(spread.max()):.3f}"
-    )
+    write_cases(folder, LENGTH, cases)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,17 @@
 //! XLM-RoBERTa's tokenizer against `tokenizers` (`make_unigram_goldens.py` made the ids), and its
 //! models, converted and scored, against transformers (`make_xlm_roberta_goldens.py`).
 
-use std::path::{Path, PathBuf};
+mod common;
 
-use lanerank::kernels::{Isa, Kernels};
+use common::{Case, Expected, check, data, expected, model, open, ranker};
+use lanerank::kernels::Kernels;
 use lanerank::model::{Architecture, Head, Pooling};
 use lanerank::tokenizer::{Role, Tokenizer, TokenizerKind};
-use lanerank::{Encoder, Model, Ranker, RerankOptions};
-use lanerank_convert::convert::{ConvertOptions, WeightDtype, convert};
-use lanerank_convert::import::{self, Options, Source};
+use lanerank::{Encoder, RerankOptions};
+use lanerank_convert::convert::WeightDtype;
+use lanerank_convert::import::{self, Options};
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-fn data() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data")
-}
 
 #[derive(Deserialize)]
 struct Group {
@@ -78,117 +75,19 @@ fn ids_are_those_of_tokenizers() {
 }
 
 #[derive(Deserialize)]
-struct Expected<T> {
-    max_length: usize,
-    cases: Vec<T>,
-}
-
-#[derive(Deserialize)]
-struct Case {
-    query: String,
-    passage: String,
-    logits: Vec<f32>,
-}
-
-impl Case {
-    fn logit(&self) -> f32 {
-        match self.logits[..] {
-            [no, yes] => yes - no,
-            _ => self.logits[0],
-        }
-    }
-}
-
-#[derive(Deserialize)]
 struct Embedded {
     text: String,
     embedding: Vec<f32>,
 }
 
-fn folder(variant: &str) -> PathBuf {
-    data().join("model").join(variant)
-}
-
-fn expected<T: for<'a> Deserialize<'a>>(variant: &str) -> Expected<T> {
-    let text = std::fs::read_to_string(folder(variant).join("expected.json")).unwrap();
-    serde_json::from_str(&text).unwrap()
-}
-
-fn open(variant: &str) -> Source {
-    import::open(&folder(variant), &Options::default()).unwrap()
-}
-
-fn model(variant: &str, dtype: WeightDtype) -> Model {
-    let mut source = open(variant);
-    let options = ConvertOptions {
-        dtype,
-        ..ConvertOptions::default()
-    };
-    let (config, tokenizer) = (&source.config, &source.tokenizer);
-    let tensors = &mut *source.tensors;
-    let file = convert(config, tokenizer, tensors, &options, &mut |_, _| ()).unwrap();
-    Model::from_bytes(&file).unwrap()
-}
-
-fn ranker(model: &Model, isa: Isa) -> Ranker {
-    Ranker::builder()
-        .opened(model.clone())
-        .isa(isa)
-        .build()
-        .unwrap()
-}
-
-fn logit(ranker: &Ranker, case: &Case) -> f32 {
-    ranker.rerank(&case.query, &[&case.passage]).unwrap()[0].logit
-}
-
-fn check(variant: &str, num_labels: usize) {
-    let source = open(variant);
-    assert!(source.notes.is_empty(), "{:?}", source.notes);
-    assert_eq!(source.config.architecture, Architecture::XlmRoberta);
-    assert_eq!(source.config.head, Head::Classifier { num_labels });
-    let Expected { max_length, cases } = expected::<Case>(variant);
-    assert_eq!(source.config.max_length, max_length);
-    assert!(cases.len() > 10);
-    for (dtype, bound) in [
-        (WeightDtype::F32, 5e-5),
-        (WeightDtype::F16, 3e-2),
-        (WeightDtype::Int8, 1.5),
-    ] {
-        let model = model(variant, dtype);
-        model.check(Kernels::best()).unwrap();
-        let reference = ranker(&model, Isa::Reference);
-        let all: Vec<f32> = cases.iter().map(|case| logit(&reference, case)).collect();
-        for (case, ours) in cases.iter().zip(&all) {
-            let theirs = case.logit();
-            assert!(
-                (ours - theirs).abs() <= bound * theirs.abs().max(1.0),
-                "{variant} {dtype}: {ours} for {theirs}"
-            );
-        }
-        for tier in Kernels::available() {
-            let ranker = ranker(&model, tier.isa());
-            for (case, expected) in cases.iter().zip(&all) {
-                let ours = logit(&ranker, case);
-                if dtype == WeightDtype::Int8 {
-                    assert_eq!(ours.to_bits(), expected.to_bits(), "{}", tier.isa());
-                } else {
-                    let bound = 1e-4 * expected.abs().max(1.0);
-                    assert!((ours - expected).abs() <= bound, "{}", tier.isa());
-                }
-            }
-        }
-    }
-}
-
 #[test]
 fn one_label_in_safetensors() {
-    check("xlm-roberta", 1);
+    check("xlm-roberta", Architecture::XlmRoberta, 1, 5e-5);
 }
 
 #[test]
 fn two_labels_in_a_pytorch_file() {
-    check("xlm-roberta-2", 2);
+    check("xlm-roberta-2", Architecture::XlmRoberta, 2, 5e-5);
 }
 
 /// The query's tokens are computed once per request, which changes no bit of a score.
@@ -271,7 +170,7 @@ fn other_classes_and_positions_are_refused() {
             "tokenizer_config.json",
             "model.safetensors",
         ] {
-            let from = self::folder("xlm-roberta").join(name);
+            let from = common::folder("xlm-roberta").join(name);
             std::fs::copy(from, folder.path().join(name)).unwrap();
         }
         let path = folder.path().join("config.json");
