@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from . import evaluate, finish, pool, teacher
+from . import candidates, evaluate, finish, pool, teacher
 from .batches import Pool
 from .model import CrossEncoder
 from .plot import plot
@@ -34,6 +34,8 @@ def prepare(options) -> None:
         vectors = options.pool / f"{texts}.npy"
         if not vectors.exists():
             teacher.embed(options.binary, model, options.pool / f"{texts}.jsonl", vectors)
+    if not (options.pool / "near.npy").exists():
+        candidates.nearest(options.pool)
 
 
 def train(options) -> None:
@@ -94,7 +96,7 @@ def main() -> None:
         "--collections", type=Path, help="folder of test collections for the measures"
     )
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=2700)
+    parser.add_argument("--steps", type=int, default=16000)
     for field in fields(Settings):
         if field.name != "steps":
             parser.add_argument(

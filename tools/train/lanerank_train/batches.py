@@ -13,11 +13,12 @@ POSITIONS = 512
 
 
 class Pool:
-    """The pool's texts as WordPiece ids."""
+    """The pool's texts as WordPiece ids, with what pool.py says of them."""
 
     def __init__(self, folder: Path):
         arrays = np.load(folder / "pool.npz")
         self.__dict__.update({name: arrays[name] for name in arrays.files})
+        self.near = np.load(folder / "near.npy")
         self.definitions = list(json.loads((folder / "sources.json").read_text())).index("wordnet")
         self.teachers = Teachers(folder)
 
@@ -31,24 +32,26 @@ class Pool:
 
 
 def choose(pool: Pool, query: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """A group of distinct candidates: the label if there is one, some of the search engine's first
-    ten, some of the rest, and a random one."""
-    label = int(pool.label[query])
-    found = pool.candidates[query]
-    picked = [label] if label >= 0 else []
-    top = rng.permutation(found[:10])[: size // 2]
-    rest = rng.permutation(found[10:])
-    for passage in [int(rng.integers(len(pool.passage_starts) - 1)), *top, *rest, *found]:
-        if len(picked) == size:
-            break
-        if int(passage) not in picked:
-            picked.append(int(passage))
-    return np.array(picked)
+    """A group of distinct candidates: the label if there is one; the twin, with what it is a twin
+    of, and the decoy; some that BM25 found and some that the teacher finds similar; a random one.
+    """
+    label, wrong, decoy = int(pool.label[query]), int(pool.wrong[query]), int(pool.decoy[query])
+    right = int(pool.right[query]) if wrong >= 0 else label
+    means = pool.means[query]
+    found, near = pool.candidates[means], rng.permutation(pool.near[means])
+    rest = rng.permutation(np.concatenate([found[10:], near[3:]]))
+    order = [right, wrong, decoy, rng.integers(len(pool.passage_origin))]
+    order += [*rng.permutation(found[:10])[:2], *near[:3], *rest, *found]
+    picked = dict.fromkeys(int(passage) for passage in order if passage >= 0)
+    return np.array(list(picked)[:size])
 
 
 def target(pool: Pool, query: int, group: np.ndarray, lexical: float) -> np.ndarray:
-    """The teachers' scores: cosine over its temperature, plus weighted BM25."""
-    return 20 * pool.teachers.cosines(query, group) + lexical * pool.teachers.bm25(query, group)
+    """The teachers' scores: cosine over its temperature, plus weighted BM25; the twin below."""
+    scores = 20 * pool.teachers.cosines(query, group)
+    if lexical:
+        scores += lexical * pool.teachers.bm25(query, group)
+    return scores - pool.gap[query] * (group == pool.wrong[query])
 
 
 def chunks(pairs: list[tuple[np.ndarray, np.ndarray]], tokens: int, shifts: np.ndarray | None):

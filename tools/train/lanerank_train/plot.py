@@ -15,12 +15,15 @@ def plot(logs: dict[str, list[dict]], out: Path) -> None:
         losses.plot(steps, [row["taught"] for row in log], label=f"{name}: teachers")
         losses.plot(steps, [row["chosen"] for row in log], label=f"{name}: labels", linestyle=":")
         measured = [row for row in log if "held_out" in row]
-        ranks.plot(
-            [r["step"] for r in measured], [r["held_out"] for r in measured], marker="o", label=name
-        )
+        for key, line in (("held_out", "-"), ("left_out", "--"), ("twins", ":")):
+            values = [row[key] for row in measured]
+            at = [row["step"] for row in measured]
+            ranks.plot(at, values, marker="o", linestyle=line, label=f"{name}: {key}")
     losses.set(xlabel="step", ylabel="loss", title="losses, mean of 100 steps")
     ranks.set(
-        xlabel="step", ylabel="mean reciprocal rank", title="held-out queries, BM25's first 20"
+        xlabel="step",
+        ylabel="mean reciprocal rank; share of twins below",
+        title="queries that are not trained on",
     )
     losses.legend()
     ranks.legend()

@@ -40,21 +40,24 @@ def embed(binary: Path, model: Path, texts: Path, out: Path) -> None:
 
 
 class Teachers:
-    """The teachers' scores of candidates."""
+    """The teachers' scores of candidates. A made passage or query has those of its original."""
 
     def __init__(self, folder: Path):
         pool = np.load(folder / "pool.npz")
         self.queries = np.load(folder / "queries.npy", mmap_mode="r")
         self.passages = np.load(folder / "passages.npy", mmap_mode="r")
         self.candidates, self.scores = pool["candidates"], pool["scores"]
+        self.means, self.stands = pool["means"], pool["stands"]
 
     def cosines(self, query: int, passages: np.ndarray) -> np.ndarray:
-        return self.passages[passages].astype(np.float32) @ self.queries[query].astype(np.float32)
+        rows = self.passages[self.stands[passages]].astype(np.float32)
+        return rows @ self.queries[self.means[query]].astype(np.float32)
 
     def bm25(self, query: int, passages: np.ndarray) -> np.ndarray:
         """BM25's score as a share of the best; passages not in the list count as half its last."""
+        query = self.means[query]
         scores = self.scores[query]
         best = max(scores[0], 1e-6)
         known = dict(zip(self.candidates[query].tolist(), scores.tolist(), strict=True))
         below = 0.5 * float(scores[-1])
-        return np.array([known.get(int(p), below) for p in passages], np.float32) / best
+        return np.array([known.get(int(p), below) for p in self.stands[passages]], np.float32) / best

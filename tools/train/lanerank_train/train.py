@@ -4,6 +4,7 @@ import json
 import math
 import time
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,12 @@ from .model import CrossEncoder
 QUERIES_A_STEP, GROUP = 32, 8
 TOKENS_A_CHUNK = 8192
 LONGEST_QUERY = 32
+# Tokens of the longest passage of a step: mostly short, for more pairs in the same time.
+LENGTHS, SHARES = (64, 128, 256), (0.6, 0.3, 0.1)
 WARM_UP = 200
+# Where the processor multiplies bf16 itself.
+BF16 = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+MEASURED_EVERY, SAVED_EVERY = 1000, 500
 
 
 @dataclass
@@ -27,23 +33,20 @@ class Settings:
     rate: float = 1.5e-3
     words: str = "halves"  # initial word embeddings, or "input"
     words_rate: float = 0.3  # of `rate`
-    lexical: float = 6.0  # weight of BM25 in the teachers' score
+    lexical: float = 1.0  # weight of BM25 in the teachers' score
     labels: float = 0.3  # weight of the labels' loss
     pointwise: float = 0.05  # weight of the loss that gives the logit a scale
     average: float = 0.998  # decay of the moving average of the weights, which is measured and kept
     definitions: float = 0.5  # relative frequency of definitions
-
-
-def longest_passage(done: float) -> int:
-    """Short passages first, for twice the pairs in the same time."""
-    return 64 if done < 0.5 else 128 if done < 0.85 else 256
+    cooling: float = 0.25  # share of the steps in which the rate falls to nothing
 
 
 def rate(settings: Settings, step: int) -> float:
+    """Constant after the warm-up, so that a run can be prolonged until it cools; then falling as
+    1 - sqrt (https://arxiv.org/abs/2405.18392)."""
     warm = min(1.0, (step + 1) / WARM_UP)
-    return (
-        settings.rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / settings.steps)))
-    )
+    cooled = max(0.0, 1 - (settings.steps - step) / (settings.cooling * settings.steps))
+    return settings.rate * warm * (1 - math.sqrt(cooled))
 
 
 class Training:
@@ -97,12 +100,12 @@ class Training:
                 seconds = (time.monotonic() - started) / (self.step - begun)
                 self.note(sums / 100, seconds)
                 sums[:] = 0
-            if self.step % 500 == 0 or self.step == self.settings.steps:
+            if self.step % SAVED_EVERY == 0 or self.step == self.settings.steps:
                 self.save()
 
     def take_step(self, queries: np.ndarray) -> np.ndarray:
         rng = np.random.default_rng([self.settings.seed, self.step])
-        longest = longest_passage(self.step / self.settings.steps)
+        longest = int(rng.choice(LENGTHS, p=SHARES))
         pool = self.pool
         groups = [choose(pool, q, GROUP, rng) for q in queries]
         pairs = [
@@ -116,7 +119,9 @@ class Training:
         shifts = np.where(rng.random(len(pairs)) < 0.3, rng.integers(0, 400, len(pairs)), 0)
         logits = torch.zeros(len(pairs))
         for rows, arguments in chunks(pairs, TOKENS_A_CHUNK, shifts):
-            logits = logits.index_copy(0, torch.from_numpy(rows), self.model(*arguments))
+            with torch.autocast("cpu", torch.bfloat16, enabled=BF16):
+                part = self.model(*arguments)
+            logits = logits.index_copy(0, torch.from_numpy(rows), part.float())
         logits = logits.view(len(queries), GROUP)
         loss, parts = self.loss(
             logits, torch.from_numpy(goal), torch.from_numpy(pool.label[queries] >= 0)
@@ -156,8 +161,8 @@ class Training:
             "right": sums[2],
             "seconds_a_step": seconds,
         }
-        if self.step % 500 == 0:
-            row["held_out"] = measure(self.kept, self.pool, 400)
+        if self.step % MEASURED_EVERY == 0 or self.step == self.settings.steps:
+            row |= measure(self.kept, self.pool)
         self.log.append(row)
         print(
             json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}),
@@ -191,11 +196,24 @@ class Training:
 
 
 def held_out_lists(pool: Pool, count: int, depth: int = 20):
-    """(query, candidates) of held-out queries whose label is among the first `depth`."""
-    chosen = np.flatnonzero(pool.held_out & (pool.label >= 0))
-    chosen = np.random.default_rng(1).permutation(chosen)
-    lists = ((q, pool.candidates[q][:depth]) for q in chosen)
-    return [pair for pair, _ in zip((l for l in lists if pool.label[l[0]] in l[1]), range(count))]
+    """(query, BM25's candidates) of held-out queries whose label is among them."""
+    lists = ((q, pool.candidates[q][:depth]) for q in labelled(pool, left_out=False))
+    return list(islice(((q, c) for q, c in lists if pool.label[q] in c), count))
+
+
+def left_out_lists(pool: Pool, count: int):
+    """(query, candidates) of the sources that are left out whole: BM25's, the teacher's, and the
+    label, which need not repeat the query's words."""
+    for q in islice(labelled(pool, left_out=True), count):
+        yield q, np.unique([pool.label[q], *pool.candidates[q][:15], *pool.near[q]])
+
+
+def labelled(pool: Pool, left_out: bool) -> np.ndarray:
+    """Given queries that are not trained on, in a random order that is the same on every call."""
+    given = np.arange(len(pool.label)) == pool.means
+    chosen = pool.held_out & given & (pool.label >= 0)
+    chosen &= np.isin(pool.origin, pool.left_out) == left_out
+    return np.random.default_rng(1).permutation(np.flatnonzero(chosen))
 
 
 @torch.inference_mode()
@@ -207,9 +225,20 @@ def score_lists(model: CrossEncoder, pool: Pool, lists, longest: int = 160) -> l
     return np.split(logits, np.cumsum([len(c) for _, c in lists])[:-1])
 
 
-def measure(model: CrossEncoder, pool: Pool, count: int) -> float:
-    """Mean reciprocal rank of the label among the candidates."""
-    lists = held_out_lists(pool, count)
+def measure(model: CrossEncoder, pool: Pool) -> dict[str, float]:
+    """Mean reciprocal rank of the label in both kinds of lists; the share of held-out queries
+    whose right passage is above its twin."""
+    twins = np.flatnonzero(pool.held_out & (pool.wrong >= 0))
+    twins = np.random.default_rng(1).permutation(twins)[:1000]
+    pairs = [(q, np.array([pool.right[q], pool.wrong[q]])) for q in twins]
+    return {
+        "held_out": reciprocal_rank(model, pool, held_out_lists(pool, 400)),
+        "left_out": reciprocal_rank(model, pool, list(left_out_lists(pool, 500))),
+        "twins": float(np.mean([a > b for a, b in score_lists(model, pool, pairs)])),
+    }
+
+
+def reciprocal_rank(model: CrossEncoder, pool: Pool, lists) -> float:
     ranks = []
     for (query, candidates), logits in zip(lists, score_lists(model, pool, lists), strict=True):
         label = logits[candidates == pool.label[query]][0]

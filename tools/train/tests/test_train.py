@@ -1,16 +1,19 @@
 """Parts of training whose errors would go unnoticed."""
 
+import random
+import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
-from lanerank_train import pool, sources
-from lanerank_train.batches import chunks
+from lanerank_train import pool, sources, twins, variants
+from lanerank_train.batches import chunks, choose, target
 from lanerank_train.finish import balance, expected_calibration_error
 from lanerank_train.model import CrossEncoder, state_for_hugging_face
 
@@ -69,26 +72,114 @@ def test_shifted_positions_stay_in_the_table():
 
 
 def test_a_source_without_a_licence_is_left_out(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(sources, "debian_package", lambda name, folder: tmp_path / "none")
-    monkeypatch.setattr(sources, "wordnet", lambda root: [])
+    monkeypatch.setattr(sources, "wordnet", lambda debian: debian)
+    monkeypatch.setattr(sources, "definitions", lambda root: [])
     (tmp_path / "race.jsonl.gz").write_bytes(b"")
     assert "race" not in sources.read_all(tmp_path, tmp_path)
     assert "race.jsonl.gz" in capsys.readouterr().out
 
 
-def test_html_sections(tmp_path):
-    text = "word " * 30
-    (tmp_path / "a.html").write_text(
-        f"<h2>1.2. Full Text Search</h2><script>x</script><p>{text}</p>"
+def test_wordnet_is_read(tmp_path):
+    (tmp_path / "data.noun").write_text(
+        "  1 licence\n"
+        "00001740 03 n 02 car 0 motor_car 0 001 @ 00001930 n 0000 | a thing on four wheels\n"
+        "00001930 03 n 01 car 0 000 | a wagon\n"
     )
-    assert sources.html_sections(tmp_path) == [("Full Text Search", text.strip())]
+    (tmp_path / "index.noun").write_text(
+        "  1 licence\ncar n 2 1 @ 2 1 00001740 00001930\nmotor_car n 1 1 @ 1 0 00001740\n"
+    )
+    for part in ("verb", "adj"):
+        for kind in ("data", "index"):
+            (tmp_path / f"{kind}.{part}").write_text("")
+    assert sources.synonyms(tmp_path) == {"car": ["motor car"]}
 
 
-def test_made_up_queries_come_from_their_passage():
-    passage = " ".join(f"alpha{i} beta{i}. Gamma{i} delta{i}" for i in range(20))
-    for query, label, made_from, _ in pool.made_up([passage] * 50, 3):
-        assert label == -1
-        assert all(word in passage for word in query.split()), made_from
+def test_generated_queries_come_from_their_passage():
+    texts = pool.Texts()
+    for n in range(50):
+        texts.passage(" ".join(f"alpha{n}x{i} beta{i}. Gamma{i} delta{i}" for i in range(20)), None, 0)
+    pool.add_generated(texts, random.Random(0))
+    passages = list(texts.passages)
+    assert len(texts.queries) > 90
+    for query, right in zip(texts.queries, texts.columns["right"], strict=True):
+        assert all(word in passages[right] for word in query.split())
+    assert set(texts.columns["label"]) == {-1}
+
+
+def test_exchanges_go_both_ways():
+    source = twins.Source([("dose of aspirin 300 mg", "Take 300 mg of aspirin. Mg is magnesium.")])
+    rng = random.Random(0)
+    made = [source.twin("dose of aspirin 300 mg", "Take 300 mg of aspirin.", rng) for _ in range(90)]
+    assert sum(twin is not None for twin in made) > 60
+    for twin in filter(None, made):
+        assert twin.passage != "Take 300 mg of aspirin."
+        if twin.query:
+            old = set("dose of aspirin 300 mg".split()) - set(twin.query.split())
+            new = set(twin.query.split()) - set("dose of aspirin 300 mg".split())
+            assert len(old) == len(new) == 1
+            assert new.pop() in twin.passage and old.pop() not in twin.passage
+
+
+@pytest.mark.parametrize("number", ["1998", "3.11", "7", "1,000", "42"])
+def test_other_numbers_keep_the_form(number):
+    rng = random.Random(0)
+    for _ in range(50):
+        other = twins.other_number(number, rng)
+        assert re.sub(r"\d", "0", other) == re.sub(r"\d", "0", number)
+
+
+def test_numbers_are_found_whole():
+    assert twins.NUMBER.findall("3.11, 1,000 or 5. B12 x86 2019-2020 7%") == [
+        "3.11", "1,000", "5", "2019", "2020", "7",
+    ]  # fmt: skip
+
+
+def test_negation_comes_and_goes():
+    assert twins.negated("Bread is baked. Cats can eat cheese.", {"cats", "cheese"}) == (
+        "Bread is baked. Cats can not eat cheese."
+    )
+    assert twins.negated("Cats should not eat cheese.", {"cats", "cheese"}) == (
+        "Cats should eat cheese."
+    )
+    assert twins.negated("Nothing in common here.", {"cats"}) is None
+
+
+def test_variants_differ_from_their_query():
+    rng = random.Random(0)
+    query = "What is the price of a used car?"
+    made = [variants.variant(query, {"price": ["cost"]}, rng) for _ in range(100)]
+    assert len(set(made)) > 20 and query not in made
+    assert any(text and "cost" in text for text in made)
+    slips = {variants.slip("price", rng) for _ in range(100)}
+    assert len(slips) > 8 and all(4 <= len(slip) <= 6 for slip in slips)
+
+
+class Scripted(SimpleNamespace):
+    """A pool of 100 passages: query 0 has a twin (100), query 1 is the same exchange."""
+
+    def __init__(self):
+        super().__init__(
+            label=np.array([7, 100]),
+            wrong=np.array([100, 7]),
+            right=np.array([7, 100]),
+            decoy=np.array([-1, -1]),
+            gap=np.array([6.0, 6.0]),
+            means=np.array([0, 0]),
+            candidates=np.array([np.arange(20)]),
+            near=np.array([np.arange(10, 22)]),
+            passage_origin=np.zeros(100),
+            teachers=SimpleNamespace(cosines=lambda query, group: np.full(len(group), 0.5)),
+        )
+
+
+@pytest.mark.parametrize(("query", "right", "wrong"), [(0, 7, 100), (1, 100, 7)])
+def test_a_twin_is_in_the_group_and_below_what_it_is_a_twin_of(query, right, wrong):
+    made = Scripted()
+    for seed in range(20):
+        group = choose(made, query, 8, np.random.default_rng(seed))
+        assert len(set(group)) == 8 and group[0] == right and wrong in group
+        scores = target(made, query, group, 0.0)
+        assert scores[0] - scores[group == wrong] == pytest.approx(6.0)
 
 
 def test_calibration_error():
