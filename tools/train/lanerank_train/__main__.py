@@ -33,7 +33,8 @@ def prepare(options) -> None:
     for texts in ("passages", "queries"):
         vectors = options.pool / f"{texts}.npy"
         if not vectors.exists():
-            teacher.embed(options.binary, model, options.pool / f"{texts}.jsonl", vectors)
+            lines = options.pool / f"{texts}.jsonl"
+            teacher.embed(options.binary, model, lines, vectors, options.threads)
     if not (options.pool / "near.npy").exists():
         candidates.nearest(options.pool)
 
@@ -74,6 +75,7 @@ def evaluate_(options) -> None:
         models,
         options.work / "encoder.lane",
         options.work / "runs",
+        options.threads,
     )
     (options.run / "figures.json").write_text(json.dumps(table, indent=1) + "\n")
 

@@ -14,7 +14,12 @@ MORE = ("climate-fever", "negconstraint")
 
 
 def measure(
-    binary: Path, collections: Path, models: dict[str, Path], encoder: Path | None, cache: Path
+    binary: Path,
+    collections: Path,
+    models: dict[str, Path],
+    encoder: Path | None,
+    cache: Path,
+    threads: int,
 ) -> dict:
     """nDCG@10 on every set: BM25, every model alone and blended, the encoder by cosine."""
     table = {}
@@ -28,7 +33,7 @@ def measure(
             blended = evaluate(binary, folder, "--model", model, "--fuse", "zscore")
             row[f"{label} blended"] = blended["after"]["ndcg@10"]
         if encoder:
-            run = cosine_run(binary, folder, encoder, cache)
+            run = cosine_run(binary, folder, encoder, cache, threads)
             row["encoder"] = evaluate(binary, folder, "--run", run, "--first-stage-only")["before"][
                 "ndcg@10"
             ]
@@ -44,7 +49,9 @@ def evaluate(binary: Path, folder: Path, *arguments) -> dict:
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-def cosine_run(binary: Path, folder: Path, encoder: Path, cache: Path) -> Path:
+def cosine_run(
+    binary: Path, folder: Path, encoder: Path, cache: Path, threads: int
+) -> Path:
     """BM25's candidates by a sentence encoder's cosine, as a TREC run. Embeds every text once, not
     once per query."""
     out = cache / f"{folder.name}.trec"
@@ -56,7 +63,7 @@ def cosine_run(binary: Path, folder: Path, encoder: Path, cache: Path) -> Path:
     for part, texts in (("corpus", documents), ("queries", queries)):
         lines = cache / f"{folder.name}.{part}.jsonl"
         lines.write_text("".join(json.dumps(text) + "\n" for text in texts.values()))
-        embed(binary, encoder, lines, lines.with_suffix(".npy"))
+        embed(binary, encoder, lines, lines.with_suffix(".npy"), threads)
         rows = np.load(lines.with_suffix(".npy")).astype(np.float32)
         vectors[part] = dict(zip(texts, rows, strict=True))
     ranked = {}

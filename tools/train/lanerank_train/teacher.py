@@ -6,25 +6,26 @@ than PyTorch, with a cosine of .998 to its vectors.
 
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-LONGEST = 256
+LONGEST = 96  # tokens: what most steps of training show to the student
+PART = 5000
 
 
-def embed(binary: Path, model: Path, texts: Path, out: Path) -> None:
+def embed(binary: Path, model: Path, texts: Path, out: Path, threads: int) -> None:
     """Embeds a file of JSON strings into an npy of f16 rows, in parts that can be resumed."""
     lines = texts.read_text().splitlines()
-    parts = []
-    for start in range(0, len(lines), 20000):
-        part = out.with_suffix(f".{start}.npy")
-        parts.append(part)
+    parts = {out.with_suffix(f".{at}.npy"): lines[at : at + PART] for at in range(0, len(lines), PART)}
+
+    def make(part: Path) -> None:
         if part.exists():
-            continue
+            return
         run = subprocess.run(
-            [binary, "embed", "--model", model, "--max-length", str(LONGEST)],
-            input="\n".join(lines[start : start + 20000]) + "\n",
+            [binary, "embed", "-m", model, "--max-length", str(LONGEST), "--threads", "1"],
+            input="\n".join(parts[part]) + "\n",
             capture_output=True,
             text=True,
             check=True,
@@ -33,7 +34,10 @@ def embed(binary: Path, model: Path, texts: Path, out: Path) -> None:
         scratch = part.with_suffix(".tmp.npy")
         np.save(scratch, rows)
         scratch.rename(part)
-        print(f"{texts.name}: {start + len(rows)}/{len(lines)}", flush=True)
+        print(f"{part.name} of {len(lines)}", flush=True)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(make, parts))
     np.save(out, np.concatenate([np.load(part) for part in parts]))
     for part in parts:
         part.unlink()
