@@ -8,6 +8,7 @@ mod embedded;
 mod eval;
 mod goldens;
 mod inspect;
+mod lookalikes;
 mod models;
 mod rerank;
 mod serve;
