@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
-from . import candidates, evaluate, finish, pool, teacher
+from . import candidates, evaluate, finish, initial, pool, teacher
 from .batches import Pool
 from .model import CrossEncoder
 from .plot import plot
-from .train import Settings, Training
+from .train import Settings, train_together
 
 STEPS = ("prepare", "train", "finish", "evaluate")
 
@@ -26,7 +26,8 @@ def encoder() -> Path:
 def prepare(options) -> None:
     if not (options.pool / "pool.npz").exists():
         tokenizer = encoder() / "tokenizer.json"
-        pool.build(options.pairs, options.work / "debian", options.pool, tokenizer)
+        debian = options.work / "debian"
+        pool.build(options.pairs, debian, options.pool, tokenizer, options.limit)
     model = options.work / "encoder.lane"
     if not model.exists():
         finish.convert(options.binary, encoder(), model, "int8")
@@ -37,18 +38,16 @@ def prepare(options) -> None:
             teacher.embed(options.binary, model, lines, vectors, options.threads)
     if not (options.pool / "near.npy").exists():
         candidates.nearest(options.pool)
+    initial.alone(encoder(), options.pool)
 
 
 def train(options) -> None:
-    given = {f.name: getattr(options, f.name) for f in fields(Settings)}
-    settings = Settings(**given)
-    training = Training(Pool(options.pool), settings, encoder(), options.pool, options.run)
-    training.resume()
-    training.run()
+    settings = Settings(**{f.name: getattr(options, f.name) for f in fields(Settings)})
+    log = train_together(settings, encoder(), options.pool, options.run, options.threads)
     (options.run / "log.json").write_text(
-        json.dumps({"settings": asdict(settings), "log": training.log}, indent=1) + "\n"
+        json.dumps({"settings": asdict(settings), "log": log}, indent=1) + "\n"
     )
-    plot({options.run.name: training.log}, options.run / "curves.svg")
+    plot({options.run.name: log}, options.run / "curves.svg")
 
 
 def finish_(options) -> None:
@@ -65,18 +64,14 @@ def finish_(options) -> None:
 
 
 def evaluate_(options) -> None:
-    if not options.collections:
-        print("no --collections: nothing to measure")
-        return
     models = {"int8": options.run / "default.lane", "f32": options.run / "f32.lane"}
-    table = evaluate.measure(
-        options.binary,
-        options.collections,
-        models,
-        options.work / "encoder.lane",
-        options.work / "runs",
-        options.threads,
-    )
+    encoder = options.work / "encoder.lane"
+    table = {"look-alikes": evaluate.lookalikes(options.binary, models | {"encoder": encoder})}
+    if options.collections:
+        runs = options.work / "runs"
+        table |= evaluate.measure(
+            options.binary, options.collections, models, encoder, runs, options.threads
+        )
     (options.run / "figures.json").write_text(json.dumps(table, indent=1) + "\n")
 
 
@@ -98,6 +93,7 @@ def main() -> None:
         "--collections", type=Path, help="folder of test collections for the measures"
     )
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--limit", type=int, help="rows of each source, for a trial")
     parser.add_argument("--steps", type=int, default=16000)
     for field in fields(Settings):
         if field.name != "steps":

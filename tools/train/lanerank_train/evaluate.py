@@ -1,8 +1,9 @@
-"""Measures the trained files on test collections with `lanerank eval`. Nothing is tuned to them."""
+"""Measures the trained files on test collections with `lanerank eval`. Nothing is chosen by them."""
 
 import gzip
 import json
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,21 @@ def measure(
     table["mean"] = {c: float(np.mean([table[s][c] for s in SETS])) for c in table[SETS[0]]}
     print("mean", {label: round(value, 4) for label, value in table["mean"].items()}, flush=True)
     return table
+
+
+def lookalikes(binary: Path, models: dict[str, Path]) -> dict[str, float]:
+    """The share of questions of tests/data/lookalikes whose right passage comes first."""
+    folder = Path(__file__).parents[3] / "tests/data/lookalikes"
+    right = dict(line.split("\t")[:2] for line in [*lines_of(folder, "qrels.tsv")][1:])
+    shares = {}
+    for label, model in models.items():
+        with tempfile.NamedTemporaryFile("r", suffix=".trec") as run:
+            evaluate(binary, folder, "--model", model, "--write-run", run.name)
+            rows = [line.split() for line in run]
+        first = {query: document for query, _, document, rank, *_ in rows if rank == "1"}
+        shares[label] = float(np.mean([first[query] == right[query] for query in right]))
+    print("look-alikes", {label: round(share, 4) for label, share in shares.items()}, flush=True)
+    return shares
 
 
 def evaluate(binary: Path, folder: Path, *arguments) -> dict:

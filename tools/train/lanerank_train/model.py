@@ -78,8 +78,10 @@ class CrossEncoder(nn.Module):
         x = self.norm(self.word(ids) + self.position(positions) + self.segment(segments))
         for layer in self.layers[:-1]:
             x = layer.every_token(x, bias)
-        x = self.layers[-1].first_token(x, bias)
-        return self.classifier(torch.tanh(self.pooler(x)))[:, 0]
+        # Always in f32: it costs little, and bf16 would hide small differences between logits.
+        with torch.autocast("cpu", enabled=False):
+            x = self.layers[-1].first_token(x.float(), bias)
+            return self.classifier(torch.tanh(self.pooler(x)))[:, 0]
 
 
 NAMES = {

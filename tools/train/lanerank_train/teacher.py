@@ -11,14 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-LONGEST = 96  # tokens: what most steps of training show to the student
+LONGEST = 128  # tokens, as the encoder was trained
 PART = 5000
 
 
 def embed(binary: Path, model: Path, texts: Path, out: Path, threads: int) -> None:
     """Embeds a file of JSON strings into an npy of f16 rows, in parts that can be resumed."""
     lines = texts.read_text().splitlines()
-    parts = {out.with_suffix(f".{at}.npy"): lines[at : at + PART] for at in range(0, len(lines), PART)}
+    starts = range(0, len(lines), PART)
+    parts = {out.with_suffix(f".{at}.npy"): lines[at : at + PART] for at in starts}
 
     def make(part: Path) -> None:
         if part.exists():
@@ -64,4 +65,5 @@ class Teachers:
         best = max(scores[0], 1e-6)
         known = dict(zip(self.candidates[query].tolist(), scores.tolist(), strict=True))
         below = 0.5 * float(scores[-1])
-        return np.array([known.get(int(p), below) for p in self.stands[passages]], np.float32) / best
+        scored = [known.get(int(passage), below) for passage in self.stands[passages]]
+        return np.array(scored, np.float32) / best

@@ -1,7 +1,12 @@
-"""Training on lists of candidates, ordered by the teachers and the labels."""
+"""Training on lists of candidates, ordered by the teachers and the labels.
+
+Every process takes its share of a step's queries on one thread, and the gradients are averaged:
+PyTorch's threads wait for each other after every small operation.
+"""
 
 import json
 import math
+import tempfile
 import time
 from dataclasses import dataclass
 from itertools import islice
@@ -9,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 
 from .batches import Pool, choose, chunks, target
@@ -49,9 +55,32 @@ def rate(settings: Settings, step: int) -> float:
     return settings.rate * warm * (1 - math.sqrt(cooled))
 
 
+def train_together(
+    settings: Settings, encoder: Path, pool: Path, out: Path, processes: int
+) -> list[dict]:
+    """Trains, or resumes, with so many processes of one thread each; returns the log."""
+    with tempfile.TemporaryDirectory() as meeting:
+        arguments = (processes, f"file://{meeting}/processes", settings, encoder, pool, out)
+        torch.multiprocessing.spawn(train_part, arguments, nprocs=processes)
+    return torch.load(out / "checkpoint.pt", weights_only=False)["log"]
+
+
+def train_part(part: int, processes: int, meeting: str, settings, encoder, pool, out) -> None:
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    dist.init_process_group("gloo", meeting, rank=part, world_size=processes)
+    training = Training(Pool(pool), settings, encoder, pool, out)
+    training.resume()
+    training.run()
+    dist.destroy_process_group()
+
+
 class Training:
+    """Needs a process group: `torch.distributed.init_process_group`."""
+
     def __init__(self, pool: Pool, settings: Settings, encoder: Path, cache: Path, out: Path):
         self.pool, self.settings, self.out = pool, settings, out
+        self.part, self.parts = dist.get_rank(), dist.get_world_size()
         self.model, self.kept = CrossEncoder(), CrossEncoder()
         initialise(self.model, encoder, cache, settings.seed, settings.words)
         self.kept.load_state_dict(self.model.state_dict())
@@ -94,8 +123,11 @@ class Training:
             for group in self.optimizer.param_groups:
                 group["lr"] = now * group["share"]
             start = self.step * QUERIES_A_STEP
-            sums += self.take_step(order[start : start + QUERIES_A_STEP])
+            queries = order[start : start + QUERIES_A_STEP]
+            sums += self.take_step(queries[self.part :: self.parts])
             self.step += 1
+            if self.part > 0:
+                continue
             if self.step % 100 == 0:
                 seconds = (time.monotonic() - started) / (self.step - begun)
                 self.note(sums / 100, seconds)
@@ -104,8 +136,9 @@ class Training:
                 self.save()
 
     def take_step(self, queries: np.ndarray) -> np.ndarray:
-        rng = np.random.default_rng([self.settings.seed, self.step])
-        longest = int(rng.choice(LENGTHS, p=SHARES))
+        common = np.random.default_rng([self.settings.seed, self.step])
+        longest = int(common.choice(LENGTHS, p=SHARES))
+        rng = np.random.default_rng([self.settings.seed, self.step, self.part])
         pool = self.pool
         groups = [choose(pool, q, GROUP, rng) for q in queries]
         pairs = [
@@ -128,10 +161,19 @@ class Training:
         )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self.share_gradients()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.average()
         return parts
+
+    def share_gradients(self) -> None:
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        flat = torch.cat([g.view(-1) for g in gradients])
+        dist.all_reduce(flat)
+        flat /= self.parts
+        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients])):
+            gradient.copy_(part.view_as(gradient))
 
     def loss(self, logits, goal, labelled):
         """Returns the loss, and for the log (teachers' loss, labels' loss, share of labels ranked

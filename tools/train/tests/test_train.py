@@ -97,25 +97,26 @@ def test_wordnet_is_read(tmp_path):
 def test_generated_queries_come_from_their_passage():
     texts = pool.Texts()
     for n in range(50):
-        texts.passage(" ".join(f"alpha{n}x{i} beta{i}. Gamma{i} delta{i}" for i in range(20)), None, 0)
+        words = (f"alpha{n}x{i} beta{i}. Gamma{i} delta{i}" for i in range(20))
+        texts.passage(" ".join(words), None, 0)
     pool.add_generated(texts, random.Random(0))
     passages = list(texts.passages)
-    assert len(texts.queries) > 90
+    assert len(texts.queries) == 50
     for query, right in zip(texts.queries, texts.columns["right"], strict=True):
         assert all(word in passages[right] for word in query.split())
     assert set(texts.columns["label"]) == {-1}
 
 
 def test_exchanges_go_both_ways():
-    source = twins.Source([("dose of aspirin 300 mg", "Take 300 mg of aspirin. Mg is magnesium.")])
-    rng = random.Random(0)
-    made = [source.twin("dose of aspirin 300 mg", "Take 300 mg of aspirin.", rng) for _ in range(90)]
+    query, passage = "dose of aspirin 300 mg", "Take 300 mg of aspirin."
+    source, rng = twins.Source([(query, passage)]), random.Random(0)
+    made = [source.twin(query, passage, rng) for _ in range(90)]
     assert sum(twin is not None for twin in made) > 60
     for twin in filter(None, made):
-        assert twin.passage != "Take 300 mg of aspirin."
+        assert twin.passage != passage
         if twin.query:
-            old = set("dose of aspirin 300 mg".split()) - set(twin.query.split())
-            new = set(twin.query.split()) - set("dose of aspirin 300 mg".split())
+            old = set(query.split()) - set(twin.query.split())
+            new = set(twin.query.split()) - set(query.split())
             assert len(old) == len(new) == 1
             assert new.pop() in twin.passage and old.pop() not in twin.passage
 
