@@ -9,6 +9,7 @@ mod eval;
 mod goldens;
 mod inspect;
 mod models;
+mod requests;
 mod rerank;
 mod serve;
 mod shell;
