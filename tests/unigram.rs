@@ -234,6 +234,39 @@ fn what_cannot_be_is_refused() {
     assert!(error.to_string().contains("no text is left"), "{error}");
 }
 
+/// A normaliser that makes 128 bytes of an `x`, in the units of Darts-clone.
+fn swelling() -> Vec<u8> {
+    let mut units = [0u32; 512];
+    let child = 256 ^ usize::from(b'x');
+    units[0] = 256 << 10;
+    units[child] = ((child ^ 1) as u32) << 10 | 1 << 8 | u32::from(b'x');
+    units[1] = 1 << 31;
+    let mut bytes = 2048u32.to_le_bytes().to_vec();
+    bytes.extend(units.iter().flat_map(|unit| unit.to_le_bytes()));
+    bytes.extend([b'y'; 128]);
+    bytes.push(0);
+    bytes
+}
+
+/// 4096 tokens of 1024 bytes would take half a gigabyte.
+#[test]
+fn added_tokens_do_not_swell() {
+    let build = |count: usize| {
+        let mut config = TokenizerConfig::xlm_roberta();
+        config.added_tokens.push(AddedToken {
+            id: Some(5),
+            normalized: true,
+            ..AddedToken::special(&"x".repeat(count))
+        });
+        Tokenizer::from_unigram(&SPECIAL, &[0.0; 5], &swelling(), &config)
+    };
+    let longest = build(32).unwrap();
+    assert_eq!(ids(&longest, &"y".repeat(4096)), [5]);
+    assert_eq!(ids(&longest, &"x".repeat(32)), [5]);
+    let error = build(33).unwrap_err().to_string();
+    assert!(error.contains("more than 4096 bytes"), "{error}");
+}
+
 /// Sections of a file: they open as written, and damage gives wrong ids at most.
 #[test]
 fn sections_may_hold_anything() {

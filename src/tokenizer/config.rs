@@ -22,6 +22,8 @@ const MAX_WORD_CHARS: u32 = 4096;
 const MAX_PREFIX: usize = HEAD - 1;
 const MAX_ADDED: usize = 4096;
 const MAX_ADDED_BYTES: usize = 1024;
+/// Longest text of an added token when it is normalised. A normaliser may make 128 bytes of one.
+const MAX_NORMALIZED_BYTES: usize = 4 * MAX_ADDED_BYTES;
 const NO_MASK: u32 = u32::MAX;
 
 /// How text becomes tokens: rules and special tokens. BERT's rules, the first six, are off, 0 or
@@ -294,7 +296,7 @@ impl Record {
         Ok(())
     }
 
-    /// The normalised texts of the `normalized` tokens must exist and differ.
+    /// The normalised texts of the `normalized` tokens must exist, differ and not be long.
     pub(super) fn check_normalized(
         &self,
         normalized: impl Fn(&str) -> String,
@@ -304,6 +306,8 @@ impl Record {
             let text = normalized(&token.content);
             let reason = if text.is_empty() {
                 "is `normalized`, and no text is left of it"
+            } else if text.len() > MAX_NORMALIZED_BYTES {
+                "is `normalized`, and its text then has more than 4096 bytes"
             } else if !seen.insert(text) {
                 "has the normalised text of another token"
             } else {

@@ -243,11 +243,10 @@ impl<'a> WordReader<'a> {
         if word.is_empty() || word.len() > LONG || word.ends_with('\0') {
             return self.search(word, ids);
         }
-        let mut padded = [0; LONG];
-        padded[..word.len()].copy_from_slice(word.as_bytes());
-        let chunks = padded.as_chunks().0;
+        let mut padded = [[0; 8]; LONG / 8];
+        padded.as_flattened_mut()[..word.len()].copy_from_slice(word.as_bytes());
         if word.len() <= SHORT {
-            let key = memo::key(chunks.first_chunk().expect("32 bytes"), word.len());
+            let key = memo::key(&[padded[0], padded[1]], word.len());
             if let Some(known) = self.scratch.short_words.get(&key) {
                 return ids.push_few(&known.ids, known.count);
             }
@@ -255,7 +254,7 @@ impl<'a> WordReader<'a> {
             let scratch = &mut *self.scratch;
             scratch.short_words.insert(&key, &scratch.pieces);
         } else {
-            let key = memo::key(chunks.first_chunk().expect("32 bytes"), word.len());
+            let key = memo::key(&padded, word.len());
             if let Some(known) = self.scratch.long_words.get(&key) {
                 return ids.push_few(&known.ids, known.count);
             }

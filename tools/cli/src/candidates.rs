@@ -3,9 +3,11 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
+use lanerank_requests::RequestError;
+
 use crate::failure::{Failure, Place};
 use crate::input::{Input, MAX_WHOLE};
-use crate::passages::{self, InputFormat, Passage};
+use crate::passages::{self, InputFormat, MAX_PASSAGES, Passage};
 
 /// An input and its part of the passages.
 struct Source {
@@ -23,7 +25,7 @@ pub(crate) struct Candidates {
 
 impl Candidates {
     /// Reads the files, or standard input if there is none. Together they are as long as one may
-    /// be.
+    /// be, and hold as many passages.
     ///
     /// # Errors
     /// When an input cannot be read or has not the given form.
@@ -47,6 +49,11 @@ impl Candidates {
             let request = passages::parse(&text, format, &place)?;
             let start = read.passages.len();
             read.passages.extend(request.passages);
+            let (count, most) = (read.passages.len(), MAX_PASSAGES);
+            if count > most {
+                let error = RequestError::TooManyTexts { count, most };
+                return Err(Failure::request(&place, &error));
+            }
             read.sources.push(Source {
                 name: place.to_string(),
                 place,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 #[cfg(feature = "hub")]
 use lanerank_convert::hub::HubError;
 use lanerank_convert::import::ImportError;
+use lanerank_requests::RequestError;
 
 /// How to get everything.
 pub(crate) const INSTALL: &str = "in lanerank's repository, `cargo install --path tools/cli \
@@ -102,6 +103,26 @@ impl Failure {
             Some(message) => Failure::input(&place, format!("{message} (column {column})")),
             None => Failure::input(&place, text),
         }
+    }
+
+    /// A request that cannot be read. The line is that of `place` if it has one, otherwise the
+    /// parser's.
+    pub fn request(place: &Place, error: &RequestError) -> Self {
+        let reason = match error {
+            RequestError::Syntax(reason) | RequestError::Invalid(reason) => reason,
+            RequestError::TooManyTexts { .. } => {
+                return Failure::input(place, format!("{error}; split it"));
+            }
+        };
+        let Some((line, column)) = reason.place() else {
+            return Failure::input(place, reason);
+        };
+        let place = match place.line {
+            None => place.at_line(line as u64),
+            Some(_) => place.clone(),
+        };
+        let message = reason.without_place();
+        Failure::input(&place, format!("{message} (column {column})"))
     }
 
     /// An error of the library about a file.

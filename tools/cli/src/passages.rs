@@ -1,18 +1,26 @@
 //! Reads passages and optionally the query, as lines or as JSON: the input of `rerank`. `embed` and
 //! `tokenize` read texts by the same rules ([`crate::texts`]).
-
-use std::fmt;
+//!
+//! [`lanerank_requests`] reads the JSON, for the server too. These are the program's alone: lines,
+//! lists without an object around them, a query from elsewhere, and an empty list, about which
+//! `rerank` says that there is nothing to rank.
 
 use clap::ValueEnum;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use lanerank_requests::{Direction, Document, Documents, Flag, RequestError, RerankFields, json};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::failure::{Failure, Place};
 
-/// A candidate: in JSON a string, or an object with a text. `id` and `meta` keep their exact JSON
-/// text.
+/// Most passages that are ranked together.
+pub const MAX_PASSAGES: usize = 1 << 24;
+
+/// The names of the list in a request object. The first names an array without an object.
+const NAMES: [&str; 3] = ["passages", "documents", "texts"];
+
+/// A candidate: in JSON a string, or an object with a text. `id`, `meta` and `score` keep their
+/// exact JSON text.
 #[derive(Debug)]
 pub struct Passage {
     /// The caller's id of the passage.
@@ -21,17 +29,8 @@ pub struct Passage {
     pub text: String,
     /// Any value, returned with the passage.
     pub meta: Option<Box<RawValue>>,
-    /// The first stage's score, for fusion.
-    pub score: Option<f32>,
-}
-
-/// A candidate that is an object. Other fields are ignored, so that `rerank --json` can be read.
-#[derive(Deserialize)]
-struct PassageObject {
-    id: Option<Box<RawValue>>,
-    text: String,
-    meta: Option<Box<RawValue>>,
-    score: Option<f32>,
+    /// The first stage's score. Only fusion reads it.
+    pub score: Option<Box<RawValue>>,
 }
 
 impl Passage {
@@ -43,45 +42,34 @@ impl Passage {
             score: None,
         }
     }
-}
 
-impl<'de> Deserialize<'de> for Passage {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PassageVisitor)
+    /// Reads a line of JSON lines.
+    ///
+    /// # Errors
+    /// When it is neither a string nor an object with `text`.
+    pub fn of_json(line: &str) -> Result<Passage, RequestError> {
+        Ok(Document::read(json::value(line)?, None)?.into())
     }
 }
 
-struct PassageVisitor;
-
-impl<'de> Visitor<'de> for PassageVisitor {
-    type Value = Passage;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a passage: a string or an object with `text`")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Passage, E> {
-        Ok(Passage::plain(text))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Passage, A::Error> {
-        let object = PassageObject::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(Passage {
-            id: object.id,
-            text: object.text,
-            meta: object.meta,
-            score: object.score,
-        })
+impl From<Document<'_>> for Passage {
+    fn from(document: Document) -> Passage {
+        let owned = |value: Option<&RawValue>| value.map(ToOwned::to_owned);
+        Passage {
+            id: owned(document.id),
+            meta: owned(document.meta),
+            score: owned(document.score),
+            text: document.text,
+        }
     }
 }
 
 /// Passages, and the query if the input has one.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub struct Request {
     /// The query.
     pub query: Option<String>,
-    /// The candidates, in the order of the input. The other names are those of the server's APIs.
-    #[serde(alias = "documents", alias = "texts")]
+    /// The candidates, in the order of the input.
     pub passages: Vec<Passage>,
 }
 
@@ -139,7 +127,7 @@ fn is_string(line: &str) -> bool {
 
 /// Whether a line that starts an object is one of JSON lines, not the start of a request.
 pub(crate) fn is_line_of_jsonl(line: &str) -> bool {
-    serde_json::from_str::<Probe>(line).is_ok_and(|probe| probe.passages.is_none())
+    serde_json::from_str::<Probe>(line).is_ok_and(|probe| !probe.is_request())
 }
 
 /// The form of the input.
@@ -159,101 +147,110 @@ pub enum InputFormat {
 /// Reads a request.
 ///
 /// # Errors
-/// When the text does not have the requested form; names the line.
+/// When the text does not have the requested form, or has more than [`MAX_PASSAGES`]; names the
+/// line or the passage.
 pub fn parse(text: &str, format: InputFormat, place: &Place) -> Result<Request, Failure> {
-    let guessed = format == InputFormat::Auto;
+    let refused = match format {
+        InputFormat::Auto => must_be_json,
+        _ => Failure::request,
+    };
     let format = match format {
-        InputFormat::Auto => detect(text, place)?,
+        InputFormat::Auto => detect(text).map_err(|e| refused(place, &e))?,
         given => given,
     };
-    let request = match format {
-        InputFormat::Request => parse_request(text).map_err(|e| Failure::json(place, &e))?,
-        InputFormat::Jsonl => parse_jsonl(text, place, guessed)?,
-        InputFormat::Lines | InputFormat::Auto => parse_lines(text),
+    if format == InputFormat::Request {
+        return parse_request(text).map_err(|e| refused(place, &e));
+    }
+    let lines = (1..).zip(text.lines());
+    let lines = lines.filter(|(_, line)| !line.trim().is_empty());
+    let (count, most) = (lines.clone().count(), MAX_PASSAGES);
+    if count > most {
+        let error = RequestError::TooManyTexts { count, most };
+        return Err(Failure::request(place, &error));
+    }
+    let read = |(number, line)| match format {
+        InputFormat::Jsonl => {
+            Passage::of_json(line).map_err(|e| refused(&place.at_line(number), &e))
+        }
+        _ => Ok(Passage::plain(line)),
     };
-    check_scores(&request.passages, place)?;
-    Ok(request)
+    Ok(Request {
+        query: None,
+        passages: lines.map(read).collect::<Result<_, _>>()?,
+    })
 }
 
-/// The field that distinguishes a request object from the first object of JSON lines.
+/// The fields that distinguish a request object from the first object of JSON lines.
 #[derive(Deserialize)]
 struct Probe {
-    #[serde(alias = "documents", alias = "texts")]
     passages: Option<IgnoredAny>,
+    documents: Option<IgnoredAny>,
+    texts: Option<IgnoredAny>,
 }
 
-fn detect(text: &str, place: &Place) -> Result<InputFormat, Failure> {
+impl Probe {
+    fn is_request(&self) -> bool {
+        self.passages.or(self.documents).or(self.texts).is_some()
+    }
+}
+
+fn detect(text: &str) -> Result<InputFormat, RequestError> {
     match Start::of(text) {
         Start::Text => Ok(InputFormat::Lines),
         Start::String => Ok(InputFormat::Jsonl),
-        Start::Array => {
-            let array = serde_json::from_str::<Vec<Passage>>(text).map(|_| InputFormat::Request);
-            array.map_err(|e| must_be_json(place, &e))
-        }
-        Start::Object => {
-            let mut values = serde_json::Deserializer::from_str(text).into_iter::<Probe>();
-            match values.next() {
-                Some(Ok(probe)) if probe.passages.is_some() => Ok(InputFormat::Request),
-                Some(Err(e)) => Err(must_be_json(place, &e)),
-                _ => Ok(InputFormat::Jsonl),
-            }
-        }
+        Start::Array => Ok(InputFormat::Request),
+        Start::Object => Ok(match json::first::<Probe>(text)? {
+            Some(probe) if probe.is_request() => InputFormat::Request,
+            _ => InputFormat::Jsonl,
+        }),
     }
 }
 
 /// The error of input that starts like JSON.
-pub(crate) fn must_be_json(place: &Place, error: &serde_json::Error) -> Failure {
-    match Failure::json(place, error) {
-        Failure::Input { place, reason } => {
+pub(crate) fn must_be_json(place: &Place, error: &RequestError) -> Failure {
+    match (Failure::request(place, error), error) {
+        (Failure::Input { place, reason }, RequestError::Syntax(_)) => {
             let hint = "input that starts like JSON must be JSON, except with --format lines";
             Failure::input(&place, format!("{reason}; {hint}"))
         }
-        other => other,
+        (other, _) => other,
     }
 }
 
-fn parse_request(text: &str) -> serde_json::Result<Request> {
-    if !text.trim_start().starts_with('[') {
-        return serde_json::from_str(text);
-    }
+fn parse_request(text: &str) -> Result<Request, RequestError> {
+    let (query, documents) = if text.trim_start().starts_with('[') {
+        (
+            None,
+            Documents::new(NAMES[0], json::value(text)?, None, MAX_PASSAGES)?,
+        )
+    } else {
+        let fields: RerankFields = json::object(text)?;
+        refuse_options(&fields)?;
+        let documents = fields.documents(&NAMES, MAX_PASSAGES)?;
+        (fields.query, documents)
+    };
+    let passages = documents.iter().map(|read| Ok(read?.into()));
     Ok(Request {
-        query: None,
-        passages: serde_json::from_str(text)?,
+        query,
+        passages: passages.collect::<Result<_, _>>()?,
     })
 }
 
-fn parse_jsonl(text: &str, place: &Place, guessed: bool) -> Result<Request, Failure> {
-    let mut passages = Vec::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        if line.trim().is_empty() {
-            continue;
-        }
-        let refused = if guessed { must_be_json } else { Failure::json };
-        let passage = serde_json::from_str::<Passage>(line);
-        passages.push(passage.map_err(|e| refused(&place.at_line(number), &e))?);
-    }
-    Ok(Request {
-        query: None,
-        passages,
-    })
-}
-
-fn parse_lines(text: &str) -> Request {
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
-    Request {
-        query: None,
-        passages: lines.map(Passage::plain).collect(),
-    }
-}
-
-fn check_scores(passages: &[Passage], place: &Place) -> Result<(), Failure> {
-    let infinite = |p: &Passage| p.score.is_some_and(|score| !score.is_finite());
-    match passages.iter().position(infinite) {
-        Some(index) => Err(Failure::input(
-            place,
-            format!("the score of {} is out of range", ordinal(index, passages)),
-        )),
+/// Refuses the server's options that change scores. Its others are options of the command.
+fn refuse_options(fields: &RerankFields) -> Result<(), RequestError> {
+    let cuts = [
+        ("truncate", fields.truncate == Some(Flag(false))),
+        (
+            "truncation_direction",
+            fields.truncation_direction == Some(Direction::Left),
+        ),
+        ("max_tokens_per_doc", fields.max_tokens_per_doc.is_some()),
+    ];
+    match cuts.iter().find(|(_, given)| *given) {
         None => Ok(()),
+        Some((name, _)) => Err(RequestError::invalid(format!(
+            "`{name}` changes which texts are truncated; only `lanerank serve` reads it"
+        ))),
     }
 }
 
@@ -265,17 +262,24 @@ fn ordinal(index: usize, passages: &[Passage]) -> String {
 /// The first stage's scores, for fusion.
 ///
 /// # Errors
-/// When a passage has none.
+/// When a passage has none, or one that is not a finite number.
 pub fn first_stage(passages: &[Passage], place: &Place) -> Result<Vec<f32>, Failure> {
     let score = |(index, passage): (usize, &Passage)| {
-        passage.score.ok_or_else(|| {
-            let passage = ordinal(index, passages);
+        let passage_of = ordinal(index, passages);
+        let Some(raw) = &passage.score else {
             let reason = format!(
-                "{passage} has no `score`: --fuse needs the first stage's score of each passage, \
-                 {{\"text\": ..., \"score\": ...}}"
+                "{passage_of} has no `score`: --fuse needs the first stage's score of each \
+                 passage, {{\"text\": ..., \"score\": ...}}"
             );
-            Failure::input(place, reason)
-        })
+            return Err(Failure::input(place, reason));
+        };
+        match serde_json::from_str::<f32>(raw.get()) {
+            Ok(score) if score.is_finite() => Ok(score),
+            _ => {
+                let reason = format!("the `score` of {passage_of} is not a finite number");
+                Err(Failure::input(place, reason))
+            }
+        }
     };
     passages.iter().enumerate().map(score).collect()
 }
@@ -313,7 +317,7 @@ mod tests {
         };
         assert_eq!(raw(&first.id), Some("12345678901234567890123"));
         assert_eq!(raw(&first.meta), Some("{\"z\":1.0,\"a\":[]}"));
-        assert_eq!((raw(&second.id), second.score), (None, Some(2.5)));
+        assert_eq!((raw(&second.id), raw(&second.score)), (None, Some("2.5")));
     }
 
     #[test]
@@ -340,7 +344,7 @@ mod tests {
         assert_eq!(lines.passages[1].text, "[2] b");
         let error = read("[\"a\", 1]", InputFormat::Auto).unwrap_err();
         assert!(
-            error.contains("a passage: a string or an object"),
+            error.contains("`passages[1]`: expected a string or an object"),
             "{error}"
         );
         let error = read("[\"a\"", InputFormat::Auto).unwrap_err();
@@ -358,20 +362,44 @@ mod tests {
     }
 
     #[test]
+    fn options_that_change_scores_are_refused() {
+        let read = |option: &str| {
+            let text = format!("{{\"texts\": [\"a\"], {option}}}");
+            read(&text, InputFormat::Auto).map(|_| ())
+        };
+        for option in [
+            "\"truncate\": \"false\"",
+            "\"truncation_direction\": \"Left\"",
+            "\"max_tokens_per_doc\": 10",
+        ] {
+            let error = read(option).unwrap_err();
+            assert!(error.contains("only `lanerank serve` reads it"), "{error}");
+        }
+        for option in [
+            "\"truncate\": true",
+            "\"truncation_direction\": \"Right\"",
+            "\"max_tokens_per_doc\": null, \"top_n\": 1, \"raw_scores\": 1",
+        ] {
+            read(option).unwrap();
+        }
+    }
+
+    #[test]
     fn errors_name_the_line() {
         let message = |text, format| read(text, format).unwrap_err();
         let error = message("{\"text\":\"a\"}\n{\"txt\":\"b\"}", InputFormat::Auto);
-        assert!(error.starts_with("in:2: missing field `text`"), "{error}");
+        assert!(
+            error.starts_with("in:2: an object without `text`"),
+            "{error}"
+        );
         let error = message("{\"text\":\"a\"}\nplain", InputFormat::Auto);
         assert!(error.starts_with("in:2: "), "{error}");
         let error = message("{ braces } in text", InputFormat::Auto);
         assert!(error.contains("--format lines"), "{error}");
         let error = message("{\"passages\":[{\"text\":1}]}", InputFormat::Auto);
-        assert!(error.starts_with("in:1: invalid type"), "{error}");
+        assert_eq!(error, "in: `passages[0]`: `text` is not a string");
         let error = message("{\"text\":\"\\ud800\"}", InputFormat::Jsonl);
         assert!(error.starts_with("in:1: "), "{error}");
-        let error = message("{\"text\":\"a\",\"score\":1e60}", InputFormat::Jsonl);
-        assert!(error.contains("passage 1 of 1 is out of range"), "{error}");
     }
 
     #[test]
@@ -388,5 +416,12 @@ mod tests {
         );
         let first = first_stage(&request.passages[..1], &place).unwrap();
         assert_eq!(first, [1.0]);
+        for score in ["1e60", "-1e999", "\"1\"", "[]"] {
+            let text = format!("[{{\"text\": \"a\", \"score\": {score}}}]");
+            let request = read(&text, InputFormat::Auto).unwrap();
+            let error = first_stage(&request.passages, &place).unwrap_err();
+            let said = "in: the `score` of passage 1 of 1 is not a finite number";
+            assert_eq!(error.to_string(), said, "{score}");
+        }
     }
 }

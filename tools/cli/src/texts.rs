@@ -1,6 +1,7 @@
 //! Reads texts line by line, plain or as JSON: the input of `embed` and `tokenize`.
 
 use clap::ValueEnum;
+use lanerank_requests::RequestError;
 
 use crate::failure::{Failure, Place};
 use crate::input::{Input, Lines, MAX_WHOLE};
@@ -72,11 +73,11 @@ impl TextLines {
     }
 
     /// The error of the last line, which should have been JSON.
-    pub fn not_json(&self, error: &serde_json::Error) -> Failure {
+    pub fn not_json(&self, error: &RequestError) -> Failure {
         if self.guessed {
             passages::must_be_json(&self.place(), error)
         } else {
-            Failure::json(&self.place(), error)
+            Failure::request(&self.place(), error)
         }
     }
 }
@@ -137,7 +138,7 @@ impl Texts {
         let read = match lines.next_line()? {
             None => return Ok(None),
             Some(Line::Plain(line)) => return Ok(Some(line.to_owned())),
-            Some(Line::Json(line)) => serde_json::from_str::<Passage>(line),
+            Some(Line::Json(line)) => Passage::of_json(line),
         };
         match read {
             Ok(passage) => Ok(Some(passage.text)),
@@ -217,7 +218,7 @@ mod tests {
             ("\"bad \\x escape\"", "--format lines"),
             (
                 "{\"text\":\"a\"}\n{\"txt\":\"b\"}",
-                "in:2: missing field `text`",
+                "in:2: an object without `text`",
             ),
             ("\n{ braces } in text\nb", "--format lines"),
             ("[\"a\"", "--format lines"),

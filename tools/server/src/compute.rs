@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lanerank::{Hit, Span, TruncationSide};
+use lanerank_requests::OnDeadline;
 use tokio::sync::oneshot;
 
 use crate::app::App;
 use crate::models::Loaded;
-use crate::options::OnDeadline;
 pub use crate::schedule::{Operation, TaskError};
 use crate::schedule::{Outcome, Output, QueueFull, Task, TaskOptions};
 

@@ -48,7 +48,8 @@ mod tls;
 
 pub use app::{App, Unready};
 pub use error::ServeError;
-pub use options::{LogFormat, OnDeadline, ServeOptions};
+pub use lanerank_requests::OnDeadline;
+pub use options::{LogFormat, ServeOptions};
 pub use server::{Phase, Server, Signals};
 pub use settings::{ModelSource, ServeSettings, TlsFiles};
 

@@ -4,19 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use lanerank_requests::OnDeadline;
 use serde::Deserialize;
 
 use crate::error::ServeError;
-
-/// The answer to a request that is not done by its deadline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnDeadline {
-    /// Status 504.
-    Error,
-    /// The passages scored so far, and the number of missing ones.
-    Partial,
-}
 
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]

@@ -4,8 +4,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lanerank_requests::OnDeadline;
+
 use crate::error::ServeError;
-use crate::options::{LogFormat, OnDeadline, ServeOptions};
+use crate::options::{LogFormat, ServeOptions};
 
 /// A model to serve.
 #[derive(Debug, Clone, PartialEq, Eq)]

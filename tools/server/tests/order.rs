@@ -1,5 +1,5 @@
 //! The order of modules: a module imports only from modules above it in the tables of `lib.rs` and
-//! `api/mod.rs`, and only the last ones know HTTP.
+//! `api/mod.rs`, and of `lib.rs` in `tools/requests`; and only the last ones know HTTP.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -104,6 +104,8 @@ fn imports_run_in_one_direction() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     assert!(check(&source, "lib.rs", "crate::") > 30);
     assert!(check(&source.join("api"), "mod.rs", "super::") > 20);
+    let requests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../requests/src");
+    assert!(check(&requests, "lib.rs", "crate::") > 5);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use clap::Args;
 use lanerank::Tokenizer;
 use lanerank::tokenizer::Encoding;
 use lanerank_convert::import;
+use lanerank_requests::{RequestError, json};
 use serde::{Deserialize, Serialize};
 
 use super::arguments::model::ModelArgs;
@@ -108,12 +109,12 @@ fn tokenizer(args: &TokenizeArgs) -> Result<Tokenizer, Failure> {
     }
 }
 
-fn tokenize(tokenizer: &Tokenizer, line: &str, max_length: usize) -> serde_json::Result<Tokens> {
+fn tokenize(tokenizer: &Tokenizer, line: &str, max_length: usize) -> Result<Tokens, RequestError> {
     let encoding = if line.trim_start().starts_with('[') {
-        let Pair(a, b) = serde_json::from_str(line)?;
+        let Pair(a, b) = json::value(line)?;
         tokenizer.encode_pair(&a, &b, max_length)
     } else {
-        let Single(text) = serde_json::from_str(line)?;
+        let Single(text) = json::value(line)?;
         tokenizer.encode(&text, max_length)
     };
     Ok(encoding.into())

@@ -10,6 +10,7 @@ mod goldens;
 mod inspect;
 mod lookalikes;
 mod models;
+mod requests;
 mod rerank;
 mod serve;
 mod shell;

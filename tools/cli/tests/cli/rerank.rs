@@ -226,7 +226,7 @@ fn bad_input_is_named_by_line() {
     let tiny = Tiny::new();
     let model = tiny.model();
     let bad = tiny.write("bad.jsonl", "{\"text\":\"a\"}\n{\"text\":1}\n");
-    rerank(&model, &["-q", "x", &bad], "").refused("bad.jsonl:2: invalid type");
+    rerank(&model, &["-q", "x", &bad], "").refused("bad.jsonl:2: `text` is not a string");
     rerank(&model, &["-q", "x"], "{oops").refused("standard input:1: ");
     rerank(&model, &[], "plain text").refused("no query");
     rerank(&model, &["-q", "x", "/no/such/file"], "").refused("/no/such/file");

@@ -1,5 +1,6 @@
 //! Requests to the hub: redirects, errors and retries.
 
+use std::fmt::{self, Write};
 use std::time::Duration;
 
 use ureq::http::header::{AUTHORIZATION, LINK, LOCATION, RANGE, RETRY_AFTER};
@@ -10,7 +11,11 @@ use super::{HubError, Settings};
 
 const MAX_REDIRECTS: usize = 10;
 /// Listings of models take a few kilobytes.
-const MAX_JSON: u64 = 16 << 20;
+const MAX_JSON: u64 = 8 << 20;
+/// Longest URL of a listing's next page.
+const MAX_URL: usize = 4096;
+/// Longest reason in an error: reasons quote what was sent.
+const MAX_REASON: usize = 500;
 /// A connection that is silent for this long is broken.
 const SILENCE: Duration = Duration::from_secs(30);
 
@@ -65,7 +70,7 @@ impl Client {
         let mut retry = self.retry();
         loop {
             let got = self.get(url, 0).and_then(|answer| {
-                let next = next_page(answer.response.headers());
+                let next = next_page(url, answer.response.headers())?;
                 let mut body = answer.response.into_body();
                 let read = body.with_config().limit(MAX_JSON).read_to_vec();
                 Ok((read.map_err(|e| network(url, &e))?, next))
@@ -169,7 +174,7 @@ fn redirect(url: &str, from: &str, location: &str) -> Result<String, HubError> {
         _ if location.starts_with('/') && !location.starts_with("//") => {
             Ok(format!("{}{location}", origin(from)))
         }
-        _ => Err(protocol(url, &format!("a redirect to {location:?}"))),
+        _ => Err(protocol(url, format!("a redirect to {location:?}"))),
     }
 }
 
@@ -196,13 +201,22 @@ fn retry_after(value: &str) -> Option<Duration> {
 }
 
 /// The URL marked `next` in the `Link` header of a paged listing.
-fn next_page(headers: &HeaderMap) -> Option<String> {
-    let links = text(headers, LINK.as_str())?;
-    let next = links
+fn next_page(url: &str, headers: &HeaderMap) -> Result<Option<String>, HubError> {
+    let links = text(headers, LINK.as_str()).unwrap_or_default();
+    let mut links = links
         .split(',')
-        .find(|link| link.contains("rel=\"next\""))?;
-    let (_, rest) = next.split_once('<')?;
-    Some(rest.split_once('>')?.0.to_owned())
+        .filter(|link| link.contains("rel=\"next\""));
+    let next = links
+        .next()
+        .and_then(|link| link.split_once('<')?.1.split_once('>'));
+    match next {
+        Some((next, _)) if next.len() > MAX_URL => {
+            let reason = format!("the next page's URL has {} bytes", next.len());
+            Err(protocol(url, reason))
+        }
+        Some((next, _)) => Ok(Some(next.to_owned())),
+        None => Ok(None),
+    }
 }
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -216,10 +230,30 @@ fn network(url: &str, reason: &ureq::Error) -> HubError {
     }
 }
 
-pub(super) fn protocol(url: &str, reason: &str) -> HubError {
+pub(super) fn protocol(url: &str, reason: impl fmt::Display) -> HubError {
+    let mut short = Short(String::new());
+    // Ends early if it is too long.
+    let _ = write!(short, "{reason}");
     HubError::Protocol {
         url: url.to_owned(),
-        reason: reason.to_owned(),
+        reason: short.0,
+    }
+}
+
+/// Takes the first [`MAX_REASON`] bytes.
+struct Short(String);
+
+impl fmt::Write for Short {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        let room = MAX_REASON.saturating_sub(self.0.len());
+        if more.len() <= room {
+            self.0.push_str(more);
+            return Ok(());
+        }
+        let end = (0..=room).rfind(|&i| more.is_char_boundary(i));
+        self.0.push_str(&more[..end.unwrap_or_default()]);
+        self.0.push_str(" ...");
+        Err(fmt::Error)
     }
 }
 

@@ -175,7 +175,7 @@ fn receive(
         len if len > file.size => {
             part.restart()?;
             let reason = format!("more than the {} bytes listed", file.size);
-            Err(protocol(url, &reason))
+            Err(protocol(url, reason))
         }
         _ => Ok(()),
     }
@@ -196,7 +196,7 @@ fn request(client: &Client, url: &str, file: &Listed, part: &mut Part) -> Result
     {
         let (header, listing) = (digest.as_str(), file.digest.as_str());
         let reason = format!("its etag is {header}, but the hub lists {listing}");
-        return Err(protocol(url, &reason));
+        return Err(protocol(url, reason));
     }
     if part.len > 0 && !continues_at(&answer.response, part.len) {
         if answer.response.status() == 206 {

@@ -57,21 +57,36 @@ pub(super) fn select(paths: &[String]) -> Result<Vec<String>, String> {
     Ok(selected)
 }
 
+/// Whether a file may belong to a model, or says that there is none.
+pub(super) fn is_part(path: &str) -> bool {
+    SIDE_FILES.contains(&path)
+        || WEIGHTS.contains(&path)
+        || path == refusals::ADAPTER_CONFIG
+        || shards_of(path).is_some()
+}
+
+/// Whether the converter reads a file of a model as text.
+pub(super) fn is_text(path: &str) -> bool {
+    SIDE_FILES.contains(&path) || path.ends_with(".index.json")
+}
+
+/// N of a name `model-00001-of-0000N.safetensors`. Only digits: a selected name becomes a path in
+/// the cache.
+fn shards_of(path: &str) -> Option<usize> {
+    let name = path.strip_prefix("model-")?.strip_suffix(".safetensors")?;
+    let (number, all) = name.split_once("-of-")?;
+    let is_number = |text: &str| text.len() <= 9 && text.bytes().all(|b| b.is_ascii_digit());
+    (is_number(number) && is_number(all)).then(|| all.parse().ok())?
+}
+
 /// The files `model-00001-of-0000N.safetensors`, all N of them.
 fn shards(paths: &[String]) -> Result<Vec<String>, String> {
-    // Only digits: a selected name becomes a path in the cache.
-    let count = |path: &str| -> Option<usize> {
-        let name = path.strip_prefix("model-")?.strip_suffix(".safetensors")?;
-        let (number, all) = name.split_once("-of-")?;
-        let is_number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-        (is_number(number) && is_number(all)).then(|| all.parse().ok())?
-    };
     let shards: Vec<String> = paths
         .iter()
-        .filter(|path| count(path).is_some())
+        .filter(|path| shards_of(path).is_some())
         .cloned()
         .collect();
-    match shards.first().and_then(|first| count(first)) {
+    match shards.first().and_then(|first| shards_of(first)) {
         Some(all) if all == shards.len() => Ok(shards),
         Some(all) => Err(format!(
             "{} of {all} files of weights are there",

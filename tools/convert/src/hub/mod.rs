@@ -6,6 +6,12 @@
 //! checked against the digests in the hub's listing, and appear in the cache whole or not at all. A
 //! lock makes a second process wait instead of downloading too.
 //!
+//! A hub is not trusted, nor is who answers in its place. Whatever it sends, a download holds at
+//! most 64 MiB (`tests/allocations`): documents end after 8 MiB, a listing after 20 pages and 2000
+//! files of a model, and files go to the disk as they arrive, to the size that is listed. A text
+//! file is refused if more than 256 MiB are listed, which is what the converter reads; weights have
+//! no such limit. Redirects end after ten.
+//!
 //! ```no_run
 //! use lanerank_convert::convert::WeightDtype;
 //! use lanerank_convert::hub::Hub;
@@ -25,6 +31,7 @@ mod error;
 mod files;
 mod id;
 mod lane;
+mod listing;
 pub mod registry;
 mod settings;
 
@@ -264,64 +271,26 @@ impl Hub {
         }
     }
 
-    /// The commit's files.
+    /// The commit's files that belong to a model.
     fn listing(&self, id: &ModelId, commit: &str) -> Result<Vec<Listed>, HubError> {
-        let first = format!(
+        let first = self.client.url(&format!(
             "api/models/{}/tree/{commit}?recursive=true",
             id.repository()
-        );
-        let mut next = Some(self.client.url(&first));
+        ));
+        let mut next = Some(first.clone());
         let mut files = Vec::new();
         for _ in 0..MAX_PAGES {
             let Some(url) = next else { return Ok(files) };
             let (bytes, more) = self.client.json(&url)?;
-            let entries: Vec<Entry> = parse(&url, &bytes)?;
-            for entry in entries.into_iter().filter(|entry| entry.kind == "file") {
-                files.push(entry.listed().map_err(|reason| protocol(&url, &reason))?);
-            }
+            listing::read(&first, &bytes, &mut files)?;
             next = more;
         }
-        let url = self.client.url(&first);
-        Err(protocol(&url, "too many files"))
-    }
-}
-
-/// An entry of the hub's listing of a commit.
-#[derive(Deserialize)]
-struct Entry {
-    #[serde(rename = "type")]
-    kind: String,
-    path: String,
-    #[serde(default)]
-    size: u64,
-    oid: String,
-    lfs: Option<Lfs>,
-}
-
-#[derive(Deserialize)]
-struct Lfs {
-    oid: String,
-    size: u64,
-}
-
-impl Entry {
-    fn listed(self) -> Result<Listed, String> {
-        let (oid, size) = match &self.lfs {
-            Some(lfs) => (&lfs.oid, lfs.size),
-            None => (&self.oid, self.size),
-        };
-        let digest =
-            Digest::parse(oid).ok_or_else(|| format!("{}: {oid:?} is not a digest", self.path))?;
-        Ok(Listed {
-            path: self.path,
-            size,
-            digest,
-        })
+        Err(protocol(&first, "too many files"))
     }
 }
 
 fn parse<'a, T: Deserialize<'a>>(url: &str, bytes: &'a [u8]) -> Result<T, HubError> {
-    serde_json::from_slice(bytes).map_err(|e| protocol(url, &e.to_string()))
+    serde_json::from_slice(bytes).map_err(|e| protocol(url, e))
 }
 
 /// Checks the listing of a registered model against the registry.

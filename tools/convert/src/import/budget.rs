@@ -27,7 +27,7 @@ pub const NODE_BYTES: u64 = 256 << 20;
 
 /// Longest header, pickle, metadata or text: what describes weights. The tokenizer.json of half a
 /// million pieces has about 20 MB.
-pub(super) const LONGEST_TEXT: u64 = 256 << 20;
+pub(crate) const LONGEST_TEXT: u64 = 256 << 20;
 
 /// Room that a growing vector may take for each byte of its content.
 pub(super) const GROWTH: u64 = 3;

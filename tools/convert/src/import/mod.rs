@@ -65,6 +65,8 @@ mod weights;
 
 use std::path::Path;
 
+#[cfg(feature = "hub")]
+pub(crate) use budget::LONGEST_TEXT;
 pub use budget::{FIXED_BYTES, MODEL_FACTOR, MOST_BYTES, NODE_BYTES, SOURCE_FACTOR};
 pub use detect::is_lane;
 pub use entries::Entries;

@@ -1,9 +1,11 @@
 //! Memory: what reading and converting a source holds is bounded by its size, for every format, on
-//! ordinary files and on files that ask for gigabytes in a few bytes.
+//! ordinary files and on files that ask for gigabytes in a few bytes; and what a hub sends.
 //!
 //! A separate process whose tests run one at a time, because the allocator counts for all threads.
 
 mod hostile;
+#[cfg(feature = "hub")]
+mod hub;
 mod ordinary;
 mod sources;
 

@@ -9,7 +9,6 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::error::{ApiError, ErrorKind};
-use super::json;
 use crate::app::App;
 
 /// Work on this many bytes may run on a thread that answers; more could delay other requests.
@@ -41,7 +40,7 @@ pub(super) async fn read<T: Send + 'static>(
     let bytes = arrival
         .await
         .map_err(|_| ApiError::new(ErrorKind::Slow, "the body did not arrive in time"))??;
-    run(app, bytes.len(), move || parse(json::utf8(&bytes)?)).await?
+    run(app, bytes.len(), move || parse(utf8(&bytes)?)).await?
 }
 
 /// Runs `work` on `bytes` bytes: on this thread, or on another if they are many. At most as many
@@ -89,6 +88,14 @@ async fn collect(body: Body, most: usize) -> Result<Vec<u8>, ApiError> {
         }
     }
     Ok(bytes)
+}
+
+/// The body as text.
+fn utf8(bytes: &[u8]) -> Result<&str, ApiError> {
+    std::str::from_utf8(bytes).map_err(|e| {
+        let message = format!("the body is not UTF-8 from byte {} on", e.valid_up_to());
+        ApiError::new(ErrorKind::Syntax, message)
+    })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -5,16 +5,14 @@ use std::sync::Arc;
 use axum::Json;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use lanerank_requests::{Count, Flag, RerankFields, json};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::body;
-use super::documents::{self, RankFields};
 use super::error::{ApiError, ErrorKind};
-use super::fields::{RerankFields, required};
-use super::json::{self, Count, Flag};
 use super::observe::RequestId;
-use super::submit::{CommonFields, describe};
+use super::submit::{self, CommonFields, describe};
 use crate::app::App;
 use crate::compute::{Computed, Operation};
 
@@ -33,15 +31,13 @@ pub(super) struct Request {
 impl Request {
     /// Reads the documents, at most `most`.
     pub(super) fn new(mut fields: RerankFields, most: usize) -> Result<Request, ApiError> {
-        let list = required("documents", fields.documents)?;
-        let list: Vec<&RawValue> = json::list("documents", list, most)?;
-        let wrong = |kind, message: &str| Err(ApiError::new(kind, message));
-        if list.is_empty() {
-            return wrong(ErrorKind::Empty, "`documents` cannot be empty");
-        }
+        let query = json::required("query", fields.query.take())?;
+        let documents = fields.documents(&["documents"], most)?;
+        let texts = submit::texts(&documents)?;
+        let wrong = |message: &str| Err(ApiError::new(ErrorKind::Validation, message));
         let top_n = match (fields.top_n, fields.top_k) {
             (Some(n), Some(k)) if n != k => {
-                return wrong(ErrorKind::Validation, "`top_n` and `top_k` differ");
+                return wrong("`top_n` and `top_k` differ");
             }
             (n, k) => n.or(k),
         };
@@ -51,35 +47,24 @@ impl Request {
             } else {
                 "top_k"
             };
-            return wrong(
-                ErrorKind::Validation,
-                &format!("`{name}` must be at least 1"),
-            );
+            return wrong(&format!("`{name}` must be at least 1"));
         }
         if fields.max_tokens_per_doc == Some(Count(0)) {
-            let message = "`max_tokens_per_doc` must be at least 1";
-            return wrong(ErrorKind::Validation, message);
+            return wrong("`max_tokens_per_doc` must be at least 1");
         }
-        let rank_fields = match fields.rank_fields {
-            None => None,
-            Some(raw) => RankFields::new(raw)?,
-        };
-        let texts = list.iter().enumerate();
-        let texts = texts.map(|(i, raw)| documents::text(i, raw, rank_fields.as_ref()));
-        let texts = texts.collect::<Result<_, _>>()?;
         let returned = (fields.return_documents == Some(Flag(true))).then(|| {
-            let objects = list
-                .iter()
-                .map(|raw| documents::is_object(raw).then(|| (*raw).to_owned()));
-            objects.collect()
+            let objects = documents.objects();
+            objects
+                .map(|object| object.map(ToOwned::to_owned))
+                .collect()
         });
         Ok(Request {
             texts,
             top_n: top_n.map_or(usize::MAX, Count::size),
             returned,
             max_tokens_per_doc: fields.max_tokens_per_doc.map(Count::size),
-            common: fields.common(),
-            query: fields.query,
+            common: CommonFields::of(&mut fields),
+            query,
         })
     }
 }

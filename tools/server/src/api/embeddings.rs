@@ -9,17 +9,15 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use lanerank_requests::{Count, OnDeadline, json};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::body;
 use super::error::{ApiError, ErrorKind};
-use super::fields::required;
-use super::json::Count;
 use super::submit::{CommonFields, describe};
-use super::{body, json};
 use crate::app::App;
 use crate::compute::{Computed, Operation};
-use crate::options::OnDeadline;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -50,7 +48,7 @@ struct Request {
 impl Request {
     /// Reads the texts, at most `most`.
     fn new(fields: Fields, most: usize) -> Result<Request, ApiError> {
-        let texts = json::texts("input", required("input", fields.input)?, most)?;
+        let texts = json::texts("input", json::required("input", fields.input)?, most)?;
         if texts.is_empty() {
             return Err(ApiError::new(ErrorKind::Empty, "`input` cannot be empty"));
         }

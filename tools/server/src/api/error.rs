@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use lanerank_requests::RequestError;
 use serde_json::{Value, json};
 
 use crate::app::Unready;
@@ -221,6 +222,17 @@ impl From<ComputeError> for ApiError {
             ComputeError::Task(TaskError::TooLong { .. } | TaskError::TooManyTokens { .. }) => {
                 ErrorKind::TooLarge
             }
+        };
+        ApiError::new(kind, error.to_string())
+    }
+}
+
+impl From<RequestError> for ApiError {
+    fn from(error: RequestError) -> Self {
+        let kind = match error {
+            RequestError::Syntax(_) => ErrorKind::Syntax,
+            RequestError::Invalid(_) => ErrorKind::Validation,
+            RequestError::TooManyTexts { .. } => ErrorKind::TooLarge,
         };
         ApiError::new(kind, error.to_string())
     }

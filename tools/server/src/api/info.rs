@@ -11,15 +11,14 @@ use lanerank::format::directory::Dtype;
 use lanerank::model::{Head, Pooling};
 use lanerank::tokenizer::TokenizerScratch;
 use lanerank::{Model, Tokenizer};
+use lanerank_requests::{Flag, json as read};
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::body;
 use super::error::{ApiError, ErrorKind};
-use super::fields::required;
-use super::json::Flag;
-use super::{body, json as read};
 use crate::app::App;
 use crate::compute::{ComputeError, TaskError, find};
 
@@ -94,7 +93,7 @@ pub(super) async fn tokenize(
     let most = app.settings.max_documents;
     let parse = move |text: &str| {
         let fields: Fields = read::object(text)?;
-        let texts = read::texts("inputs", required("inputs", fields.inputs)?, most)?;
+        let texts = read::texts("inputs", read::required("inputs", fields.inputs)?, most)?;
         if texts.is_empty() {
             return Err(ApiError::new(ErrorKind::Empty, "`inputs` cannot be empty"));
         }

@@ -1,5 +1,8 @@
 //! HTTP: routes, and each API's shape of requests, answers and errors.
 //!
+//! [`lanerank_requests`] reads bodies, for the command line too. What is HTTP stays here: status
+//! codes, which list and which answer a route has, and that a request has a query and a document.
+//!
 //! A module imports only from modules above it in this table; `tests/order.rs` checks that.
 //!
 //! | module | purpose |
@@ -9,11 +12,8 @@
 //! | `openapi` | the OpenAPI document, from the table of routes |
 //! | `unread` | bodies that no handler read |
 //! | `observe` | id, metrics and log line of every request |
-//! | `json` | reads JSON without building more than a request needs |
 //! | `body` | reads a body within its limits; runs long work elsewhere |
-//! | `documents` | documents that are strings or objects |
 //! | `submit` | runs a computation with the fields and headers that all shapes share |
-//! | `fields` | the fields of a rerank request |
 //! | `tei` | text-embeddings-inference's shape of reranking |
 //! | `cohere` | Cohere's and Jina's shape of reranking |
 //! | `rerank` | the rerank routes, each with one shape or both |
@@ -24,12 +24,9 @@
 
 mod body;
 mod cohere;
-mod documents;
 mod embeddings;
 mod error;
-mod fields;
 mod info;
-mod json;
 mod observe;
 mod openapi;
 mod rerank;

@@ -7,11 +7,11 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use lanerank_requests::{RerankFields, json};
 
 use super::error::{ApiError, Shape};
-use super::fields::RerankFields;
 use super::observe::RequestId;
-use super::{body, cohere, json, tei};
+use super::{body, cohere, tei};
 use crate::app::App;
 
 enum Request {
@@ -19,8 +19,8 @@ enum Request {
     Cohere(cohere::Request),
 }
 
-/// TEI's shape, or Cohere's if the body has `documents` and no `texts`: several servers answer
-/// Cohere's shape without `/v1`. Its errors then have Cohere's shape too.
+/// TEI's shape, or Cohere's if the list is called `documents` only: several servers answer Cohere's
+/// shape without `/v1`. Its errors then have Cohere's shape too.
 pub(super) async fn either(
     State(app): State<Arc<App>>,
     Extension(id): Extension<RequestId>,
@@ -30,7 +30,8 @@ pub(super) async fn either(
     let most = app.settings.max_documents;
     let parse = move |text: &str| {
         let fields: RerankFields = json::object(text)?;
-        if fields.texts.is_none() && fields.documents.is_some() {
+        let ours = fields.texts.or(fields.passages);
+        if ours.is_none() && fields.documents.is_some() {
             let request = cohere::Request::new(fields, most);
             return request.map(Request::Cohere).map_err(as_cohere);
         }

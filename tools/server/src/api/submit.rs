@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
+use lanerank_requests::{Count, Documents, OnDeadline, RerankFields};
 
 use super::error::{ApiError, ErrorKind};
-use super::json::Count;
 use super::observe::Summary;
 use crate::app::App;
 use crate::compute::{Computation, Computed, Operation};
-use crate::options::OnDeadline;
 
 /// Request header: the deadline in milliseconds, if the body has none.
 const DEADLINE: &str = "x-deadline-ms";
@@ -33,6 +32,15 @@ pub(super) struct CommonFields {
 }
 
 impl CommonFields {
+    /// Takes them from a rerank request.
+    pub(super) fn of(fields: &mut RerankFields) -> CommonFields {
+        CommonFields {
+            model: fields.model.take(),
+            deadline_ms: fields.deadline_ms,
+            on_deadline: fields.on_deadline,
+        }
+    }
+
     /// A computation with default options for the model that the request names.
     pub(super) fn computation(
         &self,
@@ -61,6 +69,15 @@ impl CommonFields {
         };
         Ok(computation.run(app).await?)
     }
+}
+
+/// The texts of documents. A request must have one.
+pub(super) fn texts(documents: &Documents) -> Result<Vec<String>, ApiError> {
+    if documents.is_empty() {
+        let message = format!("`{}` cannot be empty", documents.name());
+        return Err(ApiError::new(ErrorKind::Empty, message));
+    }
+    documents.iter().map(|read| Ok(read?.text)).collect()
 }
 
 fn on_deadline(headers: &HeaderMap) -> Result<Option<OnDeadline>, ApiError> {

@@ -8,13 +8,12 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use lanerank::tokenizer::TokenizerScratch;
 use lanerank::{Hit, Span, Tokenizer, TruncationSide};
+use lanerank_requests::{Direction, Flag, RerankFields, json};
 use serde::{Serialize, Serializer};
 
 use super::body;
-use super::error::{ApiError, ErrorKind};
-use super::fields::{Direction, RerankFields, required};
-use super::json::{self, Flag};
-use super::submit::{CommonFields, describe};
+use super::error::ApiError;
+use super::submit::{self, CommonFields, describe};
 use crate::app::App;
 use crate::compute::{Computed, Operation};
 
@@ -44,10 +43,9 @@ struct AnswerOptions {
 impl Request {
     /// Reads the texts, at most `most`.
     pub(super) fn new(mut fields: RerankFields, most: usize) -> Result<Request, ApiError> {
-        let texts: Vec<String> = json::list("texts", required("texts", fields.texts)?, most)?;
-        if texts.is_empty() {
-            return Err(ApiError::new(ErrorKind::Empty, "`texts` cannot be empty"));
-        }
+        let query = json::required("query", fields.query.take())?;
+        let documents = fields.documents(&["texts", "passages"], most)?;
+        let texts = submit::texts(&documents)?;
         let set = |flag: Option<Flag>| flag == Some(Flag(true));
         Ok(Request {
             texts,
@@ -62,8 +60,8 @@ impl Request {
                     Direction::Right => TruncationSide::Right,
                 },
             },
-            common: fields.common(),
-            query: fields.query,
+            common: CommonFields::of(&mut fields),
+            query,
         })
     }
 }

@@ -189,6 +189,24 @@ fn requests_that_make_no_sense_are_named() {
         ),
         (
             "/rerank",
+            json!({"query": "a", "texts": ["b", {"txt": "c"}]}),
+            422,
+            "`texts[1]`: an object without `text`",
+        ),
+        (
+            "/rerank",
+            json!({"query": "a", "texts": ["b"], "documents": ["c"]}),
+            422,
+            "`texts` and `documents` differ",
+        ),
+        (
+            "/v1/rerank",
+            json!({"query": "a", "passages": ["b"]}),
+            422,
+            "missing field `documents`",
+        ),
+        (
+            "/rerank",
             json!({"query": "a", "texts": ["b"], "model": "x"}),
             404,
             "there is c, e",
@@ -352,6 +370,15 @@ fn bodies_of_other_servers_clients_are_understood() {
     }
     let texts = json!({"query": "bread", "texts": ["a"]});
     assert!(server.post("/reranking", &texts).ok().is_array());
+    let objects = json!({"query": "bread", "texts": ["fresh bread", {"text": "a lamp", "id": 1}]});
+    let want = server.post("/rerank", &objects).ok();
+    for (name, list) in [
+        ("texts", json!(["fresh bread", "a lamp"])),
+        ("passages", json!([{"text": "fresh bread"}, "a lamp"])),
+    ] {
+        let body = json!({"query": "bread", name: list});
+        assert_eq!(server.post("/rerank", &body).ok(), want);
+    }
     let refused = server.post("/rerank", &json!({"query": "bread", "documents": []}));
     assert_eq!(refused.status, 400);
     assert_eq!(

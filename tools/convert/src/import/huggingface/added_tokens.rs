@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use lanerank::tokenizer::{AddedToken, TokenizerConfig};
 
 use super::special_tokens::SpecialTokens;
+use super::token_list::TokenList;
 use super::tokenizer_settings::{self, TokenizerSettings};
 use crate::import::entries::Entries;
 use crate::import::error::ImportError;
@@ -75,13 +76,13 @@ impl AddedTokens {
             let path = files.path(name);
             move |reason: String| ImportError::at(path, reason)
         };
-        let list = &mut rules.added_tokens;
+        let mut list = TokenList::new(std::mem::take(&mut rules.added_tokens));
         for token in settings
             .added_tokens()
             .map_err(at(tokenizer_settings::FILE))?
         {
             let wrong = at(tokenizer_settings::FILE);
-            add(token, vocabulary, list, stated).map_err(wrong)?;
+            add(token, vocabulary, &mut list, stated).map_err(wrong)?;
         }
         let named = settings.special_tokens();
         let mut special: HashSet<&str> = self.special.texts().collect();
@@ -89,7 +90,7 @@ impl AddedTokens {
         special.extend(settings.named_texts());
         for (content, id) in &self.file {
             let is_special = special.contains(content.as_str());
-            if let Some(known) = list.iter().find(|known| known.content == *content) {
+            if let Some(known) = list.find(content) {
                 same_id(
                     content,
                     *id,
@@ -104,18 +105,18 @@ impl AddedTokens {
                 special: is_special,
                 ..AddedToken::special(content)
             };
-            add(token, vocabulary, list, stated).map_err(at(FILE))?;
+            add(token, vocabulary, &mut list, stated).map_err(at(FILE))?;
         }
         for mut token in named {
-            if list.iter().any(|known| known.content == token.content) {
+            if list.find(&token.content).is_some() {
                 continue;
             }
             if !vocabulary.has(&token.content) {
-                let after = list.iter().filter_map(|known| known.id).max();
-                token.id = Some(after.map_or(0, |last| last + 1).max(vocabulary.count));
+                token.id = Some(list.next_id().max(vocabulary.count));
             }
             list.push(token);
         }
+        rules.added_tokens = list.into_tokens();
         let has = |token: &str| vocabulary.has(token);
         let done = self.special.add_to(rules, &has);
         done.map_err(at(super::special_tokens::FILE))
@@ -135,7 +136,7 @@ fn same_id(content: &str, here: u32, there: Option<u32>) -> Result<(), String> {
 fn add(
     token: AddedToken,
     vocabulary: &Vocabulary,
-    list: &mut Vec<AddedToken>,
+    list: &mut TokenList,
     stated: bool,
 ) -> Result<(), String> {
     let content = token.content.clone();
@@ -145,14 +146,13 @@ fn add(
     if piece.is_none() && id < vocabulary.count {
         return Err(format!("token {content:?} has id {id}, which is a piece's"));
     }
-    let taken = |known: &&AddedToken| known.id == Some(id) && known.content != content;
-    if let Some(other) = list.iter().find(taken) {
+    if let Some(other) = list.other(id, &content) {
         return Err(format!(
             "tokens {content:?} and {:?} both have id {id}",
             other.content
         ));
     }
-    let Some(known) = list.iter_mut().find(|known| known.content == content) else {
+    let Some(known) = list.find(&content) else {
         list.push(token);
         return Ok(());
     };
@@ -164,10 +164,8 @@ fn add(
              tokenizer.json"
         ));
     }
-    *known = AddedToken {
-        special: known.special || token.special,
-        ..token
-    };
+    let special = known.special || token.special;
+    list.replace(AddedToken { special, ..token });
     Ok(())
 }
 

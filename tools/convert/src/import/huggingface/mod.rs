@@ -6,6 +6,7 @@ mod config;
 mod prompts;
 mod sentence;
 mod special_tokens;
+mod token_list;
 mod tokenizer;
 mod tokenizer_json;
 mod tokenizer_keys;

@@ -1,5 +1,7 @@
 //! `special_tokens_map.json`: the pieces that are found in a text before it is split.
 
+use std::collections::HashSet;
+
 use lanerank::tokenizer::TokenizerConfig;
 use serde::Deserialize;
 
@@ -70,15 +72,17 @@ impl SpecialTokens {
                 ));
             }
         }
+        let added = rules.added_tokens.iter();
+        let mut known: HashSet<String> = added.map(|added| added.content.clone()).collect();
         for token in self.named().chain(&self.additional_special_tokens) {
             let text = token.text();
-            let known = rules.added_tokens.iter().any(|added| added.content == text);
-            if !known && !has(text) {
+            if !known.insert(text.to_owned()) {
+                continue;
+            }
+            if !has(text) {
                 return Err(format!("{text:?} is not in the vocabulary"));
             }
-            if !known {
-                rules.added_tokens.push(token.special());
-            }
+            rules.added_tokens.push(token.special());
         }
         Ok(())
     }

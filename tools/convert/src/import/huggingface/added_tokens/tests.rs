@@ -3,8 +3,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::{AddedTokens, Vocabulary};
 use crate::import::files::Files;
+use crate::import::huggingface::token_list::OPERATIONS;
 use crate::import::huggingface::tokenizer;
+use crate::import::huggingface::tokenizer_settings::TokenizerSettings;
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -118,4 +121,54 @@ fn files_that_disagree_are_refused_by_name() {
         let error = error.to_string();
         assert!(words.iter().all(|word| error.contains(word)), "{error}");
     }
+}
+
+/// A list of tokens has no operation that searches ([`super::super::token_list`]), so the number of
+/// operations is the work.
+#[test]
+fn each_of_very_many_tokens_takes_a_few_operations() {
+    const COUNT: u32 = 100_000;
+    let first = 30_522;
+    let name = |i: u32| format!("#{i}");
+    let by_text: serde_json::Map<String, Value> =
+        (0..COUNT).map(|i| (name(i), json!(first + i))).collect();
+    let by_id: serde_json::Map<String, Value> = (0..COUNT)
+        .map(|i| {
+            (
+                (first + i).to_string(),
+                json!({"content": name(i), "special": true}),
+            )
+        })
+        .collect();
+    let special: Vec<String> = (COUNT..2 * COUNT).map(name).collect();
+    let folder = folder(
+        &json!({
+            "added_tokens.json": by_text,
+            "tokenizer_config.json": {
+                "added_tokens_decoder": by_id, "additional_special_tokens": special,
+            },
+            "special_tokens_map.json": {"additional_special_tokens": special},
+        }),
+        false,
+    );
+    // Each has its own memory to take: together they would be refused before they are read.
+    let open = || Files::folder(folder.path());
+    let vocab = open().read_lines("vocab.txt").unwrap();
+    let vocabulary = Vocabulary::new(vocab.lines());
+    let settings = TokenizerSettings::read(&open()).unwrap();
+    let mut rules = settings.rules(|piece| vocabulary.has(piece)).unwrap();
+    let before = OPERATIONS.get();
+    let files = open();
+    let added = AddedTokens::read(&files).unwrap();
+    added
+        .complete(&files, &settings, &vocabulary, &mut rules, false)
+        .unwrap();
+    assert_eq!(rules.added_tokens.len(), 5 + 2 * COUNT as usize);
+    let last = rules.added_tokens.last().unwrap();
+    assert_eq!(
+        (last.content.as_str(), last.id),
+        ("#199999", Some(first + 2 * COUNT - 1))
+    );
+    let operations = OPERATIONS.get() - before;
+    assert!(operations < 10 * COUNT as usize, "{operations}");
 }
