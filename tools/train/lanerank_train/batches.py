@@ -31,16 +31,18 @@ class Pool:
         return self.passage_ids[start:end][:longest]
 
 
-def choose(pool: Pool, query: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """A group of distinct candidates: the label if there is one; the twin, with what it is a twin
-    of, and the decoy; some that BM25 found and some that the teacher finds similar; a random one.
-    """
+def choose(
+    pool: Pool, query: int, size: int, rng: np.random.Generator, alike: bool = True
+) -> np.ndarray:
+    """A group of distinct candidates: the label if there is one; if `alike`, the twin, with what it
+    is a twin of, and the decoy; some that BM25 found and some that the teacher finds similar; a
+    random one."""
     label, wrong, decoy = int(pool.label[query]), int(pool.wrong[query]), int(pool.decoy[query])
-    right = int(pool.right[query]) if wrong >= 0 else label
+    made = [int(pool.right[query]) if wrong >= 0 else label, wrong, decoy] if alike else [label]
     means = pool.means[query]
     found, near = pool.candidates[means], rng.permutation(pool.near[means])
     rest = rng.permutation(np.concatenate([found[10:], near[3:]]))
-    order = [right, wrong, decoy, rng.integers(len(pool.passage_origin))]
+    order = [*made, rng.integers(len(pool.passage_origin))]
     order += [*rng.permutation(found[:10])[:2], *near[:3], *rest, *found]
     picked = dict.fromkeys(int(passage) for passage in order if passage >= 0)
     return np.array(list(picked)[:size])

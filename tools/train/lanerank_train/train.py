@@ -27,6 +27,9 @@ LONGEST_QUERY = 32
 # Tokens of the longest passage of a step: mostly short, for more pairs in the same time.
 LENGTHS, SHARES = (64, 128, 256), (0.6, 0.3, 0.1)
 WARM_UP = 200
+# The first steps have no look-alikes and a large, falling weight of BM25: matching words is learned
+# first. Without that, the loss stayed where it was for 500 steps.
+EASY_STEPS, EASY_LEXICAL = 600, 8.0
 # Where the processor multiplies bf16 itself.
 BF16 = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
 MEASURED_EVERY, SAVED_EVERY = 1000, 500
@@ -39,7 +42,7 @@ class Settings:
     rate: float = 1.5e-3
     words: str = "halves"  # initial word embeddings, or "input"
     words_rate: float = 0.3  # of `rate`
-    lexical: float = 1.0  # weight of BM25 in the teachers' score
+    lexical: float = 2.0  # weight of BM25 in the teachers' score
     labels: float = 0.3  # weight of the labels' loss
     pointwise: float = 0.05  # weight of the loss that gives the logit a scale
     average: float = 0.998  # decay of the moving average of the weights, which is measured and kept
@@ -140,15 +143,15 @@ class Training:
         longest = int(common.choice(LENGTHS, p=SHARES))
         rng = np.random.default_rng([self.settings.seed, self.step, self.part])
         pool = self.pool
-        groups = [choose(pool, q, GROUP, rng) for q in queries]
+        beginning = max(0.0, 1 - self.step / EASY_STEPS)
+        groups = [choose(pool, q, GROUP, rng, alike=beginning == 0) for q in queries]
         pairs = [
             (pool.query(q, LONGEST_QUERY), pool.passage(p, longest))
             for q, group in zip(queries, groups, strict=True)
             for p in group
         ]
-        goal = np.stack([
-            target(pool, q, g, self.settings.lexical) for q, g in zip(queries, groups, strict=True)
-        ])
+        lexical = max(self.settings.lexical, EASY_LEXICAL * beginning)
+        goal = np.stack([target(pool, q, g, lexical) for q, g in zip(queries, groups, strict=True)])
         shifts = np.where(rng.random(len(pairs)) < 0.3, rng.integers(0, 400, len(pairs)), 0)
         logits = torch.zeros(len(pairs))
         for rows, arguments in chunks(pairs, TOKENS_A_CHUNK, shifts):
