@@ -31,14 +31,15 @@ class Repository:
     name: str
     commit: str
     files: tuple[str, ...]
-    licence: tuple[str, str]  # file, words that it must contain
+    licence: tuple[str, str] | None  # file, words that it must contain
 
     def open(self, places: "Places") -> Iterator[tuple[str, bytes]]:
         """(path, content) of the files, by path."""
         git = ["git", "-C", str(places.repository(self))]
-        file, words = self.licence
-        text = run([*git, "show", f"{self.commit}:{file}"]).decode("utf-8", "replace")
-        check_licence(f"{self.name}: {file}", text, words)
+        if self.licence:
+            file, words = self.licence
+            text = run([*git, "show", f"{self.commit}:{file}"]).decode("utf-8", "replace")
+            check_licence(f"{self.name}: {file}", text, words)
         listing = run([*git, "ls-tree", "-r", "-z", self.commit]).decode().split("\0")
         entries = [entry.split("\t", 1) for entry in listing if entry]
         wanted = [
