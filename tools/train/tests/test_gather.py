@@ -12,8 +12,8 @@ from lanerank_train.gather.rows import from_sections, pairs, parts, read, write
 from lanerank_train.gather.table import TABLE, Source
 from lanerank_train.sources import LICENCES
 
-LONG = "This sentence has the twenty words that a passage needs, since a shorter one says too little "
-LONG += "to be worth reading."
+LONG = "This sentence has the twenty words that a passage needs, since a shorter one says too "
+LONG += "little to be worth reading."
 
 
 def file(text: str, path: str = "folder/file"):
@@ -29,21 +29,24 @@ def test_pairs_squeezes_cuts_and_drops_repeated_and_short_passages():
     assert list(pairs(rows, shortest=2)) == [("a b", "c d"), ("e", "x" * 2000)]
 
 
-def test_parts_end_with_the_paragraph_that_reaches_800_characters():
-    a, b, c = "a" * 700, "b" * 99, "c" * 1000
+def test_parts_end_with_the_paragraph_that_reaches_140_words():
+    def words(count, word):
+        return " ".join([word] * count)
+
+    a, b, c = words(130, "a"), words(10, "b"), words(100, "c")
     assert list(parts([a, b, "d"])) == [f"{a} {b}", "d"]
     assert list(parts([a, c])) == [a, c]
-    first, second = "e" * 900 + ".", "f" * 900 + "."
+    first, second = words(149, "e") + " e.", words(99, "f") + " f."
     assert list(parts([f"{first} {second}"])) == [first, second]
-    assert [len(p) for p in parts(["g" * 4000])] == [1500]
+    assert [len(p.split()) for p in parts([words(500, "g")])] == [220, 220, 60]
+    assert [len(p) for p in parts(["h" * 4000])] == [1500]
 
 
 def test_a_section_is_a_row_with_its_heading_and_rows_without_a_query():
-    more = "m " * 450
+    more = "m " * 150
     found = from_sections(
         [("Title", "Use", [f"{LONG} {more}".strip(), LONG]), ("Title", "Short", ["Too short."])],
         lambda title, heading: f"{heading} of {title}",
-        most_words=1,
     )
     assert list(found) == [
         ("Use of Title", f"{LONG} {more}".strip()),
@@ -107,7 +110,8 @@ def test_package_descriptions():
 def test_perlfaq_questions_without_formatting_codes():
     answer = "Use C<< a->b >> or L<the manual|perlop>, if C<$x E<lt> 1>; B<never I<both>>. " * 2
     plain = "Use a->b or the manual, if $x < 1; never both. " * 2
-    text = f"=head1 NAME\n\nx\n\n=head2 How? X<index>\n\n{answer}\n\n=over 4\n\n=head1 AUTHOR\n\nme\n"
+    text = f"=head1 NAME\n\nx\n\n=head2 How? X<index>\n\n{answer}\n\n=over 4\n\n"
+    text += "=head1 AUTHOR\n\nme\n"
     assert list(debian.perlfaq(iter(file(text)))) == [("How?", plain.strip())]
 
 
@@ -115,11 +119,11 @@ def test_html_manual():
     page = f"""<html><head><title>not this</title></head><body>
     <div class="navheader"><p>Prev Next {LONG}</p></div>
     <h1>read(2) <a class="headerlink" href="#x">¶</a></h1>
-    <p>{LONG}</p><pre>int read();</pre>
+    <p>{LONG.replace("words", "words<sup>1</sup>")}</p><pre>int read();</pre>
     <h2>Errors</h2>
     <dl><dt><code>EIO</code></dt><dd><p>{LONG.rstrip('.')}</p></dd></dl>
     <ul><li>an entry<li>another</ul><table><tr><td>cell</td></tr></table>
-    <h2>Return values of it</h2><p>Too short.</p>
+    <h2>8.2. Return values of it</h2><p>Too short.</p>
     </body></html>"""
     assert list(manuals.manuals(iter(file(page)))) == [
         ("read(2)", LONG),
@@ -128,9 +132,7 @@ def test_html_manual():
 
 
 def test_markdown_documentation():
-    text = f"""---
-title: "Front title"
----
+    text = f"""...
 
 # The `title`<a name="x"></a>
 
@@ -166,8 +168,15 @@ Too short.
             f"A bold link and slant. 1. opener, {LONG} an entry that goes on.",
         ),
     ]
-    untitled = text.replace("# The `title`", "Text")
-    assert markdown.sections(untitled)[0][:2] == ("Front title", "Front title")
+    titled = text.replace("...", "---\ntitle: 'Front: &amp;'\n---").replace("#", "x")
+    assert markdown.sections(titled)[0][:2] == ("Front: &", "Front: &")
+
+
+def test_short_headings_of_documentation():
+    assert markdown.query("T", "How to do it") == "How to do it"
+    assert markdown.query("T", "Usage notes") == "T Usage notes"
+    assert markdown.query("T", "Return Value") == "T: Return Value"
+    assert markdown.query("T", "DESCRIPTION") == "T"
 
 
 def test_tldr_page():
@@ -184,10 +193,15 @@ def test_tldr_page():
 
 `tar {{[-t|--list]}} < {{file}}`
 """
+    alias = "# t\n\n> Alias of `tar`.\n\n"
+    alias += "- View documentation for the original command:\n\n`tldr tar`\n"
+    more = "# m\n\n> Many uses.\n\n" + "- Use:\n\n`m`\n\n" * 9
+    assert list(markdown.tldr(iter(file(alias)))) == []
+    assert list(markdown.tldr(iter(file(more)))) == [("Many uses", "m:" + " Use: m." * 6)]
     assert list(markdown.tldr(iter(file(text)))) == [
         (
             "Archiving utility",
-            "tar: E[x]tract a file: tar xf path/to/file. List `.tar` files: tar --list < file.",
+            "tar: E[x]tract a file: tar xf path/to/file. List .tar files: tar [-t|--list] < file.",
         )
     ]
 
@@ -244,7 +258,7 @@ def test_openstax_module():
     </definition></glossary></document>"""
     assert list(books.openstax(iter(file(text)))) == [
         ("Bones", LONG),
-        ("Long bones", f"{LONG} Then one two."),
+        ("Long bones: Bones", f"{LONG} Then one two."),
         ("diaphysis", "diaphysis: the tubular shaft of a bone"),
     ]
 
@@ -324,11 +338,11 @@ def test_files_of_a_repository_at_a_commit(tmp_path):
 
 
 def test_a_licence_with_a_condition_more_is_refused():
-    with pytest.raises(Refused):
-        check_licence("x", "Attribution-NonCommercial 4.0 International", TABLE_LICENCE)
-
-
-TABLE_LICENCE = TABLE["openstax"].origins[0].licence[1]
+    _, words = TABLE["openstax"].origins[0].licence
+    check_licence("x", "Creative Commons\nAttribution  4.0 International", words)
+    for other in ("Attribution-NonCommercial-ShareAlike 4.0 International", "", "MIT"):
+        with pytest.raises(Refused):
+            check_licence("x", other, words)
 
 
 def test_a_source_keeps_at_most_its_number_of_rows_in_order(tmp_path):
@@ -337,6 +351,9 @@ def test_a_source_keeps_at_most_its_number_of_rows_in_order(tmp_path):
             yield from (("n", str(i).encode()) for i in range(100))
 
     source = Source((Origin(),), lambda files: ((t.decode(), "p") for _, t in files), most=10)
-    rows = [int(query) for query, _ in source.gather(Places(tmp_path))]
-    assert len(rows) == 10 and rows == sorted(rows)
-    assert source.gather(Places(tmp_path)) == source.gather(Places(tmp_path))
+    rows = source.gather(Places(tmp_path))
+    assert rows == [(str(i), "p") for i in range(100)]
+    drawn = [int(query) for query, _ in source.draw(rows)]
+    assert len(drawn) == 10 and drawn == sorted(drawn)
+    assert source.draw(rows) == source.draw(rows)
+    assert source.draw(rows[:5]) == rows[:5]

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..sources import LICENCES
 from . import compare, overlap
 from .origins import Places, Refused
-from .rows import write
+from .rows import read, write
 from .table import TABLE
 
 
@@ -38,16 +38,16 @@ def main() -> int:
         file = options.out / f"{name}.jsonl.gz"
         try:
             rows = TABLE[name].gather(places)
-            if evaluation:
-                rows = evaluation.without(rows)
-            count = write(rows, file)
         except Refused as reason:
             print(f"{name}: not gathered: {reason}", file=sys.stderr)
             failed = 1
             continue
-        print(f"{name}: {count} rows, {LICENCES[name][0]}", flush=True)
+        if evaluation:
+            rows = list(evaluation.without(rows))
+        count = write(TABLE[name].draw(rows), file)
+        print(f"{name}: {count} rows of {len(rows)}, {LICENCES[name][0]}", flush=True)
         if options.compare and (options.compare / file.name).exists():
-            print(f"  {compare.files(file, options.compare / file.name)}", flush=True)
+            print(f"  {compare.report(rows, read(options.compare / file.name))}", flush=True)
     return failed
 
 

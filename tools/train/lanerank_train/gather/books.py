@@ -34,11 +34,18 @@ def openstax(files: Files) -> Iterator[Row]:
     """Headings and sections of textbooks, and the terms of their glossaries."""
     modules = [ElementTree.fromstring(content) for _, content in files]
     found = [s for module in modules for s in sections(module)]
-    rows = list(from_sections(found, lambda title, heading: heading, most_words=0))
+    rows = list(from_sections(found, book_query))
     glossary = [
         (term, f"{term}: {meaning}") for module in modules for term, meaning in terms(module)
     ]
     return unique([*rows, *pairs(glossary)])
+
+
+def book_query(title: str, heading: str) -> str:
+    """A summary is of the module; short headings need its title, except those of a preface."""
+    if heading in ("Summary", "Section Summary", "Key Concepts and Summary"):
+        return title
+    return f"{heading}: {title}" if len(heading.split()) <= 2 and title != "Preface" else heading
 
 
 def sections(module: Element) -> list[Section]:
@@ -94,7 +101,7 @@ def regulations(files: Files) -> Iterator[Row]:
         for element in root.iter():
             if name(element) in ("section", "interpSection"):
                 provision(element, "", found)
-    return from_sections(found, lambda title, heading: heading, most_words=0)
+    return from_sections(found, lambda title, heading: heading)
 
 
 def provision(element: Element, above: str, found: list[Section]):

@@ -1,9 +1,8 @@
 """How close gathered rows come to another file of the same source."""
 
 import unicodedata
-from pathlib import Path
 
-from .rows import Row, read
+from .rows import Row
 
 
 def normal(text: str) -> str:
@@ -25,7 +24,6 @@ def shares(ours: list[Row], theirs: list[Row]) -> dict[str, float]:
     return found
 
 
-def files(ours: Path, theirs: Path) -> str:
-    a, b = read(ours), read(theirs)
-    text = ", ".join(f"{what} {share:.3f}" for what, share in shares(a, b).items())
-    return f"{len(a)} rows, {len(b)} to compare; shares found on the other side: {text}"
+def report(ours: list[Row], theirs: list[Row]) -> str:
+    text = ", ".join(f"{what} {share:.3f}" for what, share in shares(ours, theirs).items())
+    return f"{len(ours)} rows, {len(theirs)} to compare; found on the other side: {text}"

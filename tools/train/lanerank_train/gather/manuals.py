@@ -1,5 +1,6 @@
 """HTML manuals: headings and the text under them."""
 
+import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
@@ -8,10 +9,10 @@ from .rows import Row, Section, from_sections, sentence, squeeze
 HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 BLOCKS = {"p", "li", "dd", "div", "section", "article", "blockquote", "ul", "ol", "dl", "details"}
 # Code, tables, terms of definition lists, and what is not the page's text.
-SKIPPED = {"pre", "table", "dt", "script", "style", "nav", "head", "header", "footer", "form"}
-SKIPPED |= {"summary", "button", "svg", "sup"}
+BLOCKS_SKIPPED = {"pre", "table", "dt", "nav", "head", "header", "footer", "form"}
+SKIPPED = BLOCKS_SKIPPED | {"script", "style", "button", "svg", "sup"}
 CLASSES = {"navheader", "navfooter", "sphinxsidebar", "related", "toc", "headerlink", "sidebar"}
-CLASSES |= {"footer", "anchor", "since", "out-of-band", "src", "srclink", "notable-traits"}
+CLASSES |= {"footer", "anchor", "since", "out-of-band", "src", "srclink", "hideme"}
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
 
 
@@ -24,7 +25,6 @@ class Page(HTMLParser):
         self.open: list[str] = []
         self.skipping = 0  # depth of the outermost skipped element, or 0
         self.title = ""
-        self.heading = ""
         self.text = ""
 
     def handle_starttag(self, tag, attributes):
@@ -35,7 +35,7 @@ class Page(HTMLParser):
         classes = set((dict(attributes).get("class") or "").split())
         if not self.skipping and (tag in SKIPPED or classes & CLASSES):
             self.skipping = len(self.open)
-        if tag in HEADINGS or tag in BLOCKS or tag in SKIPPED:
+        if tag in HEADINGS or tag in BLOCKS or tag in BLOCKS_SKIPPED:
             self.end_block()
 
     def handle_endtag(self, tag):
@@ -56,6 +56,7 @@ class Page(HTMLParser):
 
     def begin_section(self, heading: str):
         self.text = ""
+        heading = re.sub(r"^[\d.]+ ", "", heading)  # its number
         if heading:
             self.title = self.title or heading
             self.sections.append((self.title, heading, []))
@@ -77,4 +78,4 @@ def sections(page: str) -> list[Section]:
 def manuals(files: Iterator[tuple[str, bytes]]) -> Iterator[Row]:
     """Rows of every page; a heading of one word needs the page's title to be understood."""
     found = (s for _, page in files for s in sections(page.decode("utf-8", "replace")))
-    return from_sections(found, lambda title, heading: f"{heading} {title}", most_words=1)
+    return from_sections(found, lambda t, h: h if " " in h else f"{h} {t}")

@@ -1,5 +1,6 @@
 """Documentation in Markdown: headings and the text under them."""
 
+import html
 import re
 from collections.abc import Iterator
 
@@ -17,8 +18,8 @@ FRONT_TITLE = re.compile(r"""(?m)^title:\s*(["']?)(.*?)\1\s*$""")
 
 
 def sections(text: str) -> list[Section]:
-    """The sections of one file. The title is that of its first heading of level 1, or else of its
-    front matter; text before the first heading belongs to it."""
+    """The sections of one file. The title is that of its front matter, or else of its first heading
+    of level 1; text before the first heading belongs to it."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     front = re.match(r"---\n(.*?)\n---[ ]*\n", text, re.DOTALL)
     named = FRONT_TITLE.search(front[1]) if front else None
@@ -26,11 +27,12 @@ def sections(text: str) -> list[Section]:
     body = text[front.end() :] if front else text
     lines = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL).split("\n")
     first = next((m for m in map(HEADING.match, lines) if m and len(m[1]) == 1), None)
-    title = plain(first[2]) if first else plain(title)
+    top = plain(first[2]) if first else ""
+    title = plain(title) or top
     found: list[Section] = [(title, title, [])]
     for kind, content in blocks(lines):
         if kind == "heading":
-            found.append((title, content, []))
+            found.append((title, title if content == top else content, []))
         elif content:
             found[-1][2].append(sentence(content))
     return [s for s in found if s[1]]
@@ -75,42 +77,41 @@ def plain(text: str) -> str:
     text = re.sub(r"(?<![\w\\*])[*_]([^\s*_](?:[^*_]*[^\s*_\\])?)[*_](?![\w*])", r"\1", text)
     text = re.sub(r"\\([^\w\s])", r"\1", text)
     text = re.sub(r"\\\s", " ", text + " ")
-    for name, character in (("lt", "<"), ("gt", ">"), ("nbsp", " "), ("quot", '"'), ("amp", "&")):
-        text = text.replace(f"&{name};", character)
-    return squeeze(text)
+    return squeeze(html.unescape(text))
 
 
-def documentation(files: Files, join: str = ": ") -> Iterator[Row]:
-    """Rows of every file; a heading of one or two words needs the title to be understood."""
+# Headings that every page of a reference has, and those that only repeat its title.
+COMMON = {"example", "examples", "notes", "parameters", "prerequisites", "properties", "remarks"}
+COMMON |= {"return value", "background"}
+ABOUT_ALL = {"description", "summary", "overview"}
+
+
+def query(title: str, heading: str) -> str:
+    """A heading of one or two words needs the page's title to be understood."""
+    if heading.lower() in ABOUT_ALL:
+        return title
+    if heading.lower() in COMMON:
+        return f"{title}: {heading}"
+    return f"{title} {heading}" if len(heading.split()) <= 2 else heading
+
+
+def documentation(files: Files) -> Iterator[Row]:
+    """Rows of every file."""
     found = (s for _, content in files for s in sections(content.decode("utf-8", "replace")))
-    return from_sections(found, lambda title, heading: f"{title}{join}{heading}", most_words=2)
-
-
-def guides(files: Files) -> Iterator[Row]:
-    return documentation(files, join=" ")
-
-
-def articles(files: Files) -> Iterator[Row]:
-    """As `documentation`, with headings as they are."""
-    found = (s for _, content in files for s in sections(content.decode("utf-8", "replace")))
-    return from_sections(found, lambda title, heading: heading, most_words=0)
+    return from_sections(found, query)
 
 
 def tldr(files: Files) -> Iterator[Row]:
-    """What a command is for, and the command with its uses."""
+    """What a command is for, and the command with its first uses; not aliases, whose pages only
+    name another."""
     for _, content in files:
         text = content.decode("utf-8", "replace")
         name = re.search(r"(?m)^# (.*)$", text)
         lead = [line[1:].strip() for line in re.findall(r"(?m)^>.*$", text)]
         lead = [line for line in lead if not re.match(r"More information|See also", line)]
         uses = re.findall(r"(?m)^- (.*?):?\s*\n\n`(.*)`\s*$", text)
-        uses = [f"{what}: {placeholders(command)}." for what, command in uses]
-        if name and lead and uses:
-            query = plain(lead[0]).rstrip(".")
-            yield query, squeeze(f"{name[1]}: {' '.join(uses)}")
-
-
-def placeholders(command: str) -> str:
-    """`{{[-a|--all]}}` as its long form, `{{path/to/file}}` without its braces."""
-    command = re.sub(r"\{\{\[([^|\]]*)\|([^\]]*)\]\}\}", r"\2", command)
-    return re.sub(r"\{\{(.*?)\}\}", r"\1", command)
+        uses = [f"{what}: {command}." for what, command in uses[:6]]
+        if name and lead and uses and not uses[0].startswith("View documentation for the "):
+            passage = squeeze(f"{name[1]}: {' '.join(uses)}".replace("`", ""))
+            passage = re.sub(r"\{\{(.*?)\}\}", r"\1", passage)
+            yield plain(lead[0]).rstrip("."), passage

@@ -71,8 +71,8 @@ class Repository:
 
 @dataclass(frozen=True)
 class Package:
-    """A package of Debian 12's main archive. The archive keeps only the newest version of a release;
-    `version` is the one that the shipped model was trained on."""
+    """A package of Debian 12's main archive, which keeps only the newest version; `version` is the
+    one that the shipped model was trained on."""
 
     name: str
     version: str

@@ -2,14 +2,14 @@
 
 import gzip
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 LONGEST = 2000  # characters of a passage
 SECTION = 1500  # characters of a passage that is part of a section
 SHORTEST = 20  # words of a part of a section
-ENOUGH = 800  # a part of a section ends with the paragraph that reaches this
+ENOUGH = 140  # words: a part of a section ends with the paragraph that reaches this
+MOST = 220  # words of a part of a section
 
 Row = tuple[str, str]
 # The title of a document, the heading, and the paragraphs under it up to the next heading.
@@ -36,21 +36,19 @@ def pairs(rows: Iterable[Row], shortest: int = 0) -> Iterator[Row]:
 
 
 def from_sections(
-    sections: Iterable[Section], join: Callable[[str, str], str], most_words: int
+    sections: Iterable[Section], query: Callable[[str, str], str]
 ) -> Iterator[Row]:
-    """Sections as rows: the heading and the first part, then the other parts without a query.
+    """Sections as rows: a query and the first part, then the other parts without a query.
 
-    A heading of up to `most_words` words is joined with the document's title, if that differs. A
-    passage without a query begins with the heading.
+    `query` makes it of the document's title and a heading under it. A passage without a query
+    begins with it.
     """
     rows = []
     for title, heading, paragraphs in sections:
-        query = heading
-        if len(heading.split()) <= most_words and heading != title:
-            query = join(title, heading)
+        asked = heading if heading == title else query(title, heading)
         for number, part in enumerate(parts(paragraphs)):
             if len(part.split()) >= SHORTEST:
-                rows.append(("", f"{query}: {part}"[:SECTION]) if number else (query, part))
+                rows.append(("", f"{asked}: {part}"[:SECTION]) if number else (asked, part))
     return unique(rows)
 
 
@@ -60,33 +58,29 @@ def sentence(text: str) -> str:
 
 
 def parts(paragraphs: list[str]) -> Iterator[str]:
-    """Paragraphs packed into passages of ENOUGH to SECTION characters; the last may be shorter."""
-    current = ""
+    """Paragraphs packed into passages of ENOUGH to MOST words; the last may be shorter."""
+    current: list[str] = []
     for paragraph in paragraphs:
-        for piece in pieces(paragraph):
-            if current and len(current) + 1 + len(piece) > SECTION:
-                yield current
-                current = ""
-            current = f"{current} {piece}".strip()
+        for words in pieces(paragraph.split()):
+            if current and len(current) + len(words) > MOST:
+                yield " ".join(current)[:SECTION]
+                current = []
+            current += words
             if len(current) >= ENOUGH:
-                yield current
-                current = ""
+                yield " ".join(current)[:SECTION]
+                current = []
     if current:
-        yield current
+        yield " ".join(current)[:SECTION]
 
 
-def pieces(paragraph: str) -> Iterator[str]:
-    """A paragraph that is too long for a passage, by sentences."""
-    if len(paragraph) <= SECTION:
-        yield paragraph
-        return
-    current = ""
-    for sentence in re.split(r"(?<=[.!?]) ", paragraph):
-        if current and len(current) + 1 + len(sentence) > SECTION:
-            yield current
-            current = ""
-        current = f"{current} {sentence}".strip()[:SECTION]
-    yield current
+def pieces(words: list[str]) -> Iterator[list[str]]:
+    """A paragraph, in parts of whole sentences if it has more than MOST words."""
+    while len(words) > MOST:
+        ends = [i for i in range(1, MOST + 1) if words[i - 1][-1] in ".!?"]
+        end = ends[-1] if ends else MOST
+        yield words[:end]
+        words = words[end:]
+    yield words
 
 
 def write(rows: Iterable[Row], file: Path) -> int:

@@ -20,8 +20,11 @@ class Source:
     most: int | None = None  # rows to keep, at random
 
     def gather(self, places: Places) -> list[Row]:
-        files = (entry for origin in self.origins for entry in origin.open(places))
-        rows = list(self.rows(files))
+        """All rows."""
+        return list(self.rows(entry for origin in self.origins for entry in origin.open(places)))
+
+    def draw(self, rows: list[Row]) -> list[Row]:
+        """The rows to keep."""
         if self.most is None or len(rows) <= self.most:
             return rows
         chosen = random.Random(0).sample(range(len(rows)), self.most)
@@ -85,7 +88,7 @@ TABLE = {
             guide("aws-systems-manager-user-guide", "dd495cca5833730e93837f1b3b66e8290a9bde2f"),
             guide("amazon-redshift-developer-guide", "7fb360453b8cb6536a84b7d69cb2451577087165"),
         ),
-        markdown.guides,
+        markdown.documentation,
     ),
     "cpp_docs": Source(
         (docs("cpp-docs", "a2e592a8fc391b6aff8d1323f5b58696abdc5d57", "docs/*.md"),),
@@ -122,7 +125,7 @@ TABLE = {
                 ("LICENSE.md", "The rest of this project is in the public domain"),
             ),
         ),
-        markdown.articles,
+        markdown.documentation,
         most=12_000,
     ),
     "dynamics365_business_docs": Source(
