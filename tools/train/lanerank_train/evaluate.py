@@ -1,4 +1,4 @@
-"""Measures the trained files on test collections with `lanerank eval`. Nothing is chosen by them."""
+"""Measures the trained files on test collections with `lanerank eval`. They choose nothing."""
 
 import gzip
 import json
