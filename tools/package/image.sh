@@ -7,7 +7,7 @@
 # ARCHITECTURE is Rust's: x86_64, aarch64. The programs lie in target/*/dist. BUILDAH has options.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-options=(${BUILDAH:-})
+read -ra options <<<"${BUILDAH:-}"
 buildah "${options[@]}" manifest create lanerank
 for arch; do
     target=$arch-unknown-linux-gnu program=target/$arch-unknown-linux-gnu/dist/lanerank
