@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks a wheel: that it needs no newer libraries than its tag or NEWEST allows, only Python's
-# stable interface, and that its metadata can be published. If it is for this machine, installs it in
-# an empty venv and ranks.
+# stable interface, and that its metadata can be published. If it is for this machine, installs it
+# in an empty venv and ranks.
 #
 #     tools/package/check_wheel.sh WHEEL [NEWEST]
 #

@@ -54,4 +54,5 @@ Description: rerank search results with a small cross-encoder
  other models, and serves the routes of text-embeddings-inference, Cohere,
  Jina and OpenAI over HTTP.
 END
-SOURCE_DATE_EPOCH=$time dpkg-deb --root-owner-group -Zxz --build "$root" "$out/lanerank_${version}_$arch.deb"
+SOURCE_DATE_EPOCH=$time dpkg-deb --root-owner-group -Zxz --build "$root" \
+    "$out/lanerank_${version}_$arch.deb"

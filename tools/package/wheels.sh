@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the wheels of a release for Linux in target/wheels, and the source archive, and checks them.
+# Builds a release's wheels for Linux and its source archive in target/wheels, and checks them.
 #
 #     [PROFILE=dist] tools/package/wheels.sh TARGET...
 #
