@@ -47,7 +47,10 @@ fn files_of_every_release_open_and_score_as_they_did() {
                 if golden["exact"].as_bool().unwrap() {
                     assert_eq!(score.to_bits(), expected.to_bits(), "{at}");
                 } else {
-                    assert!((score - expected).abs() < TOLERANCE, "{at}: {score} {expected}");
+                    assert!(
+                        (score - expected).abs() < TOLERANCE,
+                        "{at}: {score} {expected}"
+                    );
                 }
             }
         }
