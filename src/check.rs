@@ -21,6 +21,7 @@ const TOLERANCE: f32 = 1e-4;
 
 /// The result of [`Model::check`].
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct CheckReport {
     /// The self-test's rows as stored.
     pub stored: Vec<SelfTestRow>,

@@ -6,6 +6,7 @@ pub use lanerank_kernels::Activation;
 
 /// How an encoder pools token vectors into one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Pooling {
     /// The mean over all tokens.
     Mean,
@@ -13,8 +14,19 @@ pub enum Pooling {
     Cls,
 }
 
+impl Pooling {
+    /// `mean` or `cls`, as on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Pooling::Mean => "mean",
+            Pooling::Cls => "cls",
+        }
+    }
+}
+
 /// What follows the layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Head {
     /// A cross-encoder: pooler and classifier on the first token.
     Classifier {

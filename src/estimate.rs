@@ -12,6 +12,7 @@ use crate::tokenizer::{Role, TokenizerScratch, TruncationPolicy};
 
 /// The answer to [`Ranker::estimate`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Estimate {
     /// Passages of the request.
     pub passages: usize,

@@ -17,6 +17,7 @@ use crate::tokenizer::{Token, Tokenizer, TokenizerScratch, Truncation, is_space,
 
 /// The answer to [`Ranker::explain`].
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Explanation {
     /// As in [`Hit`](crate::Hit), bit for bit.
     pub score: f32,
@@ -32,6 +33,7 @@ pub struct Explanation {
 
 /// A piece of the passage. All pieces in a row are the passage.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Span {
     /// Its bytes in the passage.
     pub range: Range<usize>,

@@ -50,6 +50,7 @@ impl Hit {
 
 /// The answer to [`Ranker::rerank_with`].
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct Ranking {
     /// Best first. Ties keep the order of the request.
     pub hits: Vec<Hit>,

@@ -3,6 +3,7 @@
 /// Function applied to each output of a matrix product, or to a slice by
 /// [`Kernels::activate`](crate::Kernels::activate). The formulas are in [`math`](crate::math).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Activation {
     /// The value itself.
     #[default]

@@ -81,6 +81,7 @@ impl FromStr for Isa {
 
 /// Why a tier cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum IsaError {
     /// No tier has this name.
     Unknown(String),

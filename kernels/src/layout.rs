@@ -34,6 +34,7 @@ pub const MAX_K: usize = 65_536;
 
 /// Data of another length than its shape asks for, or a shape out of bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ShapeError {
     /// `k` exceeds [`MAX_K`], or the packed length exceeds the address space.
     TooLarge {

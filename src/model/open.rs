@@ -21,6 +21,7 @@ use crate::tokenizer::{Prompts, Tokenizer, TokenizerSections, UnigramSections};
 
 /// How much of a file is verified before use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Verify {
     /// The structure, and the checksum of every section.
     #[default]

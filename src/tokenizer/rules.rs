@@ -2,6 +2,7 @@
 
 /// How a text's words become ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TokenizerKind {
     /// BERT's rules, and the longest piece first.
     WordPiece,

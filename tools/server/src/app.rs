@@ -29,6 +29,7 @@ pub struct App {
 
 /// Why a process should get no requests now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Unready {
     /// The server is shutting down.
     Draining,

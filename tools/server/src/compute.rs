@@ -38,6 +38,7 @@ pub struct Computation {
 
 /// Why a request has no results.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ComputeError {
     /// No model has this name.
     UnknownModel {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 /// Why a server does not start, or stops.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum ServeError {
     /// A setting is wrong. The message names it.
     Config(String),

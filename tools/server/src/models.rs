@@ -166,7 +166,7 @@ impl OpenOptions {
         let as_text = self.special_tokens_as_text;
         let encoder = match model.config().head {
             Head::Encoder { .. } => Some(encoder.special_tokens_as_text(as_text).build()?),
-            Head::Classifier { .. } => None,
+            _ => None,
         };
         Ok(Loaded {
             name: source.name.clone(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use lanerank::format::directory::{Dtype, Layout, Section};
 use lanerank::kernels::Kernels;
-use lanerank::model::{Activation, Architecture, Head, Matrix, ModelConfig, Pooling};
+use lanerank::model::{Activation, Architecture, Head, Matrix, ModelConfig};
 use lanerank::tokenizer::{Role, Spaces, TokenizerKind};
 use lanerank::{CheckReport, Error, Model, Verify};
 use serde::Serialize;
@@ -114,12 +114,10 @@ fn config(config: &ModelConfig) -> Value {
         }
         Head::Encoder { pooling, normalize } => {
             facts["head"] = json!("encoder");
-            facts["pooling"] = match pooling {
-                Pooling::Mean => json!("mean"),
-                Pooling::Cls => json!("cls"),
-            };
+            facts["pooling"] = json!(pooling.name());
             facts["normalize"] = json!(normalize);
         }
+        _ => facts["head"] = json!("other"),
     }
     facts
 }
@@ -180,6 +178,7 @@ fn tokenizer(model: &Model) -> Value {
                 Spaces::Mark => "mark",
             },
         }),
+        _ => json!({"kind": "other"}),
     };
     let mut all = json!({
         "pieces": model.tokenizer().vocab_size(),

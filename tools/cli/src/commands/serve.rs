@@ -58,8 +58,8 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
 impl From<ServeError> for Failure {
     fn from(error: ServeError) -> Self {
         match error {
-            ServeError::Io { .. } => Failure::Failed(error.to_string()),
             ServeError::Config(_) | ServeError::Model { .. } => Failure::Usage(error.to_string()),
+            _ => Failure::Failed(error.to_string()),
         }
     }
 }

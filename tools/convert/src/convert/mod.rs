@@ -33,6 +33,7 @@ pub use activations::ActivationChoice;
 
 /// Type of the stored weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum WeightDtype {
     /// 8-bit integers: one scale per output channel of a matrix, per row of a table.
     #[default]

@@ -54,6 +54,7 @@ const MAX_PAGES: usize = 20;
 
 /// Progress of a download.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Progress<'a> {
     /// The current file.
     pub file: &'a str,
@@ -65,6 +66,7 @@ pub struct Progress<'a> {
 
 /// A model's files in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Snapshot {
     repository: String,
     folder: PathBuf,

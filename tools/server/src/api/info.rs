@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use lanerank::format::directory::Dtype;
-use lanerank::model::{Head, Pooling};
+use lanerank::model::Head;
 use lanerank::tokenizer::TokenizerScratch;
 use lanerank::{Model, Tokenizer};
 use lanerank_requests::{Flag, json as read};
@@ -59,14 +59,10 @@ fn dtype(model: &Model) -> &'static str {
 
 fn model_type(model: &Model) -> Value {
     match model.config().head {
-        Head::Classifier { .. } => json!({
+        Head::Encoder { pooling, .. } => json!({"embedding": {"pooling": pooling.name()}}),
+        _ => json!({
             "reranker": {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}},
         }),
-        Head::Encoder {
-            pooling: Pooling::Cls,
-            ..
-        } => json!({"embedding": {"pooling": "cls"}}),
-        Head::Encoder { .. } => json!({"embedding": {"pooling": "mean"}}),
     }
 }
 

@@ -20,6 +20,7 @@ const SMALL_PIECE: usize = 64;
 
 /// The computation to do on the texts.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Operation {
     /// Scores each text's relevance to this query.
     Rerank(String),
@@ -60,6 +61,7 @@ pub(crate) enum Output {
 
 /// Why a task has no results.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TaskError {
     /// A text and the query are too long together, and must not be truncated.
     TooLong {

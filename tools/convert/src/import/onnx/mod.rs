@@ -228,8 +228,8 @@ impl Weights for OnnxFile {
             f32_model(config, tokenizer, self).map_err(|e| ImportError::library(&self.path, e))?;
         let difference = reference.difference(&model)?;
         let bound = match config.head {
-            Head::Classifier { .. } => MAX_LOGIT_DIFFERENCE,
             Head::Encoder { .. } => MAX_COSINE_DIFFERENCE,
+            _ => MAX_LOGIT_DIFFERENCE,
         };
         if difference <= bound {
             Ok(Some(difference))

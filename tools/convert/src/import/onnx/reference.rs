@@ -43,8 +43,8 @@ impl Reference {
     /// When the graph or the model cannot be computed.
     pub(super) fn difference(&self, model: &Model) -> Result<f32, ImportError> {
         let difference = match model.config().head {
-            Head::Classifier { .. } => self.logits(model),
             Head::Encoder { pooling, .. } => self.vectors(model, pooling),
+            _ => self.logits(model),
         };
         let difference = difference.map_err(|e| ImportError::at(&self.path, e))?;
         if difference.is_nan() {
@@ -91,7 +91,7 @@ impl Reference {
             let rows = output.to_floats();
             let count = match pooling {
                 Pooling::Mean => encoding.ids.len(),
-                Pooling::Cls => 1,
+                _ => 1,
             };
             // The scale does not matter, so a sum is as good as a mean.
             let mut theirs = vec![0.0f64; width];

@@ -41,7 +41,7 @@ fn with(pointer: &str, value: Value) -> Result<TokenizerFile, String> {
 fn rules(file: &TokenizerFile) -> UnigramRules {
     match file.rules.kind {
         TokenizerKind::Unigram(rules) => rules,
-        TokenizerKind::WordPiece => panic!("no Unigram"),
+        _ => panic!("no Unigram"),
     }
 }
 
