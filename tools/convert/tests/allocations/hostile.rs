@@ -40,7 +40,7 @@ fn program(start: &[u8], step: &[u8], times: usize) -> Vec<u8> {
 /// A tuple that names a storage whose key has a megabyte, in memo 0.
 fn long_key() -> Vec<u8> {
     let mut id = b"(U\x07storagectorch\nFloatStorage\nX\x00\x00\x10\x00".to_vec();
-    id.extend([b'k'; 1 << 20]);
+    id.resize(id.len() + (1 << 20), b'k');
     id.extend(b"U\x03cpuK\x06tq\x00");
     id
 }
@@ -89,7 +89,7 @@ fn pickles_that_make_much_of_little() {
     file.extend(program(
         &[
             b"]q\x01(X\x00\x00\x10\x00".as_slice(),
-            &[b'k'; 1 << 20],
+            &vec![b'k'; 1 << 20],
             b"q\x00",
         ]
         .concat(),
