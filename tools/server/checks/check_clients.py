@@ -4,13 +4,14 @@
     pip install -r tools/server/checks/requirements-clients.txt
     python tools/server/checks/check_clients.py target/release/lanerank [--only cohere ...]
 
-dify's package is in requirements-dify.txt, for a venv of its own and `--only dify`.
+dify and Open WebUI have a venv of their own each: `--only dify` with requirements-dify.txt,
+`--only open_webui` with what `pip install --no-deps -r requirements-open-webui.txt` installs.
 
 The clients: the cohere SDK (v1 and v2), LangChain's Jina and Cohere rerankers, LlamaIndex's TEI
-reranker, LiteLLM (five providers), Haystack's Jina and Cohere rankers, dify's reranker and the
-openai SDK. Each must return the order and, but for dify, bit for bit as f32, the scores of
-`lanerank rerank` on the same texts, and must understand our errors. The model is the embedded one;
-vectors come from tests/data/model/mean-pooled.
+reranker, LiteLLM (five providers), Haystack's Jina and Cohere rankers, the rerankers of dify and
+Open WebUI, and the openai SDK. Each must return the order and, but for dify, bit for bit as f32,
+the scores of `lanerank rerank` on the same texts, and must understand our errors. The model is the
+embedded one; vectors come from tests/data/model/mean-pooled.
 """
 
 import argparse, json, math, os, subprocess, sys, tempfile
@@ -193,6 +194,38 @@ print(json.dumps([document.index for document in answer.docs]))
     print(f"dify: {len(got)} results, the same order")
 
 
+def check_open_webui(url, want):
+    """Open WebUI's external reranker, from its package without the hundred packages that the whole
+    application needs: its settings are replaced by their defaults."""
+    call = """
+import importlib.util, json, sys, types
+
+def replace(name, **values):
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__dict__.update(values)
+
+folders = importlib.util.find_spec("open_webui").submodule_search_locations
+replace("open_webui", __path__=folders)
+replace("open_webui.env", ENABLE_FORWARD_USER_INFO_HEADERS=False, REQUESTS_VERIFY=True)
+replace("open_webui.utils", __path__=[])
+replace("open_webui.utils.headers", include_user_info_headers=None)
+from open_webui.retrieval.models.external import ExternalReranker
+
+url, model, query, texts = json.loads(sys.argv[1])
+for path in ["/v1/rerank", "/rerank"]:
+    reranker = ExternalReranker("a-token", url + path, model)
+    print(json.dumps(reranker.predict([(query, text) for text in texts])))
+"""
+    arguments = json.dumps([url, MODEL, QUERY, TEXTS])
+    command = [sys.executable, "-c", call, arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    for scores in map(json.loads, done.stdout.splitlines()):
+        assert scores, done.stderr
+        ranked = sorted(enumerate(scores), key=lambda hit: -hit[1])
+        same("Open WebUI", ranked, want)
+
+
 def check_openai(url, binary, encoder):
     import openai
 
@@ -228,7 +261,7 @@ def check_plain(server, want):
 
 def main():
     clients = ["plain", "cohere", "langchain", "llama_index", "litellm", "haystack", "openai"]
-    clients += ["dify"]
+    clients += ["dify", "open_webui"]
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -253,6 +286,7 @@ def main():
                 "litellm": lambda: check_litellm(server.url, want),
                 "haystack": lambda: check_haystack(server.url, want),
                 "dify": lambda: check_dify(server.url, want),
+                "open_webui": lambda: check_open_webui(server.url, want),
                 "openai": lambda: check_openai(server.url, binary, encoder),
             }
             for client in args.only:
