@@ -152,7 +152,7 @@ def main():
     root = pathlib.Path(__file__).resolve().parents[2]
     parser.add_argument("--data", type=pathlib.Path, default=root.parent / "shared" / "data")
     parser.add_argument(
-        "--only", default="", help="vocabularies and sets whose names have this in them"
+        "--only", default="", help="vocabularies, cases and sets whose names have this in them"
     )
     parser.add_argument(
         "--max-length", type=int, action="append", help="instead of 512, 128 and 16"
@@ -167,18 +167,17 @@ def main():
         differing = sequences = 0
         for name, (vocab, chosen) in vocabs.items():
             for cased, (kind, inputs) in itertools.product((False, True), chosen):
-                if args.only not in f"{name} {kind}":
+                case = "cased" if cased else "uncased"
+                label = f"{name} {case} {kind}"
+                if args.only not in label:
                     continue
                 lengths = max_lengths[:1] if kind == "code points" else max_lengths
                 counts = [compare(args.binary, vocab, cased, n, inputs) for n in lengths]
                 differing += sum(counts)
                 sequences += len(inputs) * len(lengths)
-                case = "cased" if cased else "uncased"
-                print(
-                    f"{name} {case} {kind}: {len(inputs)} x {lengths}: {counts} differ", flush=True
-                )
+                print(f"{label}: {len(inputs)} x {lengths}: {counts} differ", flush=True)
     print(f"{differing} of {sequences} sequences differ")
-    return differing > 0
+    return differing > 0 or sequences == 0
 
 
 if __name__ == "__main__":
