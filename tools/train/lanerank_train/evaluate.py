@@ -51,9 +51,10 @@ def lookalikes(binary: Path, models: dict[str, Path]) -> dict[str, float]:
     right = dict(line.split("\t")[:2] for line in [*lines_of(folder, "qrels.tsv")][1:])
     shares = {}
     for label, model in models.items():
-        with tempfile.NamedTemporaryFile("r", suffix=".trec") as run:
-            evaluate(binary, folder, "--model", model, "--write-run", run.name)
-            rows = [line.split() for line in run]
+        with tempfile.TemporaryDirectory() as scratch:
+            run = Path(scratch) / "run.trec"
+            evaluate(binary, folder, "--model", model, "--write-run", run)
+            rows = [line.split() for line in run.read_text().splitlines()]
         first = {query: document for query, _, document, rank, *_ in rows if rank == "1"}
         shares[label] = float(np.mean([first[query] == right[query] for query in right]))
     print("look-alikes", {label: round(share, 4) for label, share in shares.items()}, flush=True)
