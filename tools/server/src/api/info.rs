@@ -59,10 +59,11 @@ fn dtype(model: &Model) -> &'static str {
 
 fn model_type(model: &Model) -> Value {
     match model.config().head {
-        Head::Encoder { pooling, .. } => json!({"embedding": {"pooling": pooling.name()}}),
-        _ => json!({
+        Head::Classifier { .. } => json!({
             "reranker": {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}},
         }),
+        Head::Encoder { pooling, .. } => json!({"embedding": {"pooling": pooling.name()}}),
+        _ => json!({}),
     }
 }
 

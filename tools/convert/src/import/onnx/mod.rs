@@ -39,7 +39,7 @@
 //!
 //! [`eval`] runs operators by their definitions, without any knowledge of BERT. [`Reference`] runs
 //! the whole graph on the self-test's texts. Its results must match those of the extracted weights,
-//! run by the engine in f32, within [`MAX_LOGIT_DIFFERENCE`] or [`MAX_COSINE_DIFFERENCE`].
+//! run by the engine in f32, within its bounds.
 //!
 //! # Hostile files
 //!
@@ -85,12 +85,6 @@ use reference::Reference;
 /// Batch and length of the probes, which must give the same roles. No length is a power of two or a
 /// number of heads.
 const PROBES: [(usize, usize); 2] = [(5, 11), (7, 13)];
-
-/// Largest allowed logit difference (relative above 1) between the ONNX graph and our reading of
-/// it. Graphs in f16 round the constants of their activations.
-const MAX_LOGIT_DIFFERENCE: f32 = 2e-3;
-/// Largest allowed difference of an encoder's vector: 1 - cosine.
-const MAX_COSINE_DIFFERENCE: f32 = 1e-5;
 
 /// A note on a cross-encoder that was exported without the input `token_type_ids`.
 const ONE_TYPE: &str = "the graph does not read token_type_ids: all token types are 0, as for \
@@ -226,22 +220,7 @@ impl Weights for OnnxFile {
         let reference = Reference::new(&self.path, Arc::clone(&self.graph), &self.output);
         let model =
             f32_model(config, tokenizer, self).map_err(|e| ImportError::library(&self.path, e))?;
-        let difference = reference.difference(&model)?;
-        let bound = match config.head {
-            Head::Encoder { .. } => MAX_COSINE_DIFFERENCE,
-            _ => MAX_LOGIT_DIFFERENCE,
-        };
-        if difference <= bound {
-            Ok(Some(difference))
-        } else {
-            Err(ImportError::at(
-                &self.path,
-                format!(
-                    "the results of the graph and of the weights read from it differ by \
-                     {difference}; please report this model"
-                ),
-            ))
-        }
+        reference.check(&model).map(Some)
     }
 }
 
